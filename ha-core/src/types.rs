@@ -166,7 +166,11 @@ impl AdvertInterval {
             return None;
         }
         // `u64::from` is not const.
-        #[expect(clippy::as_conversions, clippy::cast_lossless, reason = "widening in a const fn")]
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_lossless,
+            reason = "widening in a const fn"
+        )]
         Some(Self(Duration::from_secs(secs as u64)))
     }
 
@@ -179,7 +183,11 @@ impl AdvertInterval {
         if centis == 0 || centis > 0x0fff {
             return None;
         }
-        #[expect(clippy::as_conversions, clippy::cast_lossless, reason = "widening in a const fn")]
+        #[expect(
+            clippy::as_conversions,
+            clippy::cast_lossless,
+            reason = "widening in a const fn"
+        )]
         Some(Self(Duration::from_millis(centis as u64 * 10)))
     }
 
