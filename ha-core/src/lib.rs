@@ -5,4 +5,6 @@
 
 mod types;
 
-pub use self::types::{AdvertInterval, Family, Instant, Priority, Version, Vrid};
+pub use ha_common::proto::Family;
+
+pub use self::types::{AdvertInterval, Instant, Priority, Version, Vrid};

@@ -140,15 +140,6 @@ impl Version {
     }
 }
 
-/// The address family of a virtual router: the same VRID in two families is two virtual routers.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
 /// Time between two advertisements of a Master (keepalived `advert_int`).
 ///
 /// `VRRPv2` carries whole seconds, 1 to 255; `VRRPv3` carries centiseconds, 1 to 4095.
@@ -177,7 +168,7 @@ impl AdvertInterval {
     /// From the 12-bit field of `VRRPv3`, in centiseconds; `None` outside 1..=4095.
     ///
     /// Zero is refused although RFC 9568 does not say so (erratum 8301 does): it would make the
-    /// Active_Down_Interval zero.
+    /// `Active_Down_Interval` zero.
     #[must_use]
     pub const fn from_centis(centis: u16) -> Option<Self> {
         if centis == 0 || centis > 0x0fff {
@@ -211,7 +202,7 @@ impl AdvertInterval {
         self.0
     }
 
-    /// Master_Down_Interval's constant part, `adverts` times the interval.
+    /// `Master_Down_Interval`'s constant part, `adverts` times the interval.
     #[must_use]
     pub const fn times(self, adverts: u32) -> Duration {
         self.0.saturating_mul(adverts)

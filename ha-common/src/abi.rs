@@ -1,0 +1,250 @@
+//! The BPF maps' keys and values: sized integers with explicit padding, and nothing else.
+//!
+//! Kernel and user space are always built together (the object is inside the daemon), so there is
+//! no versioning between them; the asserts below keep both compilers to one layout.
+
+use core::mem::{offset_of, size_of};
+
+use crate::proto::{Family, MESSAGE_MAX};
+
+/// Names of the maps and of the program, as both sides spell them.
+pub mod names {
+    /// The XDP program.
+    pub const PROGRAM: &str = "ha_xdp";
+    /// [`super::AddressKey`] to one of `ADDRESS_*`.
+    pub const ADDRESSES: &str = "ADDRESSES";
+    /// Interface index to [`super::Counters`], one for each CPU.
+    pub const COUNTERS: &str = "COUNTERS";
+    /// [`super::InstanceKey`] to [`super::InstanceRule`].
+    pub const INSTANCES: &str = "INSTANCES";
+    /// [`super::PeerKey`] to [`super::PeerRule`].
+    pub const PEERS: &str = "PEERS";
+    /// Ring buffer of [`super::AdvertHeader`] followed by the message.
+    pub const RING: &str = "RING";
+    /// Slot index to [`super::Slot`], memory-mapped by the daemon.
+    pub const SLOTS: &str = "SLOTS";
+    /// Read-only global, 0 or 1: pass frames of unknown VRIDs up instead of dropping them.
+    pub const UNKNOWN_VRID_PASS: &str = "UNKNOWN_VRID_PASS";
+}
+
+/// Virtual routers on one host.
+pub const INSTANCES_MAX: u32 = 16_384;
+/// Unicast peers of all instances together: four each.
+pub const PEERS_MAX: u32 = 65_536;
+/// Own addresses and groups that frames are addressed to.
+pub const ADDRESSES_MAX: u32 = 65_536;
+/// Interfaces with counters.
+pub const INTERFACES_MAX: u32 = 4_096;
+/// 4 MiB: two changed advertisements of 120 bytes from each of 16,384 instances.
+pub const RING_BYTES: u32 = 4 << 20;
+/// `BPF_F_MMAPABLE`, for the slots.
+pub const MMAPABLE: u32 = 1 << 10;
+
+/// [`names::ADDRESSES`]: not an address that concerns us.
+pub const ADDRESS_NONE: u32 = 0;
+/// [`names::ADDRESSES`]: one of this host's own addresses.
+pub const ADDRESS_LOCAL: u32 = 1;
+/// [`names::ADDRESSES`]: a multicast group of VRRP.
+pub const ADDRESS_GROUP: u32 = 2;
+
+/// [`InstanceRule::mode`]: advertisements come to the group.
+pub const MODE_MULTICAST: u8 = 0;
+/// [`InstanceRule::mode`]: advertisements come from listed peers to our own address.
+pub const MODE_UNICAST: u8 = 1;
+
+/// The checksum covers the message only (`VRRPv2`; RFC 9568 §5.2.8 for IPv4).
+pub const DIALECT_PLAIN: u8 = 0;
+/// The checksum covers a pseudo-header too (`VRRPv3` over IPv6; keepalived's IPv4 default).
+pub const DIALECT_PSEUDO_HEADER: u8 = 1;
+
+/// Which virtual router a frame is for.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(C)]
+pub struct InstanceKey {
+    /// Interface the frame came in by.
+    pub ifindex: u32,
+    /// VLAN identifier, 0 for untagged frames.
+    pub vlan: u16,
+    /// 4 or 6.
+    pub family: u8,
+    /// 1 to 255.
+    pub vrid: u8,
+}
+
+/// What a frame for a virtual router must look like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct InstanceRule {
+    /// Index into the slots, below [`INSTANCES_MAX`].
+    pub slot: u32,
+    /// 2 or 3.
+    pub version: u8,
+    /// `MODE_*`.
+    pub mode: u8,
+    /// `VRRPv2` authentication type, `proto::AUTH_*`.
+    pub auth_type: u8,
+    /// Lowest accepted TTL or hop limit: 255 for multicast (RFC 9568 §5.1.1.3), 0 for "any".
+    pub ttl_min: u8,
+    /// `VRRPv2` password, zero padded.
+    pub password: [u8; 8],
+}
+
+/// An address that frames come to or from.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(C)]
+pub struct AddressKey {
+    /// Interface of a link-local address; 0 for all others.
+    pub ifindex: u32,
+    /// 4 or 6.
+    pub family: u32,
+    /// IPv4 in the first four bytes, the others zero.
+    pub address: [u8; 16],
+}
+
+impl AddressKey {
+    /// The key of an address seen on, or belonging to, an interface.
+    ///
+    /// A unicast IPv6 link-local address means something on its own link only, and two links may
+    /// use the same one; every other address is known to the whole host.
+    #[inline(always)]
+    #[must_use]
+    pub fn new(ifindex: u32, family: Family, address: [u8; 16]) -> Self {
+        let [first, second, ..] = address;
+        let is_link_local = matches!(family, Family::V6) && first == 0xfe && second & 0xc0 == 0x80;
+        Self {
+            ifindex: if is_link_local { ifindex } else { 0 },
+            family: u32::from(family.as_u8()),
+            address,
+        }
+    }
+}
+
+/// A unicast peer of an instance.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(C)]
+pub struct PeerKey {
+    /// The instance's slot.
+    pub slot: u32,
+    /// IPv4 in the first four bytes, the others zero.
+    pub address: [u8; 16],
+}
+
+/// What a frame of a unicast peer must look like (keepalived `unicast_peer { IP min_ttl max_ttl }`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct PeerRule {
+    /// Lowest accepted TTL or hop limit, 0 for "any".
+    pub ttl_min: u8,
+    /// Highest accepted TTL or hop limit, 255 for "any".
+    pub ttl_max: u8,
+    /// Zero.
+    pub pad: [u8; 2],
+}
+
+/// What the kernel remembers of an instance's advertisements, read by plain loads.
+///
+/// One cache line, so that two CPUs serving two instances do not fight for one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C, align(64))]
+pub struct Slot {
+    /// When the last valid advertisement came, in nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
+    pub heard_nanos: u64,
+    /// Valid advertisements since the program was loaded.
+    pub adverts: u64,
+    /// Zero; room for what the kernel will compare by itself.
+    pub reserved: [u64; 6],
+}
+
+/// Counters of one interface on one CPU, indexed by [`crate::check::Reason`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct Counters {
+    /// Frames by what became of them.
+    pub frames: [u64; COUNTERS_LEN],
+    /// When this CPU last logged about this interface; the limit is one line a second.
+    pub logged_nanos: u64,
+}
+
+/// Room for every [`crate::check::Reason`].
+pub const COUNTERS_LEN: usize = 31;
+
+/// What stands before the message in a record of the ring.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct AdvertHeader {
+    /// When the frame reached the program, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub stamp_nanos: u64,
+    /// The instance's slot.
+    pub slot: u32,
+    /// Interface the frame came in by.
+    pub ifindex: u32,
+    /// Sender; an IPv4 address fills the first four bytes, the others are zero.
+    pub source: [u8; 16],
+    /// Receiver, in the same form.
+    pub destination: [u8; 16],
+    /// Bytes of the message that follows, at most [`MESSAGE_MAX`].
+    pub message_len: u16,
+    /// VLAN identifier, 0 for untagged frames.
+    pub vlan: u16,
+    /// 4 or 6.
+    pub family: u8,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// `DIALECT_*` of the checksum.
+    pub dialect: u8,
+    /// `ADDRESS_LOCAL` or `ADDRESS_GROUP`.
+    pub destination_kind: u8,
+    /// Zero.
+    pub pad: [u8; 8],
+}
+
+/// A record as the program puts it together: the ring gets the header and the used part of the message.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct AdvertRecord {
+    /// The part of fixed length.
+    pub header: AdvertHeader,
+    /// The VRRP message, without IP header.
+    pub message: [u8; MESSAGE_MAX],
+}
+
+const _: () = {
+    assert!(size_of::<InstanceKey>() == 8);
+    assert!(offset_of!(InstanceKey, vrid) == 7);
+    assert!(size_of::<InstanceRule>() == 16);
+    assert!(offset_of!(InstanceRule, password) == 8);
+    assert!(size_of::<AddressKey>() == 24);
+    assert!(size_of::<PeerKey>() == 20);
+    assert!(size_of::<PeerRule>() == 4);
+    assert!(size_of::<Slot>() == 64);
+    assert!(size_of::<Counters>() == 256);
+    assert!(size_of::<AdvertHeader>() == 64);
+    assert!(offset_of!(AdvertHeader, source) == 16);
+    assert!(offset_of!(AdvertHeader, message_len) == 48);
+    assert!(offset_of!(AdvertHeader, destination_kind) == 55);
+    assert!(offset_of!(AdvertRecord, message) == 64);
+    // The record is padded to the header's alignment; the ring never sees the padding.
+    assert!(size_of::<AdvertRecord>() == 64 + MESSAGE_MAX);
+};
+
+#[cfg(feature = "user")]
+mod user {
+    use super::{AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot};
+
+    macro_rules! plain_old_data {
+        ($($record:ty),* $(,)?) => {$(
+            // SAFETY: `repr(C)`, `Copy`, integers only, and no implicit padding (asserted above).
+            unsafe impl aya::Pod for $record {}
+        )*};
+    }
+
+    plain_old_data!(
+        AddressKey,
+        Counters,
+        InstanceKey,
+        InstanceRule,
+        PeerKey,
+        PeerRule,
+        Slot
+    );
+}

@@ -1,0 +1,282 @@
+//! What becomes of a frame: passed as a stranger's, dropped for a reason, or accepted.
+//!
+//! RFC 9568 §7.1's checks and keepalived's, cheap ones first. A frame that is not VRRP for this
+//! host is never dropped: the host may be a router or a bridge, or run something else.
+
+use crate::{
+    abi::{
+        ADDRESS_GROUP, ADDRESS_LOCAL, AddressKey, DIALECT_PLAIN, DIALECT_PSEUDO_HEADER,
+        InstanceKey, InstanceRule, MODE_UNICAST, PeerKey, PeerRule,
+    },
+    checksum,
+    frame::{self, Datagram, Packet, Skip},
+    proto::{self, Family},
+};
+
+/// What the checks know of this host: BPF maps in the kernel, ordinary maps elsewhere.
+pub trait Tables {
+    /// One of `abi::ADDRESS_*`.
+    fn address_kind(&self, key: &AddressKey) -> u32;
+    /// What frames for a virtual router must look like, if it is ours.
+    fn instance(&self, key: &InstanceKey) -> Option<InstanceRule>;
+    /// What frames of a peer must look like, if it is one.
+    fn peer(&self, key: &PeerKey) -> Option<PeerRule>;
+}
+
+/// What was counted: why a frame for us was dropped, or that it was not.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Reason {
+    /// All checks held.
+    Accepted,
+    /// Accepted and stamped, but the ring was full: the engine learns of it by the stamp alone.
+    RingFull,
+    /// Shorter than its fixed part, or than its address count says, or longer.
+    Length,
+    /// No virtual router of this interface, family and VRID here.
+    UnknownVrid,
+    /// TTL or hop limit outside what is accepted (V-5.1.1-3).
+    Ttl,
+    /// Not the configured version.
+    Version,
+    /// Not an advertisement (V-5.2.2).
+    Type,
+    /// No address at all (V-5.2.5).
+    Count,
+    /// Multicast to a unicast instance, or the reverse.
+    Destination,
+    /// Sent from one of our own addresses: a reflection, or a clone of this host.
+    OwnSource,
+    /// Not from a configured unicast peer.
+    NotPeer,
+    /// Another `VRRPv2` authentication type than configured.
+    AuthType,
+    /// Wrong `VRRPv2` password.
+    Password,
+    /// The message's checksum does not hold, in either dialect.
+    Checksum,
+    /// The IPv4 header's checksum does not hold.
+    HeaderChecksum,
+}
+
+impl Reason {
+    /// Every reason, in the order of the counters.
+    pub const ALL: [Self; 15] = [
+        Self::Accepted,
+        Self::RingFull,
+        Self::Length,
+        Self::UnknownVrid,
+        Self::Ttl,
+        Self::Version,
+        Self::Type,
+        Self::Count,
+        Self::Destination,
+        Self::OwnSource,
+        Self::NotPeer,
+        Self::AuthType,
+        Self::Password,
+        Self::Checksum,
+        Self::HeaderChecksum,
+    ];
+
+    /// Its place in [`crate::abi::Counters`].
+    #[expect(clippy::as_conversions, reason = "a field-less enum's index")]
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The name in counters and messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::RingFull => "ring-full",
+            Self::Length => "length",
+            Self::UnknownVrid => "unknown-vrid",
+            Self::Ttl => "ttl",
+            Self::Version => "version",
+            Self::Type => "type",
+            Self::Count => "count",
+            Self::Destination => "destination",
+            Self::OwnSource => "own-source",
+            Self::NotPeer => "not-peer",
+            Self::AuthType => "auth-type",
+            Self::Password => "password",
+            Self::Checksum => "checksum",
+            Self::HeaderChecksum => "header-checksum",
+        }
+    }
+}
+
+const _: () = {
+    assert!(Reason::ALL.len() <= crate::abi::COUNTERS_LEN);
+    let mut index = 0;
+    while index < Reason::ALL.len() {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler only")]
+        {
+            assert!(Reason::ALL[index].index() == index);
+        }
+        index += 1;
+    }
+};
+
+/// An advertisement that passed every check the configuration allows to make without state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Accepted {
+    /// The instance's slot.
+    pub slot: u32,
+    /// Where the message is.
+    pub datagram: Datagram,
+    /// `abi::DIALECT_*` of the checksum.
+    pub dialect: u8,
+    /// `abi::ADDRESS_LOCAL` or `abi::ADDRESS_GROUP`.
+    pub destination_kind: u32,
+}
+
+/// What becomes of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// Not VRRP: passes untouched, uncounted.
+    NotVrrp(Skip),
+    /// VRRP, but not addressed to this host, or of a VLAN that is none of ours: passes untouched.
+    Stranger,
+    /// For us and bad.
+    Drop(Reason),
+    /// For us and good.
+    Accept(Accepted),
+}
+
+/// Judges a frame that came in by the interface `ifindex`.
+#[inline(always)]
+pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verdict {
+    let datagram = match frame::walk(packet) {
+        Ok(datagram) => datagram,
+        Err(skip) => return Verdict::NotVrrp(skip),
+    };
+    let destination = AddressKey::new(ifindex, datagram.family, datagram.destination);
+    let destination_kind = tables.address_kind(&destination);
+    if destination_kind != ADDRESS_LOCAL && destination_kind != ADDRESS_GROUP {
+        return Verdict::Stranger;
+    }
+    let Some(header) = packet.load::<{ proto::HEADER_LEN }>(datagram.payload_offset) else {
+        return Verdict::Drop(Reason::Length);
+    };
+    let [_, vrid, ..] = header;
+    let key = InstanceKey {
+        ifindex,
+        vlan: datagram.vlan,
+        family: datagram.family.as_u8(),
+        vrid,
+    };
+    let Some(rule) = tables.instance(&key) else {
+        // A tagged frame belongs to a VLAN interface, where somebody else may wait for it.
+        if datagram.vlan != 0 {
+            return Verdict::Stranger;
+        }
+        return Verdict::Drop(Reason::UnknownVrid);
+    };
+    match check(
+        packet,
+        tables,
+        ifindex,
+        &datagram,
+        destination_kind,
+        &header,
+        &rule,
+    ) {
+        Ok(dialect) => Verdict::Accept(Accepted {
+            slot: rule.slot,
+            datagram,
+            dialect,
+            destination_kind,
+        }),
+        Err(reason) => Verdict::Drop(reason),
+    }
+}
+
+#[inline(always)]
+fn check<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    ifindex: u32,
+    datagram: &Datagram,
+    destination_kind: u32,
+    header: &[u8; proto::HEADER_LEN],
+    rule: &InstanceRule,
+) -> Result<u8, Reason> {
+    let [version_type, _, _, count, auth_type, ..] = *header;
+    if datagram.ttl < rule.ttl_min {
+        return Err(Reason::Ttl);
+    }
+    if version_type >> 4 != rule.version {
+        return Err(Reason::Version);
+    }
+    if version_type & 0x0f != proto::TYPE_ADVERTISEMENT {
+        return Err(Reason::Type);
+    }
+    if count == 0 {
+        return Err(Reason::Count);
+    }
+    let addresses_end = proto::HEADER_LEN + usize::from(count) * datagram.family.address_len();
+    let is_version_2 = rule.version == proto::VERSION_2;
+    let auth_len = if is_version_2 {
+        proto::AUTH_DATA_LEN
+    } else {
+        0
+    };
+    if datagram.payload_len != addresses_end + auth_len {
+        return Err(Reason::Length);
+    }
+    let is_unicast = rule.mode == MODE_UNICAST;
+    if is_unicast != (destination_kind == ADDRESS_LOCAL) {
+        return Err(Reason::Destination);
+    }
+    let source = AddressKey::new(ifindex, datagram.family, datagram.source);
+    if tables.address_kind(&source) == ADDRESS_LOCAL {
+        return Err(Reason::OwnSource);
+    }
+    if is_unicast {
+        let key = PeerKey {
+            slot: rule.slot,
+            address: datagram.source,
+        };
+        let peer = tables.peer(&key).ok_or(Reason::NotPeer)?;
+        if datagram.ttl < peer.ttl_min || datagram.ttl > peer.ttl_max {
+            return Err(Reason::Ttl);
+        }
+    }
+    if is_version_2 {
+        if auth_type != rule.auth_type {
+            return Err(Reason::AuthType);
+        }
+        if auth_type == proto::AUTH_PASS {
+            let sent = packet
+                .load::<{ proto::AUTH_DATA_LEN }>(datagram.payload_offset + addresses_end)
+                .ok_or(Reason::Length)?;
+            // Compared as one number: the time it takes says nothing about the first difference.
+            if u64::from_ne_bytes(sent) != u64::from_ne_bytes(rule.password) {
+                return Err(Reason::Password);
+            }
+        }
+    }
+    if !frame::is_header_intact(packet, datagram) {
+        return Err(Reason::HeaderChecksum);
+    }
+    check_sum(packet, datagram, is_version_2)
+}
+
+/// The dialect in which the message's checksum holds (V-5.2.8).
+#[inline(always)]
+fn check_sum<P: Packet>(packet: &P, datagram: &Datagram, is_version_2: bool) -> Result<u8, Reason> {
+    let sum = packet
+        .sum(datagram.payload_offset, datagram.payload_len)
+        .ok_or(Reason::Length)?;
+    if checksum::fold(sum) == 0xffff && (is_version_2 || matches!(datagram.family, Family::V4)) {
+        return Ok(DIALECT_PLAIN);
+    }
+    if !is_version_2 && checksum::fold(sum + checksum::pseudo_header(datagram)) == 0xffff {
+        return Ok(DIALECT_PSEUDO_HEADER);
+    }
+    Err(Reason::Checksum)
+}
