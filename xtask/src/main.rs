@@ -1,2 +1,83 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: build, run and check everything. Each command is a file of its own; this one only
+//! picks it. Printing is this crate's trade, so the lints against it are off here and nowhere else.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "results are for whoever typed the command"
+)]
+#![expect(
+    clippy::print_stderr,
+    reason = "progress and errors, kept apart from results"
+)]
+
+mod build;
+mod ci;
+mod ebpf;
+mod failure;
+mod packages;
+mod process;
+mod run;
+mod test;
+mod tidy;
+mod toolchain;
+mod workspace;
+
+use std::env;
+use std::process::ExitCode;
+
+use crate::failure::{Failure, Outcome};
+use crate::workspace::Workspace;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  build [--release]     the eBPF object, then the release daemon with the object inside
+  run                   a reference pair in network namespaces on this machine (root)
+  run [--] ARGS         build, then start the daemon with ARGS
+  test [FILTER]         every test; those of the real kernel and peers need root
+       --unprivileged   only the tests that need no root
+  ci                    formatting, lints, tidy, licences, then every test
+  tidy                  the rules that no compiler checks
+  ebpf build            the eBPF object, target/ebpf/ha-ebpf
+  ebpf disasm           its instructions
+  ebpf verify           load it into this kernel and show what it costs (root)
+  help                  this text
+
+environment
+  HA_EBPF_OBJECT=PATH   take this eBPF object instead of building one
+  HA_TEST_THREADS=N     how many kernel tests run side by side (1)
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[&str]) -> Outcome {
+    let workspace = Workspace::locate()?;
+    match arguments {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        ["build"] | ["build", "--release"] => build::run(&workspace),
+        ["run", arguments @ ..] => run::run(&workspace, arguments),
+        ["test", options @ ..] => test::run(&workspace, &test::Options::parse(options)?),
+        ["ci"] => ci::run(&workspace),
+        ["tidy"] => tidy::run(&workspace),
+        ["ebpf", "build"] => ebpf::run_build(&workspace),
+        ["ebpf", "disasm"] => ebpf::run_disasm(&workspace),
+        ["ebpf", "verify"] => ebpf::run_verify(&workspace),
+        other => Err(Failure::new(format!(
+            "`cargo xtask {}` is not a command; `cargo xtask help` lists them",
+            other.join(" ")
+        ))),
+    }
+}
