@@ -1,0 +1,427 @@
+//! What a configuration says, as plain owned data: every default filled in, every reference resolved.
+//!
+//! Values keep the units of keepalived's manual in their types; nothing here refers back to the
+//! text except the numbers of the lines that later complaints (an interface that does not exist)
+//! have to name.
+
+use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
+
+use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
+
+/// One configuration, without the blocks that had errors.
+///
+/// What holds between its parts: names of instances, scripts and groups are unique in their list;
+/// every name in [`SyncGroup::members`] and [`TrackScript::script`] exists; no instance is in two
+/// groups; no two instances have the same interface, family and VRID.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Config {
+    /// `global_defs`.
+    pub global: Global,
+    /// `vrrp_script` blocks, in the order of the file; unused ones too.
+    pub scripts: Vec<Script>,
+    /// `vrrp_sync_group` blocks, in the order of the file.
+    pub groups: Vec<SyncGroup>,
+    /// `vrrp_instance` blocks, in the order of the file.
+    pub instances: Vec<Instance>,
+}
+
+impl Config {
+    /// The instance called `name`.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> Option<&Instance> {
+        self.instances.iter().find(|instance| instance.name == name)
+    }
+
+    /// The script called `name`.
+    #[must_use]
+    pub fn script(&self, name: &str) -> Option<&Script> {
+        self.scripts.iter().find(|script| script.name == name)
+    }
+
+    /// The group that the instance called `name` belongs to.
+    #[must_use]
+    pub fn group_of(&self, name: &str) -> Option<&SyncGroup> {
+        self.groups
+            .iter()
+            .find(|group| group.members.iter().any(|member| member == name))
+    }
+}
+
+/// `global_defs`: what belongs to the daemon; defaults of instances are already in the instances.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Global {
+    /// `router_id`: the node's name in mails, never on the wire. `None`: the host's name.
+    pub router_id: Option<String>,
+    /// Where mails on transitions go.
+    pub mail: Mail,
+    /// `script_user`: whom scripts run as. `None`: the user `keepalived_script` if there is one,
+    /// else root.
+    pub script_user: Option<ScriptUser>,
+    /// `enable_script_security`: refuse scripts that run as root from a path that others than
+    /// root can write to.
+    pub script_security: bool,
+}
+
+/// The mail part of `global_defs`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mail {
+    /// `notification_email`: recipients. Empty: no mails.
+    pub to: Vec<String>,
+    /// `notification_email_from`: the sender.
+    pub from: Option<String>,
+    /// `smtp_server`.
+    pub server: Option<SmtpServer>,
+    /// `smtp_connect_timeout`, in whole seconds in the file; default 30 s.
+    pub connect_timeout: Duration,
+    /// `smtp_helo_name`. `None`: the host's name.
+    pub helo_name: Option<String>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            to: Vec::new(),
+            from: None,
+            server: None,
+            connect_timeout: Duration::from_secs(30),
+            helo_name: None,
+        }
+    }
+}
+
+/// `smtp_server HOST [PORT]`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SmtpServer {
+    /// An address or a name.
+    pub host: String,
+    /// Default 25.
+    pub port: u16,
+}
+
+/// A user, and a group if it is not the user's own.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ScriptUser {
+    /// A name or a number.
+    pub user: String,
+    /// A name or a number. `None`: the user's own group.
+    pub group: Option<String>,
+}
+
+/// A program to run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Command {
+    /// The program's path, then its arguments; never empty.
+    pub argv: Vec<String>,
+    /// Whom to run it as. `None`: as [`Global::script_user`] says.
+    pub user: Option<ScriptUser>,
+    /// Line of the file that names it, from 1.
+    pub line: u32,
+}
+
+/// What a tracked thing does to the priority of an instance.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Weight {
+    /// -253 to 253. Positive: added while the tracked thing is up. Negative: subtracted while it
+    /// is down. 0: the instance is in Fault while it is down.
+    pub value: i16,
+    /// `reverse`: up and down are exchanged.
+    pub reverse: bool,
+}
+
+/// `vrrp_script NAME`: a program whose exit code is tracked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Script {
+    /// The block's name.
+    pub name: String,
+    /// `script`, with `user`.
+    pub command: Command,
+    /// `interval`: from start to start; above zero, default 1 s.
+    pub interval: Duration,
+    /// `timeout`: after this the run counts as failed; above zero, default [`Script::interval`].
+    pub timeout: Duration,
+    /// `weight`; default 0. Where the script is tracked it may be overridden: see
+    /// [`TrackScript::weight`], which is the one to use.
+    pub weight: Weight,
+    /// `rise`: successes in a row that make it up; at least 1, default 1.
+    pub rise: u32,
+    /// `fall`: failures in a row that make it down; at least 1, default 1.
+    pub fall: u32,
+    /// `init_fail`: down until the first success, instead of unknown.
+    pub init_fail: bool,
+    /// Line of the block's head, from 1.
+    pub line: u32,
+}
+
+/// `vrrp_sync_group NAME`: instances that change state together.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SyncGroup {
+    /// The block's name.
+    pub name: String,
+    /// `group`: names of instances that are in [`Config::instances`]; never empty.
+    pub members: Vec<String>,
+    /// Scripts to run when the group changes state.
+    pub notify: Notify,
+    /// `track_interface`: tracked for every member.
+    pub track_interfaces: Vec<TrackInterface>,
+    /// `track_script`: tracked for every member.
+    pub track_scripts: Vec<TrackScript>,
+    /// Line of the block's head, from 1.
+    pub line: u32,
+}
+
+/// Scripts to run on transitions.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Notify {
+    /// `notify_master`.
+    pub master: Option<Command>,
+    /// `notify_backup`.
+    pub backup: Option<Command>,
+    /// `notify_fault`.
+    pub fault: Option<Command>,
+    /// `notify_stop`: when the daemon stops.
+    pub stop: Option<Command>,
+    /// `notify`: on every transition, with `GROUP|INSTANCE name STATE priority` appended.
+    pub any: Option<Command>,
+}
+
+/// One line of `track_interface`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrackInterface {
+    /// The interface's name.
+    pub interface: String,
+    /// `weight N [reverse]`; default 0.
+    pub weight: Weight,
+    /// Line of the file, from 1.
+    pub line: u32,
+}
+
+/// One line of `track_script`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TrackScript {
+    /// A name in [`Config::scripts`].
+    pub script: String,
+    /// `weight N [reverse]`; default is the script's own weight.
+    pub weight: Weight,
+    /// Line of the file, from 1.
+    pub line: u32,
+}
+
+/// `state`: what an instance wants to start as.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InitialState {
+    /// `MASTER`.
+    Master,
+    /// `BACKUP`; the default.
+    #[default]
+    Backup,
+}
+
+/// `vrrp_instance NAME`: one virtual router.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the file")]
+pub struct Instance {
+    /// The block's name.
+    pub name: String,
+    /// `interface`; also the one of every address that names no other.
+    pub interface: String,
+    /// The family of [`Instance::addresses`].
+    pub family: Family,
+    /// `version`, else `vrrp_version`, else 2; always 3 for IPv6.
+    pub version: Version,
+    /// `virtual_router_id`.
+    pub vrid: Vrid,
+    /// `state`; default Backup.
+    pub state: InitialState,
+    /// `priority`; default 255 with `state MASTER`, else 100.
+    pub priority: Priority,
+    /// `advert_int`, already rounded to what [`Instance::version`] can carry; default 1 s.
+    pub advert_interval: AdvertInterval,
+    /// False with `nopreempt`: a Master of lower priority is left alone.
+    pub preempt: bool,
+    /// `preempt_delay`: how long a Master of lower priority is left alone; 0 to 1000 s, default 0.
+    /// Zero where [`Instance::preempt`] is false.
+    pub preempt_delay: Duration,
+    /// `authentication`; always [`Authentication::None`] for version 3.
+    pub authentication: Authentication,
+    /// Where advertisements go to and come from.
+    pub transport: Transport,
+    /// `virtual_ipaddress`: in the advertisement, in this order; 1 to 255, all of one family.
+    pub addresses: Vec<Address>,
+    /// `virtual_ipaddress_excluded`: moved with the others but not advertised; either family.
+    pub excluded: Vec<Address>,
+    /// False with `dont_track_primary`: [`Instance::interface`] going down is no fault.
+    pub track_primary: bool,
+    /// `track_interface`, without the instance's own interface at weight 0, which is
+    /// [`Instance::track_primary`].
+    pub track_interfaces: Vec<TrackInterface>,
+    /// `track_script`.
+    pub track_scripts: Vec<TrackScript>,
+    /// Scripts to run when the instance changes state.
+    pub notify: Notify,
+    /// Gratuitous ARP and unsolicited neighbour advertisements.
+    pub garp: Garp,
+    /// `down_timer_adverts`: advertisements missed until the Master is down; 1 to 100, default 3.
+    pub down_timer_adverts: u8,
+    /// `lower_prio_no_advert`: a Master does not answer an advertisement of lower priority.
+    pub lower_prio_no_advert: bool,
+    /// `higher_prio_send_advert`: a Master answers an advertisement of higher priority once before
+    /// it goes to Backup.
+    pub higher_prio_send_advert: bool,
+    /// `v3_checksum_as_v2`: IPv4 checksums of version 3 without the pseudo-header.
+    pub v3_checksum_as_v2: bool,
+    /// `vrrp_check_unicast_src`: unicast advertisements are accepted from the peers only.
+    pub check_unicast_src: bool,
+    /// `vrrp_skip_check_adv_addr`: the address list of an advertisement is not compared when it
+    /// comes from the same Master as the one before.
+    pub skip_check_adv_addr: bool,
+    /// `smtp_alert`: mail on transitions.
+    pub smtp_alert: bool,
+    /// `debug`, 0 to 4, default 0; kept, without effect.
+    pub debug: u8,
+    /// Line of the block's head, from 1.
+    pub line: u32,
+}
+
+/// `authentication`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum Authentication {
+    /// The default.
+    #[default]
+    None,
+    /// `auth_type PASS`: version 2's clear-text password (RFC 2338 §5.3.6).
+    Pass(Password),
+}
+
+/// `auth_pass`: 1 to 8 bytes, padded with zeros as on the wire.
+///
+/// Its `Debug` hides it, so that it reaches no log.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Password([u8; 8]);
+
+impl Password {
+    /// From its first eight bytes; `None` when there is none.
+    #[must_use]
+    pub fn new(text: &[u8]) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
+        let mut bytes = [0; 8];
+        for (to, from) in bytes.iter_mut().zip(text) {
+            *to = *from;
+        }
+        Some(Self(bytes))
+    }
+
+    /// The authentication data of the packet.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("********")
+    }
+}
+
+/// Where advertisements go to and come from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// To the family's VRRP group.
+    Multicast {
+        /// `mcast_src_ip` (or `unicast_src_ip` without peers). `None`: the interface's first
+        /// address; for IPv6 its link-local one.
+        source: Option<IpAddr>,
+    },
+    /// To each of `unicast_peer`.
+    Unicast {
+        /// `unicast_src_ip`. `None`: the interface's first address.
+        source: Option<IpAddr>,
+        /// Never empty, no address twice, all of the instance's family.
+        peers: Vec<Peer>,
+        /// `unicast_ttl`: TTL or hop limit of what is sent; default 255.
+        ttl: u8,
+    },
+}
+
+/// One line of `unicast_peer`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Peer {
+    /// The peer's address.
+    pub address: IpAddr,
+    /// `min_ttl`: lowest TTL accepted from it. `None`: not checked.
+    pub min_ttl: Option<u8>,
+    /// `max_ttl`: highest TTL accepted from it. `None`: not checked.
+    pub max_ttl: Option<u8>,
+}
+
+/// A virtual address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// The address itself.
+    pub address: IpAddr,
+    /// 0 to 32 or 128; default 32 or 128.
+    pub prefix_len: u8,
+    /// `brd`: its broadcast address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `dev`, else the instance's interface.
+    pub interface: String,
+    /// `scope`; default global.
+    pub scope: Scope,
+    /// `label`: IPv4's interface alias.
+    pub label: Option<String>,
+    /// Line of the file, from 1.
+    pub line: u32,
+}
+
+/// `scope` of an address, as the kernel numbers it (rtnetlink(7), `ifa_scope`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Scope(pub u8);
+
+impl Scope {
+    /// `global`: valid everywhere; the default.
+    pub const GLOBAL: Self = Self(0);
+    /// `site`.
+    pub const SITE: Self = Self(200);
+    /// `link`: valid on this link only.
+    pub const LINK: Self = Self(253);
+    /// `host`: valid on this host only.
+    pub const HOST: Self = Self(254);
+    /// `nowhere`.
+    pub const NOWHERE: Self = Self(255);
+}
+
+/// When and how often addresses are announced, by gratuitous ARP or unsolicited neighbour
+/// advertisement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Garp {
+    /// `garp_master_delay`: from becoming Master to the second round; zero: no second round.
+    /// Default 5 s.
+    pub master_delay: Duration,
+    /// `garp_master_repeat`: announcements per address in each of the two rounds; default 5.
+    pub master_repeat: u32,
+    /// `garp_master_refresh`: between rounds while Master; zero, the default: none.
+    pub master_refresh: Duration,
+    /// `garp_master_refresh_repeat`: announcements per address in such a round; default 1.
+    pub master_refresh_repeat: u32,
+    /// `garp_lower_prio_delay`: from an advertisement of lower priority to the second round;
+    /// default [`Garp::master_delay`].
+    pub lower_prio_delay: Duration,
+    /// `garp_lower_prio_repeat`: announcements per address in each of those rounds; default
+    /// [`Garp::master_repeat`].
+    pub lower_prio_repeat: u32,
+}
+
+impl Default for Garp {
+    fn default() -> Self {
+        Self {
+            master_delay: Duration::from_secs(5),
+            master_repeat: 5,
+            master_refresh: Duration::ZERO,
+            master_refresh_repeat: 1,
+            lower_prio_delay: Duration::from_secs(5),
+            lower_prio_repeat: 5,
+        }
+    }
+}
