@@ -1,10 +1,35 @@
 //! The VRRP engine: protocol state machines without I/O, without a clock, without chance.
 //!
-//! It must never read a clock, log, allocate per unchanged advertisement or iterate in an order
-//! that is not fixed: the same inputs give the same actions, byte for byte.
+//! It must never read a clock, log, or iterate in an order that is not fixed: the same inputs give
+//! the same actions, byte for byte. [`Engine::handle`] takes what happened and when;
+//! [`Engine::next_deadline`] says when it wants to be called again.
 
 mod types;
+pub mod wire;
+
+mod config;
+mod io;
+
+mod engine;
+mod instance;
+
+mod backup;
+mod group;
+mod master;
+
+mod timers;
 
 pub use ha_common::proto::Family;
 
-pub use self::types::{AdvertInterval, Instant, Priority, Version, Vrid};
+pub use self::{
+    config::{
+        AnnouncePlan, Config, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
+    },
+    engine::{Deadline, Engine},
+    instance::{Instance, Statistics},
+    io::{
+        Action, Actions, Cause, Event, Input, Notify, Received, Rejection, State, Subject,
+        Transition,
+    },
+    types::{AdvertInterval, Instant, Priority, Version, Vrid},
+};

@@ -156,12 +156,7 @@ impl AdvertInterval {
         if secs == 0 {
             return None;
         }
-        // `u64::from` is not const.
-        #[expect(
-            clippy::as_conversions,
-            clippy::cast_lossless,
-            reason = "widening in a const fn"
-        )]
+        #[expect(clippy::as_conversions, reason = "`u64::from` is not const")]
         Some(Self(Duration::from_secs(secs as u64)))
     }
 
@@ -174,11 +169,7 @@ impl AdvertInterval {
         if centis == 0 || centis > 0x0fff {
             return None;
         }
-        #[expect(
-            clippy::as_conversions,
-            clippy::cast_lossless,
-            reason = "widening in a const fn"
-        )]
+        #[expect(clippy::as_conversions, reason = "`u64::from` is not const")]
         Some(Self(Duration::from_millis(centis as u64 * 10)))
     }
 

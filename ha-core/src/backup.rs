@@ -1,0 +1,109 @@
+//! Backup (RFC 9568 §6.4.2): listen, and take over when the Master is silent for too long.
+
+use crate::{
+    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, engine::Timer,
+    wire::Advertisement,
+};
+
+impl Engine {
+    pub(crate) fn hear_as_backup(
+        &mut self,
+        heard: Instant,
+        received: &Received<'_>,
+        advertisement: &Advertisement<'_>,
+    ) {
+        let id = received.instance;
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        let before_stamp = instance.before_stamp.take();
+        let is_stop = advertisement.priority == 0;
+        if !is_stop && !instance.yields_to(advertisement.priority) {
+            // V-6.4.2-10: discarded, the timer is not touched; also not by the stamp of this frame.
+            instance.lower_heard = true;
+            instance.master = Some((received.source, advertisement.priority));
+            if before_stamp.is_some() {
+                self.set_timer(id, Timer::Protocol, before_stamp);
+            }
+            return;
+        }
+        instance.heard = instance.heard.max(Some(heard));
+        instance.lower_heard = false;
+        instance.wants_master = false;
+        instance.listening = false;
+        instance.master_stopped = is_stop;
+        let wait = if is_stop {
+            // V-6.4.2-8.
+            instance.skew_time()
+        } else {
+            instance.master = Some((received.source, advertisement.priority));
+            if instance.config.version == Version::V3 {
+                instance.master_interval = advertisement.interval.as_duration();
+            }
+            instance.master_down_interval()
+        };
+        let since = instance.heard.unwrap_or(heard);
+        self.set_timer(id, Timer::Protocol, Some(since + wait));
+    }
+
+    /// `Active_Down_Timer` fired (V-6.4.2-7).
+    pub(crate) fn handle_master_down(
+        &mut self,
+        now: Instant,
+        id: InstanceId,
+        deadline: Instant,
+        stamp: Option<Instant>,
+        actions: &mut Actions,
+    ) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        let stamp = stamp.map(|stamp| stamp.min(now));
+        if let Some(stamp) = stamp
+            && stamp > instance.heard.unwrap_or_default()
+            && stamp <= deadline
+            && instance.before_stamp.is_none_or(|_| !instance.lower_heard)
+        {
+            // The Master was in time; what its frame says comes by the ring, or was lost there.
+            instance.heard = Some(stamp);
+            instance.before_stamp = Some(deadline);
+            instance.statistics.saved_by_stamp += 1;
+            let wait = instance.master_down_interval();
+            self.set_timer(id, Timer::Protocol, Some(stamp + wait));
+            return;
+        }
+        let by = now.since(deadline);
+        if by > instance.master_down_interval() && !instance.listening {
+            // Asleep for so long that the whole host may have been: its frames with it.
+            instance.listening = true;
+            instance.statistics.late += 1;
+            let wait = instance.config.interval.as_duration() + instance.skew_time();
+            actions.push(Action::Late { instance: id, by });
+            self.set_timer(id, Timer::Protocol, Some(now + wait));
+            return;
+        }
+        instance.wants_master = true;
+        let cause = if instance.lower_heard {
+            Cause::Preempt
+        } else if instance.master_stopped {
+            Cause::MasterStopped
+        } else {
+            Cause::MasterDown {
+                heard: instance.heard,
+                deadline,
+            }
+        };
+        let wait = instance.master_down_interval();
+        if self.group_of(id).is_some_and(|group| {
+            group.members.iter().all(|member| {
+                self.instance(*member)
+                    .is_some_and(|instance| instance.wants_master)
+            })
+        }) {
+            self.become_master(now, id, cause, actions);
+        } else {
+            // The other members still hear their Master: keepalived waits for all of them.
+            self.set_timer(id, Timer::Protocol, Some(now + wait));
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! The engine's surface: inputs are taken here and led to the state that has to deal with them.
+
+use core::net::IpAddr;
+
+use crate::{
+    Action, Actions, Cause, Config, Event, GroupId, Input, InstanceId, Instant, Notify, Received,
+    Rejection, State, Subject, TrackerId, Transition, Version,
+    instance::{Condition, Instance, Source},
+    timers::Timers,
+    wire::Advertisement,
+};
+
+/// All virtual routers of one daemon.
+///
+/// `handle_*` methods take a moment and an input and add what is to be done to the actions; they
+/// never fail, and an input that makes no sense changes nothing.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    pub(crate) instances: Vec<Instance>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) timers: Timers,
+    trackers: Vec<Option<bool>>,
+    is_running: bool,
+}
+
+/// Instances that move together. One that is in no sync group is a group of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// The sync group, for notifications.
+    pub(crate) id: Option<GroupId>,
+    pub(crate) members: Vec<InstanceId>,
+}
+
+/// The two timers of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timer {
+    /// `Active_Down_Timer` of a Backup, `Adver_Timer` of a Master.
+    Protocol,
+    /// The next round of announcements of a Master.
+    Announce,
+}
+
+/// The earliest deadline.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deadline {
+    /// When the engine wants [`Input::Deadline`].
+    pub at: Instant,
+    /// The Backup that would take over: its last stamp is to be read first.
+    pub takeover: Option<InstanceId>,
+}
+
+impl Engine {
+    /// An engine whose instances are all in Init. A group's unknown members are left out.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let count = config.instances.len();
+        let mut engine = Self {
+            instances: Vec::with_capacity(count),
+            groups: Vec::with_capacity(config.groups.len()),
+            timers: Timers::new(2 * count.max(1)),
+            trackers: vec![None; usize::try_from(config.trackers).unwrap_or(0)],
+            is_running: false,
+        };
+        let mut group_of = vec![None; count];
+        for (id, group) in (0..).zip(config.groups) {
+            let mut members = Vec::new();
+            for member in group.members {
+                if let Some(slot @ None) = group_of.get_mut(index(member)) {
+                    *slot = Some(engine.groups.len());
+                    members.push(member);
+                }
+            }
+            engine.groups.push(Group {
+                id: Some(GroupId(id)),
+                members,
+            });
+        }
+        for ((id, config), group) in (0..).zip(config.instances).zip(group_of) {
+            let group = group.unwrap_or_else(|| {
+                engine.groups.push(Group {
+                    id: None,
+                    members: vec![InstanceId(id)],
+                });
+                engine.groups.len() - 1
+            });
+            engine.instances.push(Instance::new(config, group));
+        }
+        engine
+    }
+
+    /// Takes one input at the moment `now` and appends what is to be done.
+    pub fn handle(&mut self, now: Instant, input: Input<'_>, actions: &mut Actions) {
+        match input {
+            Input::Start => self.handle_start(now, actions),
+            Input::Advertisement(received) => self.handle_received(now, &received, actions),
+            Input::Deadline { heard } => self.handle_deadline(now, heard, actions),
+            Input::Tracker { tracker, up } => self.handle_tracker(now, tracker, up, actions),
+            Input::Source { instance, address } => {
+                self.handle_source(now, instance, address, actions);
+            }
+            Input::AddressesUsable { instance, usable } => {
+                if let Some(entry) = self.instance_mut(instance) {
+                    entry.addresses_usable = usable;
+                    let group = entry.group;
+                    self.reconsider(now, group, actions);
+                }
+            }
+            Input::Shutdown => self.handle_shutdown(actions),
+        }
+    }
+
+    /// The earliest moment at which something is to be done.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Deadline> {
+        let (at, timer) = self.timers.next()?;
+        let id = InstanceId(u32::try_from(timer / 2).ok()?);
+        let is_takeover = timer % 2 == 0
+            && self
+                .instance(id)
+                .is_some_and(|instance| instance.state == State::Backup);
+        Some(Deadline {
+            at,
+            takeover: is_takeover.then_some(id),
+        })
+    }
+
+    /// A virtual router.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
+        self.instances.get(index(id))
+    }
+
+    /// When the instance will take over or advertise, if it is Backup or Master.
+    #[must_use]
+    pub fn deadline(&self, id: InstanceId) -> Option<Instant> {
+        self.timers.deadline(timer_index(id, Timer::Protocol))
+    }
+
+    pub(crate) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
+        self.instances.get_mut(index(id))
+    }
+
+    pub(crate) fn set_timer(&mut self, id: InstanceId, timer: Timer, deadline: Option<Instant>) {
+        if index(id) < self.instances.len() {
+            self.timers.set(timer_index(id, timer), deadline);
+        }
+    }
+
+    /// The members of the instance's group, itself first.
+    pub(crate) fn members_from(&self, lead: InstanceId) -> Vec<InstanceId> {
+        let mut members = vec![lead];
+        if let Some(group) = self.group_of(lead) {
+            members.extend(
+                group
+                    .members
+                    .iter()
+                    .copied()
+                    .filter(|member| *member != lead),
+            );
+        }
+        members
+    }
+
+    pub(crate) fn group_of(&self, id: InstanceId) -> Option<&Group> {
+        self.instance(id)
+            .and_then(|instance| self.groups.get(instance.group))
+    }
+
+    /// Puts the instance into a state, and tells of it. Timers are the caller's.
+    pub(crate) fn enter(
+        &mut self,
+        instance: InstanceId,
+        to: State,
+        cause: Cause,
+        actions: &mut Actions,
+    ) {
+        let Some(entry) = self.instance_mut(instance) else {
+            return;
+        };
+        let from = entry.state;
+        if from == to {
+            return;
+        }
+        entry.state = to;
+        entry.before_stamp = None;
+        entry.wants_master = false;
+        entry.listening = false;
+        entry.answered = None;
+        if to == State::Master {
+            entry.statistics.became_master += 1;
+        }
+        if from == State::Master {
+            entry.statistics.released_master += 1;
+        }
+        let priority = entry.priority;
+        actions.push(Action::Transition(Transition {
+            instance,
+            from,
+            to,
+            cause,
+        }));
+        if let Some(event) = to.event() {
+            let subject = Subject::Instance(instance);
+            actions.push(Action::Notify(Notify {
+                subject,
+                event,
+                priority,
+            }));
+        }
+    }
+
+    /// Tells the operator about the sync group, if `lead` is in one.
+    pub(crate) fn notify_group(&self, lead: InstanceId, event: Event, actions: &mut Actions) {
+        if let Some(id) = self.group_of(lead).and_then(|group| group.id) {
+            let subject = Subject::Group(id);
+            actions.push(Action::Notify(Notify {
+                subject,
+                event,
+                priority: 0,
+            }));
+        }
+    }
+
+    pub(crate) fn advertise(&mut self, instance: InstanceId, priority: u8, actions: &mut Actions) {
+        let Some(entry) = self.instance_mut(instance) else {
+            return;
+        };
+        entry.statistics.adverts_sent += 1;
+        if priority == 0 {
+            entry.statistics.priority_zero_sent += 1;
+        }
+        actions.push(Action::Advertise { instance, priority });
+    }
+
+    fn handle_start(&mut self, now: Instant, actions: &mut Actions) {
+        self.is_running = true;
+        for group in 0..self.groups.len() {
+            self.reconsider(now, group, actions);
+        }
+    }
+
+    fn handle_received(&mut self, now: Instant, received: &Received<'_>, actions: &mut Actions) {
+        let Some(instance) = self.instance(received.instance) else {
+            return;
+        };
+        // Nobody listens in Init and Fault: a frame there is neither counted nor answered.
+        if !matches!(instance.state, State::Backup | State::Master) {
+            return;
+        }
+        match judge(instance, received) {
+            Ok(advertisement) => self.handle_advertisement(now, received, &advertisement, actions),
+            Err(reason) => {
+                let Some(instance) = self.instance_mut(received.instance) else {
+                    return;
+                };
+                instance.statistics.rejected += 1;
+                let (instance, source) = (received.instance, received.source);
+                actions.push(Action::Rejected {
+                    instance,
+                    source,
+                    reason,
+                });
+            }
+        }
+    }
+
+    fn handle_advertisement(
+        &mut self,
+        now: Instant,
+        received: &Received<'_>,
+        advertisement: &Advertisement<'_>,
+        actions: &mut Actions,
+    ) {
+        let Some(instance) = self.instance_mut(received.instance) else {
+            return;
+        };
+        instance.statistics.adverts_received += 1;
+        if advertisement.priority == 0 {
+            instance.statistics.priority_zero_received += 1;
+        }
+        // A stamp in the future would put off the takeover for as long as it likes.
+        let heard = received.at.min(now);
+        match instance.state {
+            State::Backup => self.hear_as_backup(heard, received, advertisement),
+            State::Master => self.hear_as_master(now, heard, received, advertisement, actions),
+            State::Init | State::Fault => {}
+        }
+    }
+
+    fn handle_deadline(&mut self, now: Instant, heard: Option<Instant>, actions: &mut Actions) {
+        let Some((deadline, timer)) = self.timers.next() else {
+            return;
+        };
+        if now < deadline {
+            return;
+        }
+        let Ok(number) = u32::try_from(timer / 2) else {
+            return;
+        };
+        let id = InstanceId(number);
+        let is_protocol = timer % 2 == 0;
+        match self.instance(id).map(Instance::state) {
+            Some(State::Backup) if is_protocol => {
+                self.handle_master_down(now, id, deadline, heard, actions);
+            }
+            Some(State::Master) if is_protocol => {
+                self.handle_advertise_due(now, id, deadline, actions);
+            }
+            Some(State::Master) => self.handle_announce_due(now, id, actions),
+            // No timer outlives its state; one that did must not fire for ever.
+            Some(State::Backup | State::Init | State::Fault) | None => {
+                self.timers.set(timer, None);
+            }
+        }
+    }
+
+    fn handle_tracker(
+        &mut self,
+        now: Instant,
+        tracker: TrackerId,
+        up: bool,
+        actions: &mut Actions,
+    ) {
+        let slot = usize::try_from(tracker.0)
+            .ok()
+            .and_then(|index| self.trackers.get_mut(index));
+        match slot {
+            Some(known) if *known != Some(up) => *known = Some(up),
+            Some(_) | None => return,
+        }
+        for group in 0..self.groups.len() {
+            self.reconsider(now, group, actions);
+        }
+    }
+
+    fn handle_source(
+        &mut self,
+        now: Instant,
+        instance: InstanceId,
+        address: Option<IpAddr>,
+        actions: &mut Actions,
+    ) {
+        if let Some(entry) = self.instance_mut(instance) {
+            entry.source = address.map_or(Source::Missing, Source::Known);
+            let group = entry.group;
+            self.reconsider(now, group, actions);
+        }
+    }
+
+    /// Lets a group be where what it depends on allows it to be.
+    fn reconsider(&mut self, now: Instant, group: usize, actions: &mut Actions) {
+        if !self.is_running {
+            return;
+        }
+        let Some(members) = self.groups.get(group).map(|group| group.members.clone()) else {
+            return;
+        };
+        let mut worst = Condition::Ready;
+        let mut lead = None;
+        for &id in &members {
+            self.update_priority(id, actions);
+            let Some(instance) = self.instance(id) else {
+                continue;
+            };
+            let condition = instance.condition(&self.trackers);
+            let is_worse = match condition {
+                Condition::Ready => lead.is_none(),
+                Condition::Unknown => worst == Condition::Ready,
+                Condition::Faulty(_) => !matches!(worst, Condition::Faulty(_)),
+            };
+            if is_worse {
+                (worst, lead) = (condition, Some(id));
+            }
+        }
+        let Some(lead) = lead else { return };
+        match worst {
+            Condition::Unknown => {}
+            Condition::Ready => self.leave_fault(now, lead, actions),
+            Condition::Faulty(cause) => self.become_fault(lead, cause, actions),
+        }
+    }
+
+    fn update_priority(&mut self, id: InstanceId, actions: &mut Actions) {
+        let Some(instance) = self.instances.get_mut(index(id)) else {
+            return;
+        };
+        let priority = instance.weighted_priority(&self.trackers);
+        let from = instance.priority;
+        if priority == from {
+            return;
+        }
+        let before = instance.master_down_interval();
+        instance.priority = priority;
+        let after = instance.master_down_interval();
+        let state = instance.state;
+        actions.push(Action::Priority {
+            instance: id,
+            from,
+            to: priority,
+        });
+        if state == State::Backup
+            && let Some(deadline) = self.deadline(id)
+        {
+            self.set_timer(id, Timer::Protocol, Some(deadline + after - before));
+        }
+    }
+
+    fn handle_shutdown(&mut self, actions: &mut Actions) {
+        self.is_running = false;
+        let ids = || (0..).map(InstanceId).take(self.instances.len());
+        let all: Vec<InstanceId> = ids().collect();
+        self.release(&all, actions);
+        for &id in &all {
+            self.enter(id, State::Init, Cause::Shutdown, actions);
+            let priority = self.instance(id).map_or(0, Instance::priority);
+            let subject = Subject::Instance(id);
+            actions.push(Action::Notify(Notify {
+                subject,
+                event: Event::Stop,
+                priority,
+            }));
+        }
+        for group in self.groups.iter().filter_map(|group| group.id) {
+            let subject = Subject::Group(group);
+            actions.push(Action::Notify(Notify {
+                subject,
+                event: Event::Stop,
+                priority: 0,
+            }));
+        }
+    }
+}
+
+/// The checks that need the instance's configuration or state (RFC 9568 §7.1).
+fn judge<'a>(instance: &Instance, received: &Received<'a>) -> Result<Advertisement<'a>, Rejection> {
+    let config = &instance.config;
+    let advertisement = Advertisement::decode(config.version, config.family, received.message)
+        .map_err(Rejection::Malformed)?;
+    if advertisement.vrid != config.vrid {
+        return Err(Rejection::Vrid);
+    }
+    // RFC 3768 §7.1: MUST; RFC 9568 §7.1 only logs, and a Backup learns the interval.
+    if config.version == Version::V2 && advertisement.interval != config.interval {
+        return Err(Rejection::Interval);
+    }
+    if instance.source == Source::Known(received.source) {
+        return Err(Rejection::OwnSource);
+    }
+    Ok(advertisement)
+}
+
+pub(crate) fn index(id: InstanceId) -> usize {
+    usize::try_from(id.0).unwrap_or(usize::MAX)
+}
+
+fn timer_index(id: InstanceId, timer: Timer) -> usize {
+    let number = match timer {
+        Timer::Protocol => 0,
+        Timer::Announce => 1,
+    };
+    index(id).saturating_mul(2).saturating_add(number)
+}

@@ -1,0 +1,176 @@
+//! Changes of state, of all members of a sync group at once.
+//!
+//! What the network sees comes first, phase by phase over all members: advertisements, addresses,
+//! announcements; then the operator is told, the instance that caused it first and the group last.
+
+use crate::{
+    Action, Actions, Cause, Engine, Event, InstanceId, Instant, State, engine::Timer,
+    instance::Instance,
+};
+
+impl Engine {
+    /// All members take over (V-6.4.2-7, V-6.4.1-1).
+    pub(crate) fn become_master(
+        &mut self,
+        now: Instant,
+        lead: InstanceId,
+        cause: Cause,
+        actions: &mut Actions,
+    ) {
+        let members = self.members_from(lead);
+        for &id in &members {
+            let Some(instance) = self.instance_mut(id) else {
+                continue;
+            };
+            let plan = instance.config.announce;
+            instance.second_round_due = !plan.delay.is_zero();
+            let wait = if instance.second_round_due {
+                plan.delay
+            } else {
+                plan.refresh
+            };
+            let priority = instance.priority;
+            let next = now + instance.config.interval.as_duration();
+            self.set_timer(id, Timer::Protocol, Some(next));
+            self.set_timer(id, Timer::Announce, (!wait.is_zero()).then(|| now + wait));
+            self.advertise(id, priority, actions);
+        }
+        for &id in &members {
+            actions.push(Action::Addresses {
+                instance: id,
+                present: true,
+            });
+        }
+        for &id in &members {
+            let repeat = self
+                .instance(id)
+                .map_or(0, |entry| entry.config.announce.repeat);
+            actions.push(Action::Announce {
+                instance: id,
+                repeat,
+            });
+        }
+        self.enter_all(&members, State::Master, cause, actions);
+        self.notify_group(lead, Event::Master, actions);
+    }
+
+    /// All members listen. `since` is when the reason was heard: timers run from there.
+    pub(crate) fn become_backup(
+        &mut self,
+        since: Instant,
+        lead: InstanceId,
+        cause: Cause,
+        actions: &mut Actions,
+    ) {
+        let members = self.members_from(lead);
+        for &id in &members {
+            if self
+                .instance(id)
+                .is_some_and(|entry| entry.state == State::Master)
+            {
+                actions.push(Action::Addresses {
+                    instance: id,
+                    present: false,
+                });
+            }
+        }
+        for &id in &members {
+            let Some(instance) = self.instance_mut(id) else {
+                continue;
+            };
+            if instance.state == State::Backup {
+                continue;
+            }
+            instance.master_stopped = false;
+            instance.lower_heard = false;
+            let wait = instance.master_down_interval();
+            self.set_timer(id, Timer::Announce, None);
+            self.set_timer(id, Timer::Protocol, Some(since + wait));
+        }
+        self.enter_all(&members, State::Backup, cause, actions);
+        self.notify_group(lead, Event::Backup, actions);
+    }
+
+    /// All members stop, because something that `lead` depends on has failed.
+    pub(crate) fn become_fault(&mut self, lead: InstanceId, cause: Cause, actions: &mut Actions) {
+        let members = self.members_from(lead);
+        let is_there = |id: &InstanceId| {
+            self.instance(*id)
+                .is_some_and(|instance| instance.state == State::Fault)
+        };
+        if members.iter().all(is_there) {
+            return;
+        }
+        self.release(&members, actions);
+        self.enter_all(&members, State::Fault, cause, actions);
+        self.notify_group(lead, Event::Fault, actions);
+    }
+
+    /// All members start, if they are not running: nothing that they depend on is missing.
+    pub(crate) fn leave_fault(&mut self, now: Instant, lead: InstanceId, actions: &mut Actions) {
+        let members = self.members_from(lead);
+        let is_running = |id: &InstanceId| {
+            self.instance(*id)
+                .is_none_or(|entry| matches!(entry.state, State::Backup | State::Master))
+        };
+        if members.iter().all(is_running) {
+            return;
+        }
+        for &id in &members {
+            let Some(instance) = self.instance_mut(id) else {
+                continue;
+            };
+            instance.master_interval = instance.config.interval.as_duration();
+            instance.heard = None;
+            instance.master = None;
+        }
+        let are_owners = members
+            .iter()
+            .all(|id| self.instance(*id).is_some_and(Instance::is_owner));
+        if are_owners {
+            self.become_master(now, lead, Cause::Ready, actions);
+        } else {
+            self.become_backup(now, lead, Cause::Ready, actions);
+        }
+    }
+
+    /// Masters say priority 0 and give their addresses up; no timer stays armed.
+    pub(crate) fn release(&mut self, members: &[InstanceId], actions: &mut Actions) {
+        let is_master = |engine: &Self, id: InstanceId| {
+            engine
+                .instance(id)
+                .is_some_and(|entry| entry.state == State::Master)
+        };
+        for &id in members {
+            if is_master(self, id) {
+                self.advertise(id, 0, actions);
+            }
+        }
+        for &id in members {
+            if is_master(self, id) {
+                actions.push(Action::Addresses {
+                    instance: id,
+                    present: false,
+                });
+            }
+            self.set_timer(id, Timer::Protocol, None);
+            self.set_timer(id, Timer::Announce, None);
+        }
+    }
+
+    fn enter_all(
+        &mut self,
+        members: &[InstanceId],
+        to: State,
+        cause: Cause,
+        actions: &mut Actions,
+    ) {
+        let mut cause = cause;
+        for &id in members {
+            self.enter(id, to, cause, actions);
+            if let Some(&lead) = members.first() {
+                cause = Cause::Group(lead);
+            }
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! One virtual router: what it remembers, and the arithmetic of RFC 9568 §6.1.
+
+use core::{net::IpAddr, time::Duration};
+
+use crate::{Cause, Event, InstanceConfig, Instant, State, Version, config::Track};
+
+/// Counts of one virtual router since the engine was made.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Statistics {
+    /// Valid advertisements.
+    pub adverts_received: u64,
+    /// Advertisements asked for, those with priority 0 included.
+    pub adverts_sent: u64,
+    /// Times it became Master.
+    pub became_master: u64,
+    /// Times it stopped being Master.
+    pub released_master: u64,
+    /// Advertisements with priority 0 received.
+    pub priority_zero_received: u64,
+    /// Advertisements with priority 0 asked for.
+    pub priority_zero_sent: u64,
+    /// Frames that passed the stateless checks and were refused here.
+    pub rejected: u64,
+    /// Takeovers put off because the kernel had stamped a frame that was not read yet.
+    pub saved_by_stamp: u64,
+    /// Times it was late and listened before it acted.
+    pub late: u64,
+}
+
+/// Whether an instance may run.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Condition {
+    /// Something it depends on has not been looked at yet.
+    Unknown,
+    /// Everything it depends on is there.
+    Ready,
+    /// Something it depends on has failed.
+    Faulty(Cause),
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    Unknown,
+    Missing,
+    Known(IpAddr),
+}
+
+/// Why a Backup would take over at its deadline.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Prospect {
+    /// No advertisement that counts.
+    Silence,
+    /// The Master said priority 0.
+    Stop,
+    /// Only advertisements of a lower priority.
+    Lower,
+}
+
+/// Which announcements a Master sends next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Round {
+    /// Those after `garp_master_delay`.
+    Second,
+    /// Those every `garp_master_refresh`.
+    Refresh,
+}
+
+/// A virtual router's state, open to be read.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    pub(crate) config: InstanceConfig,
+    /// Place in the engine's groups: an instance of no sync group has a group of its own.
+    pub(crate) group: usize,
+    pub(crate) state: State,
+    pub(crate) priority: u8,
+    pub(crate) source: Source,
+    pub(crate) addresses_usable: bool,
+    /// `Active_Adver_Interval`: the Master's, learned in `VRRPv3`.
+    pub(crate) master_interval: Duration,
+    pub(crate) master: Option<(IpAddr, u8)>,
+    /// The last advertisement that counted, by the kernel's stamp.
+    pub(crate) heard: Option<Instant>,
+    /// Stamp of the last frame whose content was seen, whether it counted or not.
+    pub(crate) seen: Option<Instant>,
+    /// The deadline before it was moved for a stamp whose content has not been seen.
+    pub(crate) before_stamp: Option<Instant>,
+    pub(crate) prospect: Prospect,
+    /// Its own `Active_Down_Timer` has fired; it waits for the other members of its group.
+    pub(crate) wants_master: bool,
+    /// It was late and listens before it acts.
+    pub(crate) listening: bool,
+    /// When it last answered another Master.
+    pub(crate) answered: Option<Instant>,
+    pub(crate) next_round: Round,
+    pub(crate) statistics: Statistics,
+}
+
+impl Instance {
+    pub(crate) fn new(config: InstanceConfig, group: usize) -> Self {
+        Self {
+            group,
+            state: State::Init,
+            priority: config.priority.as_u8(),
+            source: Source::Unknown,
+            addresses_usable: true,
+            master_interval: config.interval.as_duration(),
+            master: None,
+            heard: None,
+            seen: None,
+            before_stamp: None,
+            prospect: Prospect::Silence,
+            wants_master: false,
+            listening: false,
+            answered: None,
+            next_round: Round::Second,
+            statistics: Statistics::default(),
+            config,
+        }
+    }
+
+    /// Where its state machine is.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Effective priority: the configured one, moved by weighted trackers.
+    #[must_use]
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// The Master it heard last, and that Master's priority.
+    #[must_use]
+    pub fn master(&self) -> Option<(IpAddr, u8)> {
+        self.master
+    }
+
+    /// When the last advertisement that counted came, by the kernel's stamp.
+    #[must_use]
+    pub fn heard(&self) -> Option<Instant> {
+        self.heard
+    }
+
+    /// Counts since the engine was made.
+    #[must_use]
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    pub(crate) fn is_owner(&self) -> bool {
+        self.config.priority.is_owner()
+    }
+
+    /// `Skew_Time` (V-6.1-2): in `VRRPv2` a fraction of a second, in `VRRPv3` of the interval.
+    pub(crate) fn skew_time(&self) -> Duration {
+        let scale = match self.config.version {
+            Version::V2 => Duration::from_secs(1),
+            Version::V3 => self.master_interval,
+        };
+        scale * (256 - u32::from(self.priority)) / 256
+    }
+
+    /// `Active_Down_Interval` (V-6.1-3).
+    pub(crate) fn master_down_interval(&self) -> Duration {
+        self.master_interval * self.config.down_adverts + self.skew_time()
+    }
+
+    /// How long after a Master's deadline to advertise the most impatient Backup still waits.
+    ///
+    /// The last advertisement went out one interval before that deadline, and a Backup's skew
+    /// time may be next to nothing.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.interval.as_duration() * self.config.down_adverts.saturating_sub(1)
+    }
+
+    /// Whether a Backup accepts an advertisement of this priority as its Master's (V-6.4.2-9).
+    pub(crate) fn yields_to(&self, priority: u8) -> bool {
+        !self.config.preempt || priority >= self.priority
+    }
+
+    /// Whether a Master gives way to another one (V-6.4.3-10).
+    pub(crate) fn loses_to(&self, priority: u8, source: IpAddr) -> bool {
+        match self.source {
+            Source::Known(own) => {
+                priority > self.priority || priority == self.priority && source > own
+            }
+            Source::Unknown | Source::Missing => priority >= self.priority,
+        }
+    }
+
+    /// Answers to another Master's frames are limited to one each half interval.
+    pub(crate) fn may_answer(&self, now: Instant) -> bool {
+        let pause = self.config.interval.as_duration() / 2;
+        self.answered
+            .is_none_or(|answered| now.since(answered) >= pause)
+    }
+
+    pub(crate) fn condition(&self, trackers: &[Option<bool>]) -> Condition {
+        if self.source == Source::Missing {
+            return Condition::Faulty(Cause::NoSource);
+        }
+        if !self.addresses_usable {
+            return Condition::Faulty(Cause::AddressesFailed);
+        }
+        let mut is_known = self.source != Source::Unknown;
+        for &track in self.config.tracks.iter().filter(|track| track.weight == 0) {
+            match is_up(track, trackers) {
+                Some(true) => {}
+                Some(false) => return Condition::Faulty(Cause::TrackerDown(track.tracker)),
+                None => is_known = false,
+            }
+        }
+        if is_known {
+            Condition::Ready
+        } else {
+            Condition::Unknown
+        }
+    }
+
+    /// The configured priority moved by the weights of what is tracked, within 1 to 254.
+    pub(crate) fn weighted_priority(&self, trackers: &[Option<bool>]) -> u8 {
+        let base = self.config.priority.as_u8();
+        if self.is_owner() {
+            return base;
+        }
+        let sum = self
+            .config
+            .tracks
+            .iter()
+            .fold(i32::from(base), |sum, &track| {
+                let weight = i32::from(track.weight);
+                match is_up(track, trackers) {
+                    Some(true) => sum + weight.max(0),
+                    Some(false) => sum + weight.min(0),
+                    None => sum,
+                }
+            });
+        u8::try_from(sum.clamp(1, 254)).unwrap_or(base)
+    }
+}
+
+fn is_up(track: Track, trackers: &[Option<bool>]) -> Option<bool> {
+    let index = usize::try_from(track.tracker.0).ok()?;
+    let up = trackers.get(index).copied().flatten()?;
+    Some(up != track.reverse)
+}
+
+impl State {
+    pub(crate) fn event(self) -> Option<Event> {
+        match self {
+            Self::Init => None,
+            Self::Backup => Some(Event::Backup),
+            Self::Master => Some(Event::Master),
+            Self::Fault => Some(Event::Fault),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What goes into the engine and what comes out: the two closed lists.
+//!
+//! An [`Action`] states what is wanted, so that repeating one is harmless. An action that failed
+//! comes back as an [`Input`].
+
+use core::{fmt, net::IpAddr, time::Duration};
+
+use crate::{GroupId, InstanceId, Instant, TrackerId, wire::DecodeError};
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Input<'a> {
+    /// Everything is in place: instances may leave Init as soon as what they depend on is known.
+    Start,
+    /// A frame that passed all checks that need no state.
+    Advertisement(Received<'a>),
+    /// The earliest timer may have been reached: [`crate::Engine::next_deadline`] says which.
+    Deadline {
+        /// If a takeover is to be decided: the kernel's stamp of the last valid frame, read now.
+        ///
+        /// A frame stamped before the deadline prevents the takeover, even if its content is
+        /// still on its way or was lost in a full ring: then the daemon was late, not the peer.
+        heard: Option<Instant>,
+    },
+    /// A tracked thing was looked at, for the first time or again.
+    Tracker {
+        /// Which.
+        tracker: TrackerId,
+        /// Whether it is well.
+        up: bool,
+    },
+    /// The address that the instance sends from was found, has changed, or is gone.
+    Source {
+        /// Whose.
+        instance: InstanceId,
+        /// Primary address, link-local address or `unicast_src_ip`; `None`: there is none.
+        address: Option<IpAddr>,
+    },
+    /// The last [`Action::Addresses`] could not be carried out, or now can be again.
+    AddressesUsable {
+        /// Whose.
+        instance: InstanceId,
+        /// Whether the addresses can be set.
+        usable: bool,
+    },
+    /// The daemon stops: release everything, tell the peers.
+    Shutdown,
+}
+
+/// A received advertisement and what is known of its way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Received<'a> {
+    /// Whose.
+    pub instance: InstanceId,
+    /// When the frame reached the host: the kernel's stamp, not the moment of reading.
+    pub at: Instant,
+    /// Sender.
+    pub source: IpAddr,
+    /// The VRRP message.
+    pub message: &'a [u8],
+}
+
+/// Something to be done, in the order given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Action {
+    /// Send one advertisement (to every peer, where there are unicast peers).
+    Advertise {
+        /// Whose.
+        instance: InstanceId,
+        /// Effective priority; 0: the Master stops.
+        priority: u8,
+    },
+    /// The virtual addresses are wanted on the interface, or not.
+    Addresses {
+        /// Whose.
+        instance: InstanceId,
+        /// Wanted or not.
+        present: bool,
+    },
+    /// Send gratuitous ARP or unsolicited NA for each address.
+    Announce {
+        /// Whose.
+        instance: InstanceId,
+        /// How often each address is announced in this round.
+        repeat: u32,
+    },
+    /// The instance has changed its state.
+    Transition(Transition),
+    /// Tell the operator's scripts.
+    Notify(Notify),
+    /// The effective priority has changed.
+    Priority {
+        /// Whose.
+        instance: InstanceId,
+        /// Before.
+        from: u8,
+        /// Now.
+        to: u8,
+    },
+    /// A frame was refused; nothing else has changed.
+    Rejected {
+        /// Whose.
+        instance: InstanceId,
+        /// Sender.
+        source: IpAddr,
+        /// Why.
+        reason: Rejection,
+    },
+    /// The daemon was late, and holds back until it has listened for one interval.
+    Late {
+        /// Whose.
+        instance: InstanceId,
+        /// How long after its deadline the instance got to act.
+        by: Duration,
+    },
+}
+
+/// State of an instance (RFC 9568 §6.4; Fault is keepalived's).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum State {
+    /// Not started, or what it depends on is not known yet.
+    Init,
+    /// Another router is Master.
+    Backup,
+    /// This router owns the addresses.
+    Master,
+    /// Something the instance depends on has failed.
+    Fault,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Init => "INIT",
+            Self::Backup => "BACKUP",
+            Self::Master => "MASTER",
+            Self::Fault => "FAULT",
+        })
+    }
+}
+
+/// A change of state and why.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Transition {
+    /// Whose.
+    pub instance: InstanceId,
+    /// Before.
+    pub from: State,
+    /// Now.
+    pub to: State,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why an instance changed its state.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cause {
+    /// Everything it depends on is there.
+    Ready,
+    /// No acceptable advertisement came for the whole `Master_Down_Interval`.
+    MasterDown {
+        /// The last acceptable one, if there ever was one.
+        heard: Option<Instant>,
+        /// When the interval ended.
+        deadline: Instant,
+    },
+    /// The Master said that it stops (priority 0).
+    MasterStopped,
+    /// The Master has a lower priority, and preemption is on.
+    Preempt,
+    /// A better router is Master.
+    BetterMaster {
+        /// Who.
+        source: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
+    /// This daemon was late, and somebody else had become Master meanwhile.
+    Late {
+        /// Who.
+        source: IpAddr,
+    },
+    /// A tracked thing failed.
+    TrackerDown(TrackerId),
+    /// There is no address to send from.
+    NoSource,
+    /// The virtual addresses could not be set.
+    AddressesFailed,
+    /// Another member of the sync group moved.
+    Group(InstanceId),
+    /// The daemon stops.
+    Shutdown,
+}
+
+/// What a notify script is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Subject {
+    /// One virtual router.
+    Instance(InstanceId),
+    /// A sync group.
+    Group(GroupId),
+}
+
+/// One notification, as keepalived's scripts know them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Notify {
+    /// About whom.
+    pub subject: Subject,
+    /// What to.
+    pub event: Event,
+    /// Effective priority; 0 for a group.
+    pub priority: u8,
+}
+
+/// What keepalived's notify scripts are told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Event {
+    /// `notify_master`.
+    Master,
+    /// `notify_backup`.
+    Backup,
+    /// `notify_fault`.
+    Fault,
+    /// `notify_stop`.
+    Stop,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(match self {
+            Self::Master => "MASTER",
+            Self::Backup => "BACKUP",
+            Self::Fault => "FAULT",
+            Self::Stop => "STOP",
+        })
+    }
+}
+
+/// Why the engine refused a frame that the stateless checks had accepted.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Rejection {
+    /// Not an advertisement of this virtual router.
+    Malformed(DecodeError),
+    /// Another virtual router's identifier.
+    Vrid,
+    /// `VRRPv2`: another interval than configured (RFC 3768 §7.1).
+    Interval,
+    /// Sent from our own address.
+    OwnSource,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => error.fmt(formatter),
+            Self::Vrid => formatter.write_str("another virtual router identifier"),
+            Self::Interval => formatter.write_str("another advertisement interval than ours"),
+            Self::OwnSource => formatter.write_str("sent from our own address"),
+        }
+    }
+}
+
+/// The actions of one step, in order. Kept and emptied by the caller, so that steps do not allocate.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Actions(Vec<Action>);
+
+impl Actions {
+    /// The actions, in the order in which they are to be carried out.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Action] {
+        &self.0
+    }
+
+    /// Forgets all actions, keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn push(&mut self, action: Action) {
+        self.0.push(action);
+    }
+}

@@ -1,0 +1,103 @@
+//! One deadline for each timer, and the earliest of them at hand.
+//!
+//! A tournament tree of fixed size: setting a timer touches one path to the root, allocates
+//! nothing, and the order among equal deadlines is the order of the timers' numbers.
+
+use crate::Instant;
+
+const NEVER: u64 = u64::MAX;
+
+/// The timers of an engine, numbered from zero.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    /// Node `i` holds the smaller of nodes `2i` and `2i + 1`; the leaves are the second half.
+    tree: Vec<u64>,
+}
+
+impl Timers {
+    pub(crate) fn new(count: usize) -> Self {
+        Self {
+            tree: vec![NEVER; 2 * count.next_power_of_two()],
+        }
+    }
+
+    /// Sets the timer, or cancels it with `None`.
+    pub(crate) fn set(&mut self, timer: usize, deadline: Option<Instant>) {
+        let mut node = self.leaves() + timer;
+        if let Some(leaf) = self.tree.get_mut(node) {
+            *leaf = deadline.map_or(NEVER, Instant::as_nanos);
+        }
+        while node > 1 {
+            node /= 2;
+            let earlier = self.node(2 * node).min(self.node(2 * node + 1));
+            if let Some(parent) = self.tree.get_mut(node) {
+                *parent = earlier;
+            }
+        }
+    }
+
+    pub(crate) fn deadline(&self, timer: usize) -> Option<Instant> {
+        instant(self.node(self.leaves() + timer))
+    }
+
+    /// The earliest deadline and its timer.
+    pub(crate) fn next(&self) -> Option<(Instant, usize)> {
+        let earliest = instant(self.node(1))?;
+        let mut node = 1;
+        while node < self.leaves() {
+            node *= 2;
+            if self.node(node) != earliest.as_nanos() {
+                node += 1;
+            }
+        }
+        Some((earliest, node - self.leaves()))
+    }
+
+    fn leaves(&self) -> usize {
+        self.tree.len() / 2
+    }
+
+    fn node(&self, node: usize) -> u64 {
+        self.tree.get(node).copied().unwrap_or(NEVER)
+    }
+}
+
+fn instant(nanos: u64) -> Option<Instant> {
+    (nanos != NEVER).then(|| Instant::from_nanos(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Instant {
+        Instant::from_nanos(nanos)
+    }
+
+    #[test]
+    fn the_earliest_is_next_and_ties_go_to_the_first() {
+        for count in [1, 2, 3, 5, 8] {
+            let mut timers = Timers::new(count);
+            assert_eq!(timers.next(), None);
+            for timer in 0..count {
+                timers.set(timer, Some(at(100)));
+            }
+            assert_eq!(timers.next(), Some((at(100), 0)));
+            timers.set(count - 1, Some(at(7)));
+            assert_eq!(timers.next(), Some((at(7), count - 1)));
+            assert_eq!(timers.deadline(count - 1), Some(at(7)));
+            for timer in 0..count {
+                timers.set(timer, None);
+            }
+            assert_eq!(timers.next(), None);
+        }
+    }
+
+    #[test]
+    fn a_timer_that_does_not_exist_changes_nothing() {
+        let mut timers = Timers::new(2);
+        timers.set(9, Some(at(1)));
+        assert_eq!(timers.next(), None);
+        assert_eq!(timers.deadline(9), None);
+    }
+}
