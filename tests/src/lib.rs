@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The harness of the tests that need a real kernel: namespaces, links, captures, peers, probes.
+//!
+//! It owns how a scene is built and taken down; what a scene must show is said in `tests/*.rs` and
+//! in the programs of `src/bin`. Every namespace, process, thread and file that is made here ends
+//! with its owner, and with the process when that is killed (see `guardian`). Nothing here touches
+//! the network namespace it is started in.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::must_use_candidate,
+    clippy::missing_panics_doc,
+    reason = "a test harness reports by panicking and by printing"
+)]
+
+pub mod capture;
+pub mod clock;
+pub mod decode;
+mod guardian;
+pub mod inject;
+pub mod lan;
+pub mod netns;
+pub mod prober;
+pub mod process;
+pub mod require;
+mod sys;
+pub mod tempdir;
+pub mod tool;
+pub mod wait;

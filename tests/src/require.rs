@@ -1,0 +1,66 @@
+//! Whether a test can run here. One that cannot fails, unless the caller said that it may be left
+//! out: a test that skips itself in silence is a test that nobody runs.
+
+use std::{env, process::Command};
+
+use nix::unistd::geteuid;
+
+/// Whether the test can have root and iproute2. `false` only where `HA_TESTS_UNPRIVILEGED=1` allows
+/// it, with the reason printed; a panic otherwise.
+pub fn require_root() -> bool {
+    let reason = if !geteuid().is_root() {
+        Some("it needs root, for network namespaces and raw sockets".to_owned())
+    } else if !is_runnable("ip", "-V") {
+        Some("it needs `ip` (apt-get install iproute2)".to_owned())
+    } else {
+        None
+    };
+    is_satisfied(reason)
+}
+
+/// [`require_root`], and the named tools too. Each is given with the package that has it.
+pub fn require_tools(tools: &[(&str, &str)]) -> bool {
+    if !require_root() {
+        return false;
+    }
+    let missing = tools.iter().find(|(tool, _)| !is_runnable(tool, "--version"));
+    is_satisfied(
+        missing.map(|(tool, package)| format!("it needs `{tool}` (apt-get install {package})")),
+    )
+}
+
+/// A real keepalived as the other router.
+pub fn require_keepalived() -> bool {
+    require_tools(&[("keepalived", "keepalived")])
+}
+
+/// The daemon under test: `HA_BINARY`, a path.
+pub fn require_daemon() -> bool {
+    if !require_root() {
+        return false;
+    }
+    let reason = match env::var_os("HA_BINARY") {
+        None => Some("it needs HA_BINARY=<path of ha-userspace>".to_owned()),
+        Some(path) if !std::path::Path::new(&path).is_file() => {
+            Some(format!("HA_BINARY={} is no file", path.display()))
+        }
+        Some(_) => None,
+    };
+    is_satisfied(reason)
+}
+
+fn is_satisfied(missing: Option<String>) -> bool {
+    let Some(reason) = missing else {
+        return true;
+    };
+    assert!(
+        env::var("HA_TESTS_UNPRIVILEGED").is_ok_and(|value| value == "1"),
+        "cannot run: {reason} (HA_TESTS_UNPRIVILEGED=1 leaves such tests out)"
+    );
+    eprintln!("skipped: {reason}");
+    false
+}
+
+fn is_runnable(tool: &str, word: &str) -> bool {
+    Command::new(tool).arg(word).output().is_ok()
+}
