@@ -238,13 +238,5 @@ mod user {
         )*};
     }
 
-    plain_old_data!(
-        AddressKey,
-        Counters,
-        InstanceKey,
-        InstanceRule,
-        PeerKey,
-        PeerRule,
-        Slot
-    );
+    plain_old_data!(AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot);
 }

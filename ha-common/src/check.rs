@@ -163,12 +163,7 @@ pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verd
         return Verdict::Drop(Reason::Length);
     };
     let [_, vrid, ..] = header;
-    let key = InstanceKey {
-        ifindex,
-        vlan: datagram.vlan,
-        family: datagram.family.as_u8(),
-        vrid,
-    };
+    let key = InstanceKey { ifindex, vlan: datagram.vlan, family: datagram.family.as_u8(), vrid };
     let Some(rule) = tables.instance(&key) else {
         // A tagged frame belongs to a VLAN interface, where somebody else may wait for it.
         if datagram.vlan != 0 {
@@ -176,21 +171,10 @@ pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verd
         }
         return Verdict::Drop(Reason::UnknownVrid);
     };
-    match check(
-        packet,
-        tables,
-        ifindex,
-        &datagram,
-        destination_kind,
-        &header,
-        &rule,
-    ) {
-        Ok(dialect) => Verdict::Accept(Accepted {
-            slot: rule.slot,
-            datagram,
-            dialect,
-            destination_kind,
-        }),
+    match check(packet, tables, ifindex, &datagram, destination_kind, &header, &rule) {
+        Ok(dialect) => {
+            Verdict::Accept(Accepted { slot: rule.slot, datagram, dialect, destination_kind })
+        }
         Err(reason) => Verdict::Drop(reason),
     }
 }
@@ -220,11 +204,7 @@ fn check<P: Packet, T: Tables>(
     }
     let addresses_end = proto::HEADER_LEN + usize::from(count) * datagram.family.address_len();
     let is_version_2 = rule.version == proto::VERSION_2;
-    let auth_len = if is_version_2 {
-        proto::AUTH_DATA_LEN
-    } else {
-        0
-    };
+    let auth_len = if is_version_2 { proto::AUTH_DATA_LEN } else { 0 };
     if datagram.payload_len != addresses_end + auth_len {
         return Err(Reason::Length);
     }
@@ -237,10 +217,7 @@ fn check<P: Packet, T: Tables>(
         return Err(Reason::OwnSource);
     }
     if is_unicast {
-        let key = PeerKey {
-            slot: rule.slot,
-            address: datagram.source,
-        };
+        let key = PeerKey { slot: rule.slot, address: datagram.source };
         let peer = tables.peer(&key).ok_or(Reason::NotPeer)?;
         if datagram.ttl < peer.ttl_min || datagram.ttl > peer.ttl_max {
             return Err(Reason::Ttl);
@@ -269,9 +246,7 @@ fn check<P: Packet, T: Tables>(
 /// The dialect in which the message's checksum holds (V-5.2.8).
 #[inline(always)]
 fn check_sum<P: Packet>(packet: &P, datagram: &Datagram, is_version_2: bool) -> Result<u8, Reason> {
-    let sum = packet
-        .sum(datagram.payload_offset, datagram.payload_len)
-        .ok_or(Reason::Length)?;
+    let sum = packet.sum(datagram.payload_offset, datagram.payload_len).ok_or(Reason::Length)?;
     if checksum::fold(sum) == 0xffff && (is_version_2 || matches!(datagram.family, Family::V4)) {
         return Ok(DIALECT_PLAIN);
     }

@@ -8,11 +8,7 @@ use crate::{frame::Datagram, proto::IP_PROTOCOL};
 pub const fn fold(mut sum: u32) -> u16 {
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "folded above"
-    )]
+    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "folded above")]
     {
         sum as u16
     }
@@ -46,11 +42,7 @@ pub fn sum(bytes: &[u8]) -> u32 {
 #[must_use]
 pub fn pseudo_header(datagram: &Datagram) -> u32 {
     let mut sum = u32::from(IP_PROTOCOL);
-    #[expect(
-        clippy::as_conversions,
-        clippy::cast_possible_truncation,
-        reason = "at most 65535"
-    )]
+    #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "at most 65535")]
     {
         sum += datagram.payload_len as u32;
     }
@@ -77,10 +69,7 @@ mod tests {
         // RFC 1071 §3: 00 01 f2 03 f4 f5 f6 f7 sums to ddf2.
         let bytes = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
         assert_eq!(fold(sum(&bytes)), 0xddf2);
-        let words = add_word(
-            add_word(0, [0x00, 0x01, 0xf2, 0x03]),
-            [0xf4, 0xf5, 0xf6, 0xf7],
-        );
+        let words = add_word(add_word(0, [0x00, 0x01, 0xf2, 0x03]), [0xf4, 0xf5, 0xf6, 0xf7]);
         assert_eq!(fold(words), 0xddf2);
     }
 

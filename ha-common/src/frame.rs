@@ -109,21 +109,8 @@ pub fn walk<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
 #[inline(always)]
 fn walk_ipv4<P: Packet>(packet: &P, offset: usize, vlan: u16) -> Result<Datagram, Skip> {
     let header: [u8; IPV4_MIN_LEN] = packet.load(offset).ok_or(Skip::NotVrrp)?;
-    let [
-        version_ihl,
-        _,
-        len_high,
-        len_low,
-        _,
-        _,
-        frag_high,
-        frag_low,
-        ttl,
-        protocol,
-        _,
-        _,
-        ..,
-    ] = header;
+    let [version_ihl, _, len_high, len_low, _, _, frag_high, frag_low, ttl, protocol, _, _, ..] =
+        header;
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let header_len = usize::from(version_ihl & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([len_high, len_low]));
@@ -189,8 +176,5 @@ pub fn is_header_intact<P: Packet>(packet: &P, datagram: &Datagram) -> bool {
 
 #[inline(always)]
 fn load_u16<P: Packet>(packet: &P, offset: usize) -> Result<u16, Skip> {
-    packet
-        .load(offset)
-        .map(u16::from_be_bytes)
-        .ok_or(Skip::NotVrrp)
+    packet.load(offset).map(u16::from_be_bytes).ok_or(Skip::NotVrrp)
 }

@@ -4,10 +4,7 @@
 //! packet-socket path and the host tests call it over their own [`frame::Packet`] and
 //! [`check::Tables`].
 #![no_std]
-#![expect(
-    clippy::inline_always,
-    reason = "one flat program is what the BPF verifier judges best"
-)]
+#![expect(clippy::inline_always, reason = "one flat program is what the BPF verifier judges best")]
 
 pub mod abi;
 pub mod check;

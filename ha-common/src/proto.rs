@@ -6,7 +6,7 @@ pub const IP_PROTOCOL: u8 = 112;
 pub const TTL: u8 = 255;
 /// 224.0.0.18 (RFC 9568 §5.1.1.2).
 pub const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
-/// ff02::12 (RFC 9568 §5.1.2.2).
+/// `ff02::12` (RFC 9568 §5.1.2.2).
 pub const GROUP_V6: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
 
 /// RFC 3768.

@@ -2,7 +2,7 @@
 
 use crate::{
     Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, engine::Timer,
-    wire::Advertisement,
+    instance::Prospect, wire::Advertisement,
 };
 
 impl Engine {
@@ -16,22 +16,19 @@ impl Engine {
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
-        let before_stamp = instance.before_stamp.take();
         let is_stop = advertisement.priority == 0;
         if !is_stop && !instance.yields_to(advertisement.priority) {
-            // V-6.4.2-10: discarded, the timer is not touched; also not by the stamp of this frame.
-            instance.lower_heard = true;
+            // V-6.4.2-10: discarded, the timer is not touched.
+            instance.prospect = Prospect::Lower;
             instance.master = Some((received.source, advertisement.priority));
-            if before_stamp.is_some() {
-                self.set_timer(id, Timer::Protocol, before_stamp);
-            }
+            self.undo_stamp(id);
             return;
         }
         instance.heard = instance.heard.max(Some(heard));
-        instance.lower_heard = false;
+        instance.before_stamp = None;
         instance.wants_master = false;
         instance.listening = false;
-        instance.master_stopped = is_stop;
+        instance.prospect = if is_stop { Prospect::Stop } else { Prospect::Silence };
         let wait = if is_stop {
             // V-6.4.2-8.
             instance.skew_time()
@@ -44,6 +41,13 @@ impl Engine {
         };
         let since = instance.heard.unwrap_or(heard);
         self.set_timer(id, Timer::Protocol, Some(since + wait));
+    }
+
+    /// Puts the deadline back that was moved for a frame which turned out not to count.
+    pub(crate) fn undo_stamp(&mut self, id: InstanceId) {
+        if let Some(deadline) = self.instance_mut(id).and_then(|entry| entry.before_stamp.take()) {
+            self.set_timer(id, Timer::Protocol, Some(deadline));
+        }
     }
 
     /// `Active_Down_Timer` fired (V-6.4.2-7).
@@ -60,12 +64,10 @@ impl Engine {
         };
         let stamp = stamp.map(|stamp| stamp.min(now));
         if let Some(stamp) = stamp
-            && stamp > instance.heard.unwrap_or_default()
-            && stamp <= deadline
-            && instance.before_stamp.is_none_or(|_| !instance.lower_heard)
+            && Some(stamp) > instance.seen
         {
-            // The Master was in time; what its frame says comes by the ring, or was lost there.
-            instance.heard = Some(stamp);
+            // A Master lives; what its frame says comes by the ring, or was lost there.
+            instance.seen = Some(stamp);
             instance.before_stamp = Some(deadline);
             instance.statistics.saved_by_stamp += 1;
             let wait = instance.master_down_interval();
@@ -83,22 +85,17 @@ impl Engine {
             return;
         }
         instance.wants_master = true;
-        let cause = if instance.lower_heard {
-            Cause::Preempt
-        } else if instance.master_stopped {
-            Cause::MasterStopped
-        } else {
-            Cause::MasterDown {
-                heard: instance.heard,
-                deadline,
-            }
+        let cause = match instance.prospect {
+            Prospect::Silence => Cause::MasterDown { heard: instance.heard, deadline },
+            Prospect::Stop => Cause::MasterStopped,
+            Prospect::Lower => Cause::Preempt,
         };
         let wait = instance.master_down_interval();
         if self.group_of(id).is_some_and(|group| {
-            group.members.iter().all(|member| {
-                self.instance(*member)
-                    .is_some_and(|instance| instance.wants_master)
-            })
+            group
+                .members
+                .iter()
+                .all(|member| self.instance(*member).is_some_and(|instance| instance.wants_master))
         }) {
             self.become_master(now, id, cause, actions);
         } else {

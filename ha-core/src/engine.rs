@@ -70,17 +70,11 @@ impl Engine {
                     members.push(member);
                 }
             }
-            engine.groups.push(Group {
-                id: Some(GroupId(id)),
-                members,
-            });
+            engine.groups.push(Group { id: Some(GroupId(id)), members });
         }
         for ((id, config), group) in (0..).zip(config.instances).zip(group_of) {
             let group = group.unwrap_or_else(|| {
-                engine.groups.push(Group {
-                    id: None,
-                    members: vec![InstanceId(id)],
-                });
+                engine.groups.push(Group { id: None, members: vec![InstanceId(id)] });
                 engine.groups.len() - 1
             });
             engine.instances.push(Instance::new(config, group));
@@ -115,13 +109,8 @@ impl Engine {
         let (at, timer) = self.timers.next()?;
         let id = InstanceId(u32::try_from(timer / 2).ok()?);
         let is_takeover = timer % 2 == 0
-            && self
-                .instance(id)
-                .is_some_and(|instance| instance.state == State::Backup);
-        Some(Deadline {
-            at,
-            takeover: is_takeover.then_some(id),
-        })
+            && self.instance(id).is_some_and(|instance| instance.state == State::Backup);
+        Some(Deadline { at, takeover: is_takeover.then_some(id) })
     }
 
     /// A virtual router.
@@ -150,20 +139,13 @@ impl Engine {
     pub(crate) fn members_from(&self, lead: InstanceId) -> Vec<InstanceId> {
         let mut members = vec![lead];
         if let Some(group) = self.group_of(lead) {
-            members.extend(
-                group
-                    .members
-                    .iter()
-                    .copied()
-                    .filter(|member| *member != lead),
-            );
+            members.extend(group.members.iter().copied().filter(|member| *member != lead));
         }
         members
     }
 
     pub(crate) fn group_of(&self, id: InstanceId) -> Option<&Group> {
-        self.instance(id)
-            .and_then(|instance| self.groups.get(instance.group))
+        self.instance(id).and_then(|instance| self.groups.get(instance.group))
     }
 
     /// Puts the instance into a state, and tells of it. Timers are the caller's.
@@ -193,19 +175,10 @@ impl Engine {
             entry.statistics.released_master += 1;
         }
         let priority = entry.priority;
-        actions.push(Action::Transition(Transition {
-            instance,
-            from,
-            to,
-            cause,
-        }));
+        actions.push(Action::Transition(Transition { instance, from, to, cause }));
         if let Some(event) = to.event() {
             let subject = Subject::Instance(instance);
-            actions.push(Action::Notify(Notify {
-                subject,
-                event,
-                priority,
-            }));
+            actions.push(Action::Notify(Notify { subject, event, priority }));
         }
     }
 
@@ -213,11 +186,7 @@ impl Engine {
     pub(crate) fn notify_group(&self, lead: InstanceId, event: Event, actions: &mut Actions) {
         if let Some(id) = self.group_of(lead).and_then(|group| group.id) {
             let subject = Subject::Group(id);
-            actions.push(Action::Notify(Notify {
-                subject,
-                event,
-                priority: 0,
-            }));
+            actions.push(Action::Notify(Notify { subject, event, priority: 0 }));
         }
     }
 
@@ -247,19 +216,24 @@ impl Engine {
         if !matches!(instance.state, State::Backup | State::Master) {
             return;
         }
-        match judge(instance, received) {
-            Ok(advertisement) => self.handle_advertisement(now, received, &advertisement, actions),
+        let verdict = judge(instance, received);
+        // A stamp in the future would put off the takeover for as long as it likes.
+        let heard = received.at.min(now);
+        if let Some(instance) = self.instance_mut(received.instance) {
+            instance.seen = instance.seen.max(Some(heard));
+        }
+        match verdict {
+            Ok(advertisement) => {
+                self.handle_advertisement(now, heard, received, &advertisement, actions);
+            }
             Err(reason) => {
                 let Some(instance) = self.instance_mut(received.instance) else {
                     return;
                 };
                 instance.statistics.rejected += 1;
+                self.undo_stamp(received.instance);
                 let (instance, source) = (received.instance, received.source);
-                actions.push(Action::Rejected {
-                    instance,
-                    source,
-                    reason,
-                });
+                actions.push(Action::Rejected { instance, source, reason });
             }
         }
     }
@@ -267,6 +241,7 @@ impl Engine {
     fn handle_advertisement(
         &mut self,
         now: Instant,
+        heard: Instant,
         received: &Received<'_>,
         advertisement: &Advertisement<'_>,
         actions: &mut Actions,
@@ -278,8 +253,6 @@ impl Engine {
         if advertisement.priority == 0 {
             instance.statistics.priority_zero_received += 1;
         }
-        // A stamp in the future would put off the takeover for as long as it likes.
-        let heard = received.at.min(now);
         match instance.state {
             State::Backup => self.hear_as_backup(heard, received, advertisement),
             State::Master => self.hear_as_master(now, heard, received, advertisement, actions),
@@ -321,9 +294,7 @@ impl Engine {
         up: bool,
         actions: &mut Actions,
     ) {
-        let slot = usize::try_from(tracker.0)
-            .ok()
-            .and_then(|index| self.trackers.get_mut(index));
+        let slot = usize::try_from(tracker.0).ok().and_then(|index| self.trackers.get_mut(index));
         match slot {
             Some(known) if *known != Some(up) => *known = Some(up),
             Some(_) | None => return,
@@ -393,11 +364,7 @@ impl Engine {
         instance.priority = priority;
         let after = instance.master_down_interval();
         let state = instance.state;
-        actions.push(Action::Priority {
-            instance: id,
-            from,
-            to: priority,
-        });
+        actions.push(Action::Priority { instance: id, from, to: priority });
         if state == State::Backup
             && let Some(deadline) = self.deadline(id)
         {
@@ -414,19 +381,11 @@ impl Engine {
             self.enter(id, State::Init, Cause::Shutdown, actions);
             let priority = self.instance(id).map_or(0, Instance::priority);
             let subject = Subject::Instance(id);
-            actions.push(Action::Notify(Notify {
-                subject,
-                event: Event::Stop,
-                priority,
-            }));
+            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
         }
         for group in self.groups.iter().filter_map(|group| group.id) {
             let subject = Subject::Group(group);
-            actions.push(Action::Notify(Notify {
-                subject,
-                event: Event::Stop,
-                priority: 0,
-            }));
+            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority: 0 }));
         }
     }
 }

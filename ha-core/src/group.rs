@@ -4,8 +4,9 @@
 //! announcements; then the operator is told, the instance that caused it first and the group last.
 
 use crate::{
-    Action, Actions, Cause, Engine, Event, InstanceId, Instant, State, engine::Timer,
-    instance::Instance,
+    Action, Actions, Cause, Engine, Event, InstanceId, Instant, State,
+    engine::Timer,
+    instance::{Instance, Prospect, Round},
 };
 
 impl Engine {
@@ -23,12 +24,12 @@ impl Engine {
                 continue;
             };
             let plan = instance.config.announce;
-            instance.second_round_due = !plan.delay.is_zero();
-            let wait = if instance.second_round_due {
-                plan.delay
+            let (round, wait) = if plan.delay.is_zero() {
+                (Round::Refresh, plan.refresh)
             } else {
-                plan.refresh
+                (Round::Second, plan.delay)
             };
+            instance.next_round = round;
             let priority = instance.priority;
             let next = now + instance.config.interval.as_duration();
             self.set_timer(id, Timer::Protocol, Some(next));
@@ -36,19 +37,11 @@ impl Engine {
             self.advertise(id, priority, actions);
         }
         for &id in &members {
-            actions.push(Action::Addresses {
-                instance: id,
-                present: true,
-            });
+            actions.push(Action::Addresses { instance: id, present: true });
         }
         for &id in &members {
-            let repeat = self
-                .instance(id)
-                .map_or(0, |entry| entry.config.announce.repeat);
-            actions.push(Action::Announce {
-                instance: id,
-                repeat,
-            });
+            let repeat = self.instance(id).map_or(0, |entry| entry.config.announce.repeat);
+            actions.push(Action::Announce { instance: id, repeat });
         }
         self.enter_all(&members, State::Master, cause, actions);
         self.notify_group(lead, Event::Master, actions);
@@ -64,14 +57,8 @@ impl Engine {
     ) {
         let members = self.members_from(lead);
         for &id in &members {
-            if self
-                .instance(id)
-                .is_some_and(|entry| entry.state == State::Master)
-            {
-                actions.push(Action::Addresses {
-                    instance: id,
-                    present: false,
-                });
+            if self.instance(id).is_some_and(|entry| entry.state == State::Master) {
+                actions.push(Action::Addresses { instance: id, present: false });
             }
         }
         for &id in &members {
@@ -81,8 +68,7 @@ impl Engine {
             if instance.state == State::Backup {
                 continue;
             }
-            instance.master_stopped = false;
-            instance.lower_heard = false;
+            instance.prospect = Prospect::Silence;
             let wait = instance.master_down_interval();
             self.set_timer(id, Timer::Announce, None);
             self.set_timer(id, Timer::Protocol, Some(since + wait));
@@ -95,8 +81,7 @@ impl Engine {
     pub(crate) fn become_fault(&mut self, lead: InstanceId, cause: Cause, actions: &mut Actions) {
         let members = self.members_from(lead);
         let is_there = |id: &InstanceId| {
-            self.instance(*id)
-                .is_some_and(|instance| instance.state == State::Fault)
+            self.instance(*id).is_some_and(|instance| instance.state == State::Fault)
         };
         if members.iter().all(is_there) {
             return;
@@ -124,9 +109,8 @@ impl Engine {
             instance.heard = None;
             instance.master = None;
         }
-        let are_owners = members
-            .iter()
-            .all(|id| self.instance(*id).is_some_and(Instance::is_owner));
+        let are_owners =
+            members.iter().all(|id| self.instance(*id).is_some_and(Instance::is_owner));
         if are_owners {
             self.become_master(now, lead, Cause::Ready, actions);
         } else {
@@ -137,9 +121,7 @@ impl Engine {
     /// Masters say priority 0 and give their addresses up; no timer stays armed.
     pub(crate) fn release(&mut self, members: &[InstanceId], actions: &mut Actions) {
         let is_master = |engine: &Self, id: InstanceId| {
-            engine
-                .instance(id)
-                .is_some_and(|entry| entry.state == State::Master)
+            engine.instance(id).is_some_and(|entry| entry.state == State::Master)
         };
         for &id in members {
             if is_master(self, id) {
@@ -148,10 +130,7 @@ impl Engine {
         }
         for &id in members {
             if is_master(self, id) {
-                actions.push(Action::Addresses {
-                    instance: id,
-                    present: false,
-                });
+                actions.push(Action::Addresses { instance: id, present: false });
             }
             self.set_timer(id, Timer::Protocol, None);
             self.set_timer(id, Timer::Announce, None);

@@ -192,8 +192,7 @@ impl Instance {
     /// Answers to another Master's frames are limited to one each half interval.
     pub(crate) fn may_answer(&self, now: Instant) -> bool {
         let pause = self.config.interval.as_duration() / 2;
-        self.answered
-            .is_none_or(|answered| now.since(answered) >= pause)
+        self.answered.is_none_or(|answered| now.since(answered) >= pause)
     }
 
     pub(crate) fn condition(&self, trackers: &[Option<bool>]) -> Condition {
@@ -211,11 +210,7 @@ impl Instance {
                 None => is_known = false,
             }
         }
-        if is_known {
-            Condition::Ready
-        } else {
-            Condition::Unknown
-        }
+        if is_known { Condition::Ready } else { Condition::Unknown }
     }
 
     /// The configured priority moved by the weights of what is tracked, within 1 to 254.
@@ -224,18 +219,14 @@ impl Instance {
         if self.is_owner() {
             return base;
         }
-        let sum = self
-            .config
-            .tracks
-            .iter()
-            .fold(i32::from(base), |sum, &track| {
-                let weight = i32::from(track.weight);
-                match is_up(track, trackers) {
-                    Some(true) => sum + weight.max(0),
-                    Some(false) => sum + weight.min(0),
-                    None => sum,
-                }
-            });
+        let sum = self.config.tracks.iter().fold(i32::from(base), |sum, &track| {
+            let weight = i32::from(track.weight);
+            match is_up(track, trackers) {
+                Some(true) => sum + weight.max(0),
+                Some(false) => sum + weight.min(0),
+                None => sum,
+            }
+        });
         u8::try_from(sum.clamp(1, 254)).unwrap_or(base)
     }
 }

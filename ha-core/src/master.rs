@@ -2,7 +2,7 @@
 
 use crate::{
     Action, Actions, Cause, Engine, InstanceId, Instant, Received, State, Version, engine::Timer,
-    wire::Advertisement,
+    instance::Round, wire::Advertisement,
 };
 
 impl Engine {
@@ -23,9 +23,7 @@ impl Engine {
         if priority == 0 {
             // V-6.4.3-9.
             if self.answer(now, id, actions) {
-                let next = self
-                    .instance(id)
-                    .map(|entry| now + entry.config.interval.as_duration());
+                let next = self.instance(id).map(|entry| now + entry.config.interval.as_duration());
                 self.set_timer(id, Timer::Protocol, next);
             }
         } else if instance.loses_to(priority, source) {
@@ -42,10 +40,7 @@ impl Engine {
             // V-6.4.3-11: assert, so that the other one yields and switches learn.
             let repeat = instance.config.announce.lower_prio_repeat;
             if self.answer(now, id, actions) && repeat > 0 {
-                actions.push(Action::Announce {
-                    instance: id,
-                    repeat,
-                });
+                actions.push(Action::Announce { instance: id, repeat });
             }
         }
     }
@@ -75,14 +70,8 @@ impl Engine {
         self.advertise(id, priority, actions);
         if has_listened {
             // Nobody took over meanwhile, but switches may have forgotten us.
-            actions.push(Action::Addresses {
-                instance: id,
-                present: true,
-            });
-            actions.push(Action::Announce {
-                instance: id,
-                repeat,
-            });
+            actions.push(Action::Addresses { instance: id, present: true });
+            actions.push(Action::Announce { instance: id, repeat });
         }
     }
 
@@ -96,18 +85,14 @@ impl Engine {
             return;
         };
         let plan = instance.config.announce;
-        let is_second_round = core::mem::take(&mut instance.second_round_due);
-        let repeat = if is_second_round {
-            plan.repeat
-        } else {
-            plan.refresh_repeat
+        let repeat = match instance.next_round {
+            Round::Second => plan.repeat,
+            Round::Refresh => plan.refresh_repeat,
         };
+        instance.next_round = Round::Refresh;
         let next = (!plan.refresh.is_zero()).then(|| now + plan.refresh);
         self.set_timer(id, Timer::Announce, next);
-        actions.push(Action::Announce {
-            instance: id,
-            repeat,
-        });
+        actions.push(Action::Announce { instance: id, repeat });
     }
 
     /// A Master that had no chance to advertise for as long as its Backups wait listens for one

@@ -16,9 +16,7 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn new(count: usize) -> Self {
-        Self {
-            tree: vec![NEVER; 2 * count.next_power_of_two()],
-        }
+        Self { tree: vec![NEVER; 2 * count.next_power_of_two()] }
     }
 
     /// Sets the timer, or cancels it with `None`.

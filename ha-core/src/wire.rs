@@ -35,9 +35,8 @@ impl<'a> Advertisement<'a> {
         family: Family,
         message: &'a [u8],
     ) -> Result<Self, DecodeError> {
-        let (header, rest) = message
-            .split_first_chunk::<{ proto::HEADER_LEN }>()
-            .ok_or(DecodeError::Length)?;
+        let (header, rest) =
+            message.split_first_chunk::<{ proto::HEADER_LEN }>().ok_or(DecodeError::Length)?;
         let [version_type, vrid, priority, count, byte_4, byte_5, _, _] = *header;
         if version_type >> 4 != version.as_u8() {
             return Err(DecodeError::Version);
@@ -74,13 +73,11 @@ impl<'a> Advertisement<'a> {
 
     /// The addresses it lists, in its order.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.addresses
-            .chunks_exact(self.family.address_len())
-            .filter_map(|bytes| {
-                let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)));
-                let v6 = <[u8; 16]>::try_from(bytes).map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes)));
-                v4.or(v6).ok()
-            })
+        self.addresses.chunks_exact(self.family.address_len()).filter_map(|bytes| {
+            let v4 = <[u8; 4]>::try_from(bytes).map(|bytes| IpAddr::V4(Ipv4Addr::from(bytes)));
+            let v6 = <[u8; 16]>::try_from(bytes).map(|bytes| IpAddr::V6(Ipv6Addr::from(bytes)));
+            v4.or(v6).ok()
+        })
     }
 }
 
@@ -158,16 +155,8 @@ impl Template {
             Version::V3 => self.interval.to_centis().to_be_bytes().into(),
         };
         let version_type = self.version.as_u8() << 4 | proto::TYPE_ADVERTISEMENT;
-        let mut message = vec![
-            version_type,
-            self.vrid.as_u8(),
-            priority,
-            count,
-            byte_4,
-            byte_5,
-            0,
-            0,
-        ];
+        let mut message =
+            vec![version_type, self.vrid.as_u8(), priority, count, byte_4, byte_5, 0, 0];
         for address in self.addresses.iter().take(usize::from(count)) {
             match address {
                 IpAddr::V4(address) => message.extend(address.octets()),
@@ -189,10 +178,7 @@ impl Template {
 fn pseudo_header_sum(scope: ChecksumScope, message_len: usize) -> u32 {
     match scope {
         ChecksumScope::Message => 0,
-        ChecksumScope::PseudoHeader {
-            source,
-            destination,
-        } => {
+        ChecksumScope::PseudoHeader { source, destination } => {
             let message_len = u32::try_from(message_len).unwrap_or(u32::MAX >> 8);
             u32::from(proto::IP_PROTOCOL)
                 + message_len
