@@ -1,2 +1,23 @@
-//! Placeholder.
-fn main() {}
+//! `ha-userspace`: the failover daemon and its command line.
+//!
+//! The only crate with I/O. Two threads: the engine thread sends, receives and decides
+//! ([`engine`], over [`io`]); everything slow (scripts, signals, logs, status) runs on the main thread
+//! ([`daemon`], [`scripts`], [`report`], [`status`]). They share nothing but bounded channels.
+
+mod check;
+mod cli;
+mod daemon;
+mod plan;
+
+mod engine;
+mod io;
+
+mod report;
+mod scripts;
+mod status;
+
+mod clock;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}
