@@ -25,8 +25,5 @@ pub(crate) fn build(workspace: &Workspace) -> Outcome<Built> {
     command.args(["build", "--release", "--package", "ha-userspace"]);
     command.env(ebpf::OBJECT_VARIABLE, &object);
     process::run(&mut command, "building the daemon")?;
-    Ok(Built {
-        object,
-        daemon: workspace.daemon(),
-    })
+    Ok(Built { object, daemon: workspace.daemon() })
 }

@@ -21,36 +21,18 @@ pub(crate) fn run_build(workspace: &Workspace) -> Outcome {
 pub(crate) fn run_disasm(workspace: &Workspace) -> Outcome {
     let object = build_object(workspace)?;
     let mut command = Command::new(find_objdump()?);
-    command
-        .args([
-            "--disassemble",
-            "--source",
-            "--no-show-raw-insn",
-            "--demangle",
-        ])
-        .arg(&object);
+    command.args(["--disassemble", "--source", "--no-show-raw-insn", "--demangle"]).arg(&object);
     process::run(&mut command, "disassembling the object")
 }
 
 /// Loading is left to aya, as in the daemon: bpftool's libbpf refuses the maps that aya declares.
 pub(crate) fn run_verify(workspace: &Workspace) -> Outcome {
     if !process::is_root() {
-        return Err(Failure::new(
-            "`ebpf verify` loads programs into the kernel: run it as root",
-        ));
+        return Err(Failure::new("`ebpf verify` loads programs into the kernel: run it as root"));
     }
     let object = build_object(workspace)?;
     let mut command = process::cargo(workspace);
-    command.args([
-        "run",
-        "--quiet",
-        "--release",
-        "-p",
-        "ha-tests",
-        "--bin",
-        "verify-object",
-        "--",
-    ]);
+    command.args(["run", "--quiet", "--release", "-p", "ha-tests", "--bin", "verify-object", "--"]);
     process::run(command.arg(&object), "loading the object into the kernel")
 }
 
@@ -62,9 +44,7 @@ pub(crate) fn build_object(workspace: &Workspace) -> Outcome<PathBuf> {
     let toolchain = Toolchain::find(workspace)?;
     let target = workspace.ebpf_target();
     let mut command = toolchain.cargo(workspace, "build");
-    command
-        .args(["--release", "--package", "ha-ebpf", "--target-dir"])
-        .arg(&target);
+    command.args(["--release", "--package", "ha-ebpf", "--target-dir"]).arg(&target);
     process::run(&mut command, "building the eBPF object")?;
 
     let built = workspace::read(&target.join(BPF_TARGET).join("release/ha-ebpf"))?;
@@ -98,13 +78,7 @@ fn find_objdump() -> Outcome<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    packages::ensure(
-        &[Need {
-            program: "llvm-objdump",
-            package: "llvm",
-        }],
-        "`ebpf disasm`",
-    )?;
+    packages::ensure(&[Need { program: "llvm-objdump", package: "llvm" }], "`ebpf disasm`")?;
     find().ok_or_else(|| {
         Failure::new("the package llvm brought no llvm-objdump: put one on PATH for `ebpf disasm`")
     })
@@ -116,9 +90,7 @@ mod tests {
 
     #[test]
     fn a_given_object_must_be_a_file_and_becomes_absolute() {
-        let failure = given_object(Path::new("no/such/object"))
-            .unwrap_err()
-            .to_string();
+        let failure = given_object(Path::new("no/such/object")).unwrap_err().to_string();
         assert!(failure.contains("no/such/object"), "{failure}");
         assert!(given_object(Path::new(".")).is_err());
         assert!(given_object(Path::new("Cargo.toml")).unwrap().is_absolute());

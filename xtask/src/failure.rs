@@ -11,9 +11,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-        }
+        Self { sentence: sentence.into() }
     }
 }
 

@@ -1,14 +1,8 @@
 //! `cargo xtask`: build, run and check everything. Each command is a file of its own; this one only
 //! picks it. Printing is this crate's trade, so the lints against it are off here and nowhere else.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "results are for whoever typed the command"
-)]
-#![expect(
-    clippy::print_stderr,
-    reason = "progress and errors, kept apart from results"
-)]
+#![expect(clippy::print_stdout, reason = "results are for whoever typed the command")]
+#![expect(clippy::print_stderr, reason = "progress and errors, kept apart from results")]
 
 mod build;
 mod ci;

@@ -19,27 +19,12 @@ pub(crate) struct Need {
     pub(crate) package: &'static str,
 }
 
-pub(crate) const IPROUTE2: Need = Need {
-    program: "ip",
-    package: "iproute2",
-};
+pub(crate) const IPROUTE2: Need = Need { program: "ip", package: "iproute2" };
 pub(crate) const TESTS: [Need; 5] = [
-    Need {
-        program: "keepalived",
-        package: "keepalived",
-    },
-    Need {
-        program: "tcpdump",
-        package: "tcpdump",
-    },
-    Need {
-        program: "tshark",
-        package: "tshark",
-    },
-    Need {
-        program: "bpftool",
-        package: "bpftool",
-    },
+    Need { program: "keepalived", package: "keepalived" },
+    Need { program: "tcpdump", package: "tcpdump" },
+    Need { program: "tshark", package: "tshark" },
+    Need { program: "bpftool", package: "bpftool" },
     IPROUTE2,
 ];
 
@@ -93,18 +78,14 @@ fn is_debian(os_release: &str) -> bool {
 fn apt_install(packages: &[&str]) -> Command {
     let mut command = apt_get();
     // --no-remove: never trade a package of this machine for one of ours.
-    command
-        .args(["install", "-y", "--no-install-recommends", "--no-remove"])
-        .args(packages);
+    command.args(["install", "-y", "--no-install-recommends", "--no-remove"]).args(packages);
     command
 }
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
     command.args(["-q", "-o", "DPkg::Lock::Timeout=300"]);
-    command
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .env("LC_ALL", "C.UTF-8");
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8");
     command
 }
 
@@ -119,9 +100,7 @@ struct NoServices<'path> {
 impl<'path> NoServices<'path> {
     fn begin(policy: &'path Path) -> Outcome<Self> {
         // One that we left behind when we were killed is not the administrator's.
-        let before = fs::read(policy)
-            .ok()
-            .filter(|content| content != POLICY.as_bytes());
+        let before = fs::read(policy).ok().filter(|content| content != POLICY.as_bytes());
         workspace::write(policy, POLICY.as_bytes())?;
         let guard = Self { policy, before };
         guard.make_executable()?;
@@ -130,10 +109,7 @@ impl<'path> NoServices<'path> {
 
     fn make_executable(&self) -> Outcome {
         fs::set_permissions(self.policy, fs::Permissions::from_mode(0o755)).map_err(|error| {
-            Failure::new(format!(
-                "cannot make {} executable: {error}",
-                self.policy.display()
-            ))
+            Failure::new(format!("cannot make {} executable: {error}", self.policy.display()))
         })
     }
 }

@@ -48,10 +48,7 @@ pub(crate) fn cargo_for_other_compiler(workspace: &Workspace) -> Command {
 pub(crate) fn forget_cargo_run(command: &mut Command) {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();
-        if SET_BY_CARGO_RUN
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if SET_BY_CARGO_RUN.iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
     }
@@ -65,25 +62,18 @@ pub(crate) fn forget_compiler(command: &mut Command) {
 
 /// Runs to the end with our stdin closed; what it prints goes where ours goes.
 pub(crate) fn run(command: &mut Command, doing: &str) -> Outcome {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| not_started(command, &error))?;
+    let status =
+        command.stdin(Stdio::null()).status().map_err(|error| not_started(command, &error))?;
     if status.success() {
         return Ok(());
     }
-    Err(Failure::new(format!(
-        "{doing} failed ({status}): {}",
-        shown(command)
-    )))
+    Err(Failure::new(format!("{doing} failed ({status}): {}", shown(command))))
 }
 
 /// Runs to the end and returns standard output; standard error is part of the failure.
 pub(crate) fn capture(command: &mut Command, doing: &str) -> Outcome<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|error| not_started(command, &error))?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|error| not_started(command, &error))?;
     let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
         return Ok(stdout);
@@ -127,7 +117,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-fn not_started(command: &Command, error: &std::io::Error) -> Failure {
+pub(crate) fn not_started(command: &Command, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot start `{}`: {error}", shown(command)))
 }
 
@@ -146,37 +136,23 @@ mod tests {
 
     #[test]
     fn the_effective_user_is_the_second_number() {
-        assert_eq!(
-            effective_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t1\t1\t1\t1\n"),
-            Some(0)
-        );
+        assert_eq!(effective_uid("Name:\tx\nUid:\t1000\t0\t0\t0\nGid:\t1\t1\t1\t1\n"), Some(0));
         assert_eq!(effective_uid("Uid:\t0\t1000\t0\t0\n"), Some(1000));
         assert_eq!(effective_uid("Name:\tx\n"), None);
     }
 
     #[test]
     fn a_failed_program_is_named_with_what_it_said() {
-        let failure = capture(
-            Command::new("sh").args(["-c", "echo why >&2; exit 3"]),
-            "trying",
-        );
+        let failure = capture(Command::new("sh").args(["-c", "echo why >&2; exit 3"]), "trying");
         let sentence = failure.unwrap_err().to_string();
-        assert!(
-            sentence.starts_with("trying failed (exit status: 3): sh -c"),
-            "{sentence}"
-        );
+        assert!(sentence.starts_with("trying failed (exit status: 3): sh -c"), "{sentence}");
         assert!(sentence.ends_with("why"), "{sentence}");
     }
 
     #[test]
     fn a_program_that_does_not_exist_is_named() {
         let failure = run(&mut Command::new("/nowhere/tool"), "trying").unwrap_err();
-        assert!(
-            failure
-                .to_string()
-                .starts_with("cannot start `/nowhere/tool`"),
-            "{failure}"
-        );
+        assert!(failure.to_string().starts_with("cannot start `/nowhere/tool`"), "{failure}");
         assert_eq!(find_program("no-such-program-anywhere"), None);
         assert!(find_program("sh").is_some());
     }

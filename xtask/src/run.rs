@@ -22,9 +22,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[&str]) -> Outcome {
 fn run_daemon(workspace: &Workspace, arguments: &[&str]) -> Outcome {
     let built = build::build(workspace)?;
     // Started where the command was typed, so that relative paths among the arguments hold.
-    Err(process::replace_by(
-        Command::new(built.daemon).args(arguments),
-    ))
+    Err(process::replace_by(Command::new(built.daemon).args(arguments)))
 }
 
 fn run_reference_pair(workspace: &Workspace) -> Outcome {
@@ -37,17 +35,7 @@ fn run_reference_pair(workspace: &Workspace) -> Outcome {
     packages::ensure(&[packages::IPROUTE2], "the reference pair")?;
     let built = build::build(workspace)?;
     let mut command = process::cargo(workspace);
-    command.args([
-        "run",
-        "--quiet",
-        "--release",
-        "-p",
-        "ha-tests",
-        "--bin",
-        "reference-pair",
-    ]);
-    command
-        .env(DAEMON_VARIABLE, &built.daemon)
-        .env(ebpf::OBJECT_VARIABLE, &built.object);
+    command.args(["run", "--quiet", "--release", "-p", "ha-tests", "--bin", "reference-pair"]);
+    command.env(DAEMON_VARIABLE, &built.daemon).env(ebpf::OBJECT_VARIABLE, &built.object);
     Err(process::replace_by(&mut command))
 }

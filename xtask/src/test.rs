@@ -67,19 +67,12 @@ fn run_host_tests(workspace: &Workspace, options: &Options) -> Outcome {
 }
 
 fn run_kernel_tests(workspace: &Workspace, options: &Options, threads: u16) -> Outcome {
-    packages::ensure(
-        &packages::TESTS,
-        "testing against the kernel and real peers",
-    )?;
+    packages::ensure(&packages::TESTS, "testing against the kernel and real peers")?;
     let built = build::build(workspace)?;
     let mut command = process::cargo(workspace);
     command.args(["test", "--release", "--package", "ha-tests", "--"]);
-    command
-        .arg(format!("--test-threads={threads}"))
-        .args(&options.filter);
-    command
-        .env(DAEMON_VARIABLE, &built.daemon)
-        .env(ebpf::OBJECT_VARIABLE, &built.object);
+    command.arg(format!("--test-threads={threads}")).args(&options.filter);
+    command.env(DAEMON_VARIABLE, &built.daemon).env(ebpf::OBJECT_VARIABLE, &built.object);
     process::run(&mut command, "testing against the kernel and real peers")
 }
 
@@ -87,15 +80,9 @@ fn run_kernel_tests(workspace: &Workspace, options: &Options, threads: u16) -> O
 fn kernel_test_threads(given: Option<&str>) -> Outcome<u16> {
     match given {
         None | Some("") => Ok(1),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|threads| *threads > 0)
-            .ok_or_else(|| {
-                Failure::new(format!(
-                    "{THREADS_VARIABLE} is `{text}`: give it a number from 1 on"
-                ))
-            }),
+        Some(text) => text.parse().ok().filter(|threads| *threads > 0).ok_or_else(|| {
+            Failure::new(format!("{THREADS_VARIABLE} is `{text}`: give it a number from 1 on"))
+        }),
     }
 }
 
@@ -109,17 +96,9 @@ mod tests {
         assert_eq!(Options::parse(&[]).unwrap(), Options::default());
         assert_eq!(
             Options::parse(&["--unprivileged", "vrrp"]).unwrap(),
-            Options {
-                filter,
-                unprivileged: true
-            }
+            Options { filter, unprivileged: true }
         );
-        assert!(
-            Options::parse(&["a", "b"])
-                .unwrap_err()
-                .to_string()
-                .contains("`b`")
-        );
+        assert!(Options::parse(&["a", "b"]).unwrap_err().to_string().contains("`b`"));
         assert!(Options::parse(&["--nocapture"]).is_err());
     }
 

@@ -36,18 +36,12 @@ pub(crate) struct Toolchain {
 
 impl Toolchain {
     pub(crate) fn find(workspace: &Workspace) -> Outcome<Self> {
-        let nightlies = usable_nightlies();
-        for (name, llvm_major) in &nightlies {
-            if let Some(linker) = find_linker(workspace, *llvm_major) {
-                return Ok(Self {
-                    compiler: Compiler::Nightly(name.clone()),
-                    linker,
-                });
-            }
+        if let Some(nightly) = Self::find_nightly(workspace) {
+            return Ok(nightly);
         }
         if !has_debian_core() {
             if !packages::can_install() {
-                return Err(Failure::new(nothing_found(&nightlies)));
+                return Err(Failure::new(nothing_found(&usable_nightlies())));
             }
             packages::install(&DEBIAN_PACKAGES, "building the eBPF object")?;
         }
@@ -56,10 +50,22 @@ impl Toolchain {
             Some(linker) => linker,
             None => build_linker(workspace, llvm_major)?,
         };
-        Ok(Self {
-            compiler: Compiler::Debian,
-            linker,
+        Ok(Self { compiler: Compiler::Debian, linker })
+    }
+
+    /// A nightly that builds `core` itself, with a linker of its LLVM; nothing is installed for it.
+    pub(crate) fn find_nightly(workspace: &Workspace) -> Option<Self> {
+        usable_nightlies().into_iter().find_map(|(name, llvm_major)| {
+            let linker = find_linker(workspace, llvm_major)?;
+            Some(Self { compiler: Compiler::Nightly(name), linker })
         })
+    }
+
+    pub(crate) fn has_clippy(&self) -> bool {
+        match &self.compiler {
+            Compiler::Nightly(name) => rustup(&["run", name, "cargo-clippy", "--version"]).is_ok(),
+            Compiler::Debian => false,
+        }
     }
 
     /// A cargo command line up to and including its subcommand, set up for the BPF target.
@@ -77,10 +83,7 @@ impl Toolchain {
             Compiler::Debian => {
                 let mut command = process::cargo_for_other_compiler(workspace);
                 // aya-ebpf uses unstable features, which a stable compiler only has when told so.
-                command
-                    .env("RUSTC", DEBIAN_RUSTC)
-                    .env("RUSTC_BOOTSTRAP", "1")
-                    .arg(subcommand);
+                command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").arg(subcommand);
                 command
             }
         };
@@ -102,9 +105,7 @@ fn usable_nightlies() -> Vec<(String, u32)> {
         return Vec::new();
     }
     let listed = rustup(&["toolchain", "list"]).unwrap_or_default();
-    let names = listed
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
+    let names = listed.lines().filter_map(|line| line.split_whitespace().next());
     names
         .filter(|name| name.starts_with("nightly"))
         .filter(|name| {
@@ -133,10 +134,7 @@ fn has_debian_core() -> bool {
     let mut command = Command::new(DEBIAN_RUSTC);
     process::forget_compiler(&mut command);
     process::capture(command.args(["--print", "sysroot"]), "asking rustc").is_ok_and(|sysroot| {
-        Path::new(sysroot.trim())
-            .join("lib/rustlib")
-            .join(BPF_TARGET)
-            .is_dir()
+        Path::new(sysroot.trim()).join("lib/rustlib").join(BPF_TARGET).is_dir()
     })
 }
 
@@ -144,17 +142,12 @@ fn llvm_major_of(rustc: &mut Command) -> Outcome<u32> {
     process::forget_compiler(rustc);
     let version = process::capture(rustc, "asking rustc for its version")?;
     parse_llvm_major(&version).ok_or_else(|| {
-        Failure::new(format!(
-            "rustc -vV names no LLVM version:\n{}",
-            version.trim_end()
-        ))
+        Failure::new(format!("rustc -vV names no LLVM version:\n{}", version.trim_end()))
     })
 }
 
 fn parse_llvm_major(rustc_version: &str) -> Option<u32> {
-    let version = rustc_version
-        .lines()
-        .find_map(|line| line.strip_prefix("LLVM version: "))?;
+    let version = rustc_version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
     version.split('.').next()?.trim().parse().ok()
 }
 
@@ -183,9 +176,8 @@ fn parse_linked_llvm_major(ldd: &str) -> Option<u32> {
 
 /// The major in the names that LLVM's library has had: `libLLVM-14.so.1`, `libLLVM.so.22.1`.
 fn llvm_library_major(file_name: &str) -> Option<u32> {
-    let rest = file_name
-        .strip_prefix("libLLVM-")
-        .or_else(|| file_name.strip_prefix("libLLVM.so."))?;
+    let rest =
+        file_name.strip_prefix("libLLVM-").or_else(|| file_name.strip_prefix("libLLVM.so."))?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok()
 }
@@ -220,15 +212,10 @@ fn build_linker(workspace: &Workspace, llvm_major: u32) -> Outcome<PathBuf> {
     eprintln!("xtask: building bpf-linker {BPF_LINKER_VERSION} for LLVM {llvm_major}, once");
     let mut install = process::cargo(workspace);
     // A shared target directory would keep a linker's objects for nothing.
-    install
-        .env_remove("CARGO_TARGET_DIR")
-        .env("LLVM_PREFIX", &prefix);
+    install.env_remove("CARGO_TARGET_DIR").env("LLVM_PREFIX", &prefix);
     install.args(["install", "bpf-linker", "--locked", "--quiet", "--force"]);
     install.args(["--version", BPF_LINKER_VERSION, "--no-default-features"]);
-    install
-        .args(["--features", &format!("llvm-{llvm_major}")])
-        .arg("--root")
-        .arg(&tools);
+    install.args(["--features", &format!("llvm-{llvm_major}")]).arg("--root").arg(&tools);
     process::run(&mut install, "building bpf-linker")?;
     workspace::write(&linker_stamp(workspace), stamp_text(llvm_major).as_bytes())?;
     Ok(tools.join("bin/bpf-linker"))
@@ -239,11 +226,8 @@ fn cannot_link(link: &Path, error: &std::io::Error) -> Failure {
 }
 
 fn find_llvm_library(llvm_major: u32) -> Outcome<PathBuf> {
-    let folders = fs::read_dir("/usr/lib")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
+    let folders =
+        fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
     let mut found: Vec<PathBuf> = folders
         .filter(|folder| folder.to_string_lossy().ends_with("-linux-gnu"))
         .filter_map(|folder| fs::read_dir(folder).ok())
@@ -288,10 +272,7 @@ mod tests {
 
     #[test]
     fn the_llvm_major_is_read_from_rustc() {
-        assert_eq!(
-            parse_llvm_major("rustc 1.96.0\nLLVM version: 22.1.8\n"),
-            Some(22)
-        );
+        assert_eq!(parse_llvm_major("rustc 1.96.0\nLLVM version: 22.1.8\n"), Some(22));
         assert_eq!(parse_llvm_major("rustc 1.96.0\n"), None);
     }
 
@@ -299,23 +280,14 @@ mod tests {
     fn the_llvm_major_is_read_from_the_linked_libraries() {
         let ldd = "\tlinux-vdso.so.1\n\tlibLLVM.so.22.1 => /lib/libLLVM.so.22.1 (0x1)\n";
         assert_eq!(parse_linked_llvm_major(ldd), Some(22));
-        assert_eq!(
-            parse_linked_llvm_major("\tlibLLVM-14.so.1 => /lib/x (0x1)\n"),
-            Some(14)
-        );
-        assert_eq!(
-            parse_linked_llvm_major("\tlibc.so.6 => /lib/libc.so.6 (0x1)\n"),
-            None
-        );
+        assert_eq!(parse_linked_llvm_major("\tlibLLVM-14.so.1 => /lib/x (0x1)\n"), Some(14));
+        assert_eq!(parse_linked_llvm_major("\tlibc.so.6 => /lib/libc.so.6 (0x1)\n"), None);
     }
 
     #[test]
     fn the_message_names_what_is_missing() {
         assert!(nothing_found(&[]).contains("--component rust-src"));
         let partly = nothing_found(&[("nightly-x".to_owned(), 23)]);
-        assert!(
-            partly.contains("features llvm-23") && partly.contains("rustc-web"),
-            "{partly}"
-        );
+        assert!(partly.contains("features llvm-23") && partly.contains("rustc-web"), "{partly}");
     }
 }

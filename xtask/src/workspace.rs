@@ -55,10 +55,7 @@ impl Workspace {
 
 pub(crate) fn create_dir(path: &Path) -> Outcome {
     fs::create_dir_all(path).map_err(|error| {
-        Failure::new(format!(
-            "cannot create the folder {}: {error}",
-            path.display()
-        ))
+        Failure::new(format!("cannot create the folder {}: {error}", path.display()))
     })
 }
 
