@@ -6,10 +6,7 @@
 //! printed is therefore the lowest address below the frame pointer that the translated instructions
 //! form: that of the deepest single function, not of a chain of calls.
 
-#![expect(
-    clippy::print_stdout,
-    reason = "the report is what this program is for"
-)]
+#![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
 use std::env;
 use std::error::Error;
@@ -35,11 +32,10 @@ fn main() -> Outcome {
     for (name, program) in ebpf.programs_mut() {
         let Program::Xdp(xdp) = program else {
             return Err(
-                format!("{name} is not an XDP program: teach verify-object to load it").into(),
+                format!("{name} is not an XDP program: teach verify-object to load it").into()
             );
         };
-        xdp.load()
-            .map_err(|error| format!("the kernel refuses {name}: {}", chain(&error)))?;
+        xdp.load().map_err(|error| format!("the kernel refuses {name}: {}", chain(&error)))?;
         report(name, &xdp.info()?)?;
         loaded += 1;
     }
@@ -52,19 +48,10 @@ fn main() -> Outcome {
 fn report(name: &str, info: &ProgramInfo) -> Outcome {
     let fd = info.fd()?;
     let translated = translated_instructions(fd.as_fd())?;
-    let count = info
-        .size_translated()
-        .map(usize::try_from)
-        .transpose()?;
+    let count = info.size_translated().map(usize::try_from).transpose()?;
     println!("{name}: accepted");
-    println!(
-        "  verified    {} instructions",
-        shown(info.verified_instruction_count())
-    );
-    println!(
-        "  translated  {} instructions",
-        shown(count.map(|bytes| bytes / INSTRUCTION_BYTES))
-    );
+    println!("  verified    {} instructions", shown(info.verified_instruction_count()));
+    println!("  translated  {} instructions", shown(count.map(|bytes| bytes / INSTRUCTION_BYTES)));
     match info.size_jitted() {
         0 => println!("  jited       no: the kernel interprets it (net.core.bpf_jit_enable)"),
         bytes => println!("  jited       {bytes} bytes"),
@@ -79,10 +66,7 @@ fn report(name: &str, info: &ProgramInfo) -> Outcome {
 }
 
 fn shown<T: ToString>(number: Option<T>) -> String {
-    number.map_or_else(
-        || "an unknown number of".to_owned(),
-        |number| number.to_string(),
-    )
+    number.map_or_else(|| "an unknown number of".to_owned(), |number| number.to_string())
 }
 
 /// The refusal's causes: the verifier's log is in the last of them.
@@ -152,11 +136,9 @@ fn fill(program: BorrowedFd<'_>, head: &mut ProgInfoHead) -> Outcome {
         )
     };
     if status < 0 {
-        return Err(format!(
-            "asking the kernel for a program: {}",
-            io::Error::last_os_error()
-        )
-        .into());
+        return Err(
+            format!("asking the kernel for a program: {}", io::Error::last_os_error()).into()
+        );
     }
     Ok(())
 }
@@ -230,20 +212,13 @@ mod tests {
         let through_copy = instruction(0x7b, 2, 1, -8, 0);
         let overwrite = instruction(MOVE_REGISTER, 2, 1, 0, 0);
         assert_eq!(stack_depth(&store), Some(16));
-        assert_eq!(
-            stack_depth(&[store.clone(), copy.clone(), lower.clone()].concat()),
-            Some(64)
-        );
+        assert_eq!(stack_depth(&[store.clone(), copy.clone(), lower.clone()].concat()), Some(64));
         assert_eq!(
             stack_depth(&[copy.clone(), lower.clone(), through_copy.clone()].concat()),
             Some(72)
         );
         assert_eq!(stack_depth(&[copy, overwrite, lower].concat()), Some(0));
-        assert_eq!(
-            stack_depth(&through_copy),
-            Some(0),
-            "not a copy of the frame pointer"
-        );
+        assert_eq!(stack_depth(&through_copy), Some(0), "not a copy of the frame pointer");
         assert_eq!(stack_depth(&[]), None);
     }
 }
