@@ -1,0 +1,17 @@
+//! Everything that touches the kernel on the engine thread: sockets, timer, scheduling, maps.
+//!
+//! Nothing here decides anything about the protocol, forks, logs, or waits without a bound.
+
+pub(crate) mod addresses;
+pub(crate) mod advert_socket;
+pub(crate) mod announce;
+pub(crate) mod links;
+pub(crate) mod lock;
+pub(crate) mod packet_socket;
+pub(crate) mod schedule;
+pub(crate) mod tables;
+pub(crate) mod timer;
+pub(crate) mod xdp;
+
+mod netlink;
+mod sys;

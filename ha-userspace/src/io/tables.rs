@@ -1,0 +1,106 @@
+//! What frames are judged by, in ordinary memory: the packet-socket path reads it, the XDP program
+//! gets a copy in its maps.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use ha_common::{
+    abi::{
+        ADDRESS_GROUP, ADDRESS_LOCAL, ADDRESS_NONE, AddressKey, InstanceKey, InstanceRule,
+        MODE_MULTICAST, MODE_UNICAST, PeerKey, PeerRule,
+    },
+    check,
+    proto::{self, Family},
+};
+
+use crate::plan::InstancePlan;
+
+/// Rules of all instances that are on an interface, and the addresses that frames may come to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Tables {
+    pub(crate) addresses: BTreeMap<AddressKey, u32>,
+    pub(crate) instances: BTreeMap<InstanceKey, InstanceRule>,
+    pub(crate) peers: BTreeMap<PeerKey, PeerRule>,
+}
+
+impl Tables {
+    /// No instance yet, but the groups: they are VRRP's, whoever uses them.
+    pub(crate) fn new() -> Self {
+        let mut tables = Self::default();
+        for group in [IpAddr::from(proto::GROUP_V4), IpAddr::from(proto::GROUP_V6)] {
+            tables.addresses.insert(address_key(0, group), ADDRESS_GROUP);
+        }
+        tables
+    }
+
+    /// One of this host's own addresses. Virtual addresses are not among them: another router
+    /// that owns one of them may send from it.
+    pub(crate) fn add_local(&mut self, ifindex: u32, address: IpAddr) {
+        self.addresses.insert(address_key(ifindex, address), ADDRESS_LOCAL);
+    }
+
+    /// An instance that is on the interface `ifindex`.
+    pub(crate) fn add_instance(&mut self, slot: u32, ifindex: u32, plan: &InstancePlan) {
+        let is_unicast = !plan.peers.is_empty();
+        let password = plan.template.password;
+        let rule = InstanceRule {
+            slot,
+            version: plan.version,
+            mode: if is_unicast { MODE_UNICAST } else { MODE_MULTICAST },
+            auth_type: password.map_or(proto::AUTH_NONE, |_| proto::AUTH_PASS),
+            // Peers may be behind routers; what is asked of their TTL stands in their own rules.
+            ttl_min: if is_unicast { 0 } else { proto::TTL },
+            password: password.unwrap_or_default(),
+        };
+        let family = plan.family.as_u8();
+        self.instances.insert(InstanceKey { ifindex, vlan: 0, family, vrid: plan.vrid }, rule);
+        for peer in &plan.peers {
+            let rule = PeerRule {
+                ttl_min: peer.min_ttl.unwrap_or(0),
+                ttl_max: peer.max_ttl.unwrap_or(u8::MAX),
+                pad: [0; 2],
+            };
+            self.peers.insert(PeerKey { slot, address: octets(peer.address) }, rule);
+        }
+    }
+}
+
+impl check::Tables for Tables {
+    fn address_kind(&self, key: &AddressKey) -> u32 {
+        self.addresses.get(key).copied().unwrap_or(ADDRESS_NONE)
+    }
+
+    fn instance(&self, key: &InstanceKey) -> Option<InstanceRule> {
+        self.instances.get(key).copied()
+    }
+
+    fn peer(&self, key: &PeerKey) -> Option<PeerRule> {
+        self.peers.get(key).copied()
+    }
+}
+
+/// The address behind the kernel's 16 bytes.
+pub(crate) fn address(family: Family, octets: [u8; 16]) -> IpAddr {
+    let [a, b, c, d, ..] = octets;
+    match family {
+        Family::V4 => IpAddr::from([a, b, c, d]),
+        Family::V6 => IpAddr::from(octets),
+    }
+}
+
+fn address_key(ifindex: u32, address: IpAddr) -> AddressKey {
+    let family = match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    };
+    AddressKey::new(ifindex, family, octets(address))
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
+}

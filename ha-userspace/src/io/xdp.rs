@@ -1,0 +1,353 @@
+//! The XDP program: loaded, given its tables, attached, and read.
+//!
+//! Links are file descriptors of this process: the kernel detaches the program when the process
+//! ends, however it ends.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    num::NonZeroUsize,
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{HashMap as BpfHashMap, Map, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
+    programs::{
+        ProgramError, Xdp as XdpProgram, XdpMode,
+        xdp::{XdpError, XdpLinkId},
+    },
+};
+use ha_common::{
+    abi::{self, AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot, names},
+    check::Reason,
+};
+use ha_core::{Instant, InstanceId};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use tokio::io::unix::AsyncFd;
+
+use crate::{cli::XdpChoice, io::tables::Tables};
+
+/// The program as `cargo xtask build` made it; empty if built without.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ha-ebpf"));
+
+/// How an interface's frames are judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    /// In the driver.
+    Native,
+    /// In the kernel's network stack.
+    Generic,
+}
+
+impl Mode {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+/// The loaded program and its maps.
+#[derive(Debug)]
+pub(crate) struct Xdp {
+    ebpf: Ebpf,
+    addresses: BpfHashMap<MapData, AddressKey, u32>,
+    instances: BpfHashMap<MapData, InstanceKey, InstanceRule>,
+    peers: BpfHashMap<MapData, PeerKey, PeerRule>,
+    counters: PerCpuHashMap<MapData, u32, Counters>,
+    ring: RingBuf<MapData>,
+    slots: Slots,
+    links: BTreeMap<u32, XdpLinkId>,
+    /// What the maps hold, to write differences only.
+    written: Tables,
+}
+
+impl Xdp {
+    /// Loads the program; nothing is attached yet.
+    ///
+    /// # Errors
+    /// One sentence for the operator: not built in, not permitted, or refused by the kernel.
+    pub(crate) fn load(pass_unknown_vrids: bool) -> io::Result<Self> {
+        if OBJECT.is_empty() {
+            return Err(io::Error::other(
+                "the XDP program is not in this binary: build it with `cargo xtask build`",
+            ));
+        }
+        let pass = u32::from(pass_unknown_vrids);
+        let mut ebpf = EbpfLoader::new()
+            .override_global(names::UNKNOWN_VRID_PASS, &pass, true)
+            .load(OBJECT)
+            .map_err(|error| refused(&error))?;
+        let program = program(&mut ebpf)?;
+        program.load().map_err(|error| refused(&error))?;
+        let slots = Slots::map(take(&mut ebpf, names::SLOTS)?)?;
+        Ok(Self {
+            addresses: hash_map(&mut ebpf, names::ADDRESSES)?,
+            instances: hash_map(&mut ebpf, names::INSTANCES)?,
+            peers: hash_map(&mut ebpf, names::PEERS)?,
+            counters: PerCpuHashMap::try_from(take(&mut ebpf, names::COUNTERS)?)
+                .map_err(io::Error::other)?,
+            ring: RingBuf::try_from(take(&mut ebpf, names::RING)?).map_err(io::Error::other)?,
+            slots,
+            links: BTreeMap::new(),
+            written: Tables::default(),
+            ebpf,
+        })
+    }
+
+    /// The program's own messages, for a logger that is not on the engine thread.
+    pub(crate) fn logger(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
+        aya_log::EbpfLogger::init(&mut self.ebpf).ok()
+    }
+
+    /// A descriptor that is readable when the ring is not empty. Only inside a tokio runtime.
+    pub(crate) fn wake_up(&self) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {
+        use std::os::fd::AsFd as _;
+        AsyncFd::new(self.ring.as_fd().try_clone_to_owned()?)
+    }
+
+    /// Attaches the program to an interface as asked for.
+    ///
+    /// # Errors
+    /// Says why not; nothing is attached then.
+    pub(crate) fn attach(&mut self, ifindex: u32, choice: XdpChoice) -> io::Result<Mode> {
+        let modes: &[Mode] = match choice {
+            XdpChoice::Auto => &[Mode::Native, Mode::Generic],
+            XdpChoice::Native => &[Mode::Native],
+            XdpChoice::Generic => &[Mode::Generic],
+            XdpChoice::Off => &[],
+        };
+        let zero = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
+            io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
+        })?;
+        let zeros = PerCpuValues::try_from(vec![zero; cpus])?;
+        self.counters.insert(ifindex, zeros, 0).map_err(io::Error::other)?;
+        let mut last = io::Error::other("XDP is off");
+        for &mode in modes {
+            let flags = match mode {
+                Mode::Native => XdpMode::Driver,
+                Mode::Generic => XdpMode::Skb,
+            };
+            match program(&mut self.ebpf)?.attach_to_if_index(ifindex, flags) {
+                Ok(link) => {
+                    self.links.insert(ifindex, link);
+                    return Ok(mode);
+                }
+                Err(error) => last = not_attached(&error),
+            }
+            if last.kind() == io::ErrorKind::ResourceBusy {
+                break;
+            }
+        }
+        Err(last)
+    }
+
+    /// Detaches the program from an interface; one that is gone has taken the link with it.
+    pub(crate) fn detach(&mut self, ifindex: u32) {
+        if let Some(link) = self.links.remove(&ifindex)
+            && let Ok(program) = program(&mut self.ebpf)
+        {
+            // Nothing can be done about a failure, and the kernel detaches at the end anyway.
+            drop(program.detach(link));
+        }
+        drop(self.counters.remove(&ifindex));
+    }
+
+    /// Makes the maps hold exactly `tables`. Rules are written before what leads to them, and removed
+    /// after it, so that no frame meets half of them.
+    pub(crate) fn write(&mut self, tables: &Tables) -> io::Result<()> {
+        write_map(&mut self.peers, &self.written.peers, &tables.peers)?;
+        write_map(&mut self.instances, &self.written.instances, &tables.instances)?;
+        write_map(&mut self.addresses, &self.written.addresses, &tables.addresses)?;
+        self.written.clone_from(tables);
+        Ok(())
+    }
+
+    /// When the last valid frame of an instance came, by the kernel's stamp.
+    pub(crate) fn heard(&self, instance: InstanceId) -> Option<Instant> {
+        self.slots.heard(instance)
+    }
+
+    /// Hands every waiting record to `take`, at most `limit` of them; says whether it is empty now.
+    pub(crate) fn drain(&mut self, limit: usize, mut take: impl FnMut(Advert<'_>)) -> bool {
+        for _ in 0..limit {
+            let Some(record) = self.ring.next() else { return true };
+            if let Some(advert) = Advert::decode(&record) {
+                take(advert);
+            }
+        }
+        false
+    }
+
+    /// Frames of an interface by what became of them, all CPUs together.
+    pub(crate) fn counters(&self, ifindex: u32) -> Vec<(&'static str, u64)> {
+        let values = self.counters.get(&ifindex, 0).ok();
+        let sum = |reason: Reason| -> u64 {
+            let counts = values.iter().flat_map(|values| values.iter());
+            counts.filter_map(|counters| counters.frames.get(reason.index())).sum()
+        };
+        Reason::ALL.iter().map(|reason| (reason.name(), sum(*reason))).collect()
+    }
+}
+
+/// A record of the ring: what the engine needs of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Advert<'a> {
+    pub(crate) instance: InstanceId,
+    pub(crate) at: Instant,
+    pub(crate) family: u8,
+    pub(crate) source: [u8; 16],
+    pub(crate) message: &'a [u8],
+}
+
+impl<'a> Advert<'a> {
+    /// `None` for a record that is not of the program's making; there is none.
+    fn decode(record: &'a [u8]) -> Option<Self> {
+        use std::mem::offset_of;
+
+        use ha_common::abi::AdvertHeader;
+
+        let (header, rest) = record.split_first_chunk::<{ size_of::<AdvertHeader>() }>()?;
+        let message_len = u16::from_ne_bytes(field(header, offset_of!(AdvertHeader, message_len))?);
+        let [family] = field(header, offset_of!(AdvertHeader, family))?;
+        Some(Self {
+            instance: InstanceId(u32::from_ne_bytes(field(
+                header,
+                offset_of!(AdvertHeader, slot),
+            )?)),
+            at: Instant::from_nanos(u64::from_ne_bytes(field(
+                header,
+                offset_of!(AdvertHeader, stamp_nanos),
+            )?)),
+            family,
+            source: field(header, offset_of!(AdvertHeader, source))?,
+            message: rest.get(..usize::from(message_len))?,
+        })
+    }
+}
+
+fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
+    header.get(offset..)?.first_chunk().copied()
+}
+
+/// The slots, mapped into this process.
+#[derive(Debug)]
+struct Slots {
+    memory: NonNull<Slot>,
+    len: NonZeroUsize,
+    /// The mapping alone would keep the map alive; the descriptor is kept for symmetry with it.
+    _data: MapData,
+}
+
+// SAFETY: the mapping belongs to this value alone, and is read atomically.
+unsafe impl Send for Slots {}
+
+impl Slots {
+    fn map(map: Map) -> io::Result<Self> {
+        let Map::Array(data) = map else {
+            return Err(io::Error::other("the slots in the XDP program are not an array"));
+        };
+        let count = usize::try_from(abi::INSTANCES_MAX).unwrap_or(0);
+        let len = NonZeroUsize::new(count * size_of::<Slot>())
+            .ok_or_else(|| io::Error::other("there are no slots"))?;
+        // SAFETY: a new mapping of the kernel's choosing replaces nothing.
+        let memory = unsafe {
+            mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, data.fd(), 0)
+        }
+        .map_err(io::Error::from)?;
+        Ok(Self { memory: memory.cast(), len, _data: data })
+    }
+
+    fn heard(&self, instance: InstanceId) -> Option<Instant> {
+        if instance.0 >= abi::INSTANCES_MAX {
+            return None;
+        }
+        let index = usize::try_from(instance.0).ok()?;
+        // SAFETY: the index is within the mapping (checked above), a slot is aligned to 64 bytes,
+        // and the kernel writes the field by a single aligned store.
+        let nanos = unsafe {
+            let slot = self.memory.add(index).as_ptr();
+            AtomicU64::from_ptr(&raw mut (*slot).heard_nanos).load(Ordering::Acquire)
+        };
+        (nanos != 0).then(|| Instant::from_nanos(nanos))
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map` with this length, and no reference into it outlives `heard`.
+        drop(unsafe { munmap(self.memory.cast(), self.len.get()) });
+    }
+}
+
+fn program(ebpf: &mut Ebpf) -> io::Result<&mut XdpProgram> {
+    ebpf.program_mut(names::PROGRAM)
+        .and_then(|program| program.try_into().ok())
+        .ok_or_else(|| io::Error::other("the XDP program has another name than this binary expects"))
+}
+
+fn take(ebpf: &mut Ebpf, name: &str) -> io::Result<Map> {
+    ebpf.take_map(name)
+        .ok_or_else(|| io::Error::other(format!("the XDP program has no map {name}")))
+}
+
+fn hash_map<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> io::Result<BpfHashMap<MapData, K, V>> {
+    BpfHashMap::try_from(take(ebpf, name)?).map_err(io::Error::other)
+}
+
+fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
+    map: &mut BpfHashMap<MapData, K, V>,
+    before: &BTreeMap<K, V>,
+    after: &BTreeMap<K, V>,
+) -> io::Result<()> {
+    for key in before.keys().filter(|key| !after.contains_key(key)) {
+        map.remove(key).map_err(io::Error::other)?;
+    }
+    for (key, value) in after.iter().filter(|(key, value)| before.get(key) != Some(value)) {
+        map.insert(key, value, 0).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+fn refused(error: &(dyn std::error::Error + 'static)) -> io::Error {
+    let text = chain(error);
+    let first_line = text.lines().next().unwrap_or_default();
+    io::Error::other(format!(
+        "the kernel does not take the XDP program (it needs Linux 5.18, CAP_BPF and \
+         CAP_NET_ADMIN): {first_line}"
+    ))
+}
+
+fn not_attached(error: &ProgramError) -> io::Error {
+    let os_error = match error {
+        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
+        ProgramError::XdpError(XdpError::NetlinkError(error)) => error.raw_os_error(),
+        _ => None,
+    };
+    match os_error {
+        Some(libc::EBUSY | libc::EEXIST) => io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another XDP program is attached there: detach it (`ip link set IF xdp off`), or start \
+             with --xdp off",
+        ),
+        _ => io::Error::other(chain(error)),
+    }
+}
+
+/// The error and its sources in one sentence.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        source = error.source();
+    }
+    text
+}
