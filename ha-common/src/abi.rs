@@ -109,8 +109,9 @@ impl AddressKey {
     #[inline(always)]
     #[must_use]
     pub fn new(ifindex: u32, family: Family, address: [u8; 16]) -> Self {
-        let [first, second, ..] = address;
-        let is_link_local = matches!(family, Family::V6) && first == 0xfe && second & 0xc0 == 0x80;
+        // fe80::/10. One word and not two bytes, for the reason given in `frame`.
+        let prefix = address.first_chunk().map_or(0, |word| u32::from_be_bytes(*word) >> 22);
+        let is_link_local = matches!(family, Family::V6) && prefix == 0xfe80 >> 6;
         Self {
             ifindex: if is_link_local { ifindex } else { 0 },
             family: u32::from(family.as_u8()),

@@ -108,10 +108,10 @@ pub fn walk<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
 
 #[inline(always)]
 fn walk_ipv4<P: Packet>(packet: &P, offset: usize, vlan: u16) -> Result<Datagram, Skip> {
-    let header: [u8; IPV4_MIN_LEN] = packet.load(offset).ok_or(Skip::NotVrrp)?;
-    let [version_ihl, _, len_high, len_low, _, _, frag_high, frag_low, ttl, protocol, _, _, ..] =
-        header;
-    let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header;
+    let [version_ihl, _, len_high, len_low, _, _, frag_high, frag_low, ttl, protocol, _, _] =
+        packet.load(offset).ok_or(Skip::NotVrrp)?;
+    let source = packet.load(offset + 12).ok_or(Skip::NotVrrp)?;
+    let destination = packet.load(offset + 16).ok_or(Skip::NotVrrp)?;
     let header_len = usize::from(version_ihl & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([len_high, len_low]));
     if protocol != IP_PROTOCOL || version_ihl >> 4 != 4 || header_len < IPV4_MIN_LEN {
@@ -124,12 +124,23 @@ fn walk_ipv4<P: Packet>(packet: &P, offset: usize, vlan: u16) -> Result<Datagram
         family: Family::V4,
         vlan,
         ttl,
-        source: [s0, s1, s2, s3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-        destination: [d0, d1, d2, d3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        source: widen(source),
+        destination: widen(destination),
         ip_offset: offset,
         payload_offset: offset + header_len,
         payload_len: total_len.saturating_sub(header_len),
     })
+}
+
+/// Copied as one word: byte by byte, the addresses of a frame would need more registers and more
+/// stack than BPF has.
+#[inline(always)]
+fn widen(address: [u8; 4]) -> [u8; 16] {
+    let mut wide = [0; 16];
+    if let Some(first) = wide.first_chunk_mut() {
+        *first = address;
+    }
+    wide
 }
 
 #[inline(always)]

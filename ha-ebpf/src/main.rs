@@ -1,2 +1,134 @@
-//! Placeholder.
+//! The XDP program: reads a frame, lets `ha_common::check::judge` decide, and does what was decided.
+//!
+//! It owns no rule of the protocol. What is not shown to be VRRP for this host passes untouched;
+//! what is for this host and bad is counted and dropped; what is good is stamped, counted, handed
+//! to user space, and passed on for tcpdump and for the raw socket that keeps the kernel from
+//! answering "protocol unreachable".
+//!
+//! Needs Linux 5.18: `bpf_xdp_load_bytes`, and frames of more than one buffer.
+#![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch), no_std, no_main)]
+#![expect(clippy::inline_always, reason = "one flat program is what the BPF verifier judges best")]
+
+mod machine;
+mod packet;
+mod tables;
+
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    helpers::bpf_ktime_get_ns,
+    macros::xdp,
+    programs::XdpContext,
+};
+use aya_log_ebpf::info;
+use ha_common::{
+    abi::AdvertHeader,
+    check::{self, Accepted, Reason, Verdict},
+    frame::{self, Packet as _},
+    proto::{Family, OFFSET_VRID},
+};
+
+use crate::{
+    packet::Frame,
+    tables::{Maps, Tally},
+};
+
+// "frags" lets a driver attach the program at any MTU.
+#[xdp(frags)]
+fn ha_xdp(context: XdpContext) -> u32 {
+    let frame = Frame::new(context);
+    match check::judge(&frame, &Maps, frame.ifindex()) {
+        Verdict::NotVrrp(_) | Verdict::Stranger => XDP_PASS,
+        Verdict::Drop(reason) => refuse(&frame, reason),
+        Verdict::Accept(accepted) => accept(&frame, &accepted),
+    }
+}
+
+#[inline(always)]
+fn accept(frame: &Frame, accepted: &Accepted) -> u32 {
+    let stamp_nanos = now_nanos();
+    // Before all else: the engine decides by the stamp even where nothing below works.
+    tables::stamp(accepted.slot, stamp_nanos);
+    let tally = Tally::new(frame.ifindex());
+    tally.count(Reason::Accepted);
+
+    let datagram = &accepted.datagram;
+    let header = AdvertHeader {
+        stamp_nanos,
+        slot: accepted.slot,
+        ifindex: frame.ifindex(),
+        source: datagram.source,
+        destination: datagram.destination,
+        message_len: u16::try_from(datagram.payload_len).unwrap_or(0),
+        vlan: datagram.vlan,
+        family: datagram.family.as_u8(),
+        ttl: datagram.ttl,
+        dialect: accepted.dialect,
+        destination_kind: u8::try_from(accepted.destination_kind).unwrap_or(0),
+        pad: [0; 8],
+    };
+    if !packet::submit(header, datagram.payload_len) {
+        tally.count(Reason::RingFull);
+    }
+    XDP_PASS
+}
+
+#[inline(always)]
+fn refuse(frame: &Frame, reason: Reason) -> u32 {
+    let tally = Tally::new(frame.ifindex());
+    tally.count(reason);
+    if matches!(reason, Reason::UnknownVrid) {
+        // Not logged: another group of routers on the same link is no fault, and would use up the
+        // one line a second that a fault needs.
+        return if tables::is_unknown_vrid_passed() { XDP_PASS } else { XDP_DROP };
+    }
+    if tally.take_log_turn(now_nanos()) {
+        log_refused(frame, reason);
+    }
+    XDP_DROP
+}
+
+/// A function of its own, walking the frame again: a line a second must not weigh on the others.
+#[inline(never)]
+fn log_refused(frame: &Frame, reason: Reason) {
+    let Ok(datagram) = frame::walk(frame) else {
+        return;
+    };
+    let [vrid] = frame.load(datagram.payload_offset + OFFSET_VRID).unwrap_or([0]);
+    let source = match datagram.family {
+        // IPv4-mapped, so that one format is enough for both families.
+        Family::V4 => {
+            let [a, b, c, d, ..] = datagram.source;
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
+        }
+        Family::V6 => datagram.source,
+    };
+    info!(
+        &frame.context,
+        "dropped: reason {} vrid {} ifindex {} source {:i}",
+        u32::try_from(reason.index()).unwrap_or(0),
+        vrid,
+        frame.ifindex(),
+        source
+    );
+}
+
+#[inline(always)]
+fn now_nanos() -> u64 {
+    // SAFETY: the helper has no preconditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program that can come here.
+    loop {}
+}
+
+/// Lets the host's compiler and clippy read the crate; nobody runs this.
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,119 @@
+//! The maps that user space fills, and those it reads.
+//!
+//! Hash maps take memory by the entry (`BPF_F_NO_PREALLOC`): the capacities are far above what a
+//! usual host has, and nothing is inserted while frames are served.
+
+use core::ptr;
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_NO_PREALLOC,
+    macros::map,
+    maps::{Array, HashMap, PerCpuHashMap},
+};
+use ha_common::{
+    abi::{
+        ADDRESS_NONE, ADDRESSES_MAX, AddressKey, Counters, INSTANCES_MAX, INTERFACES_MAX,
+        InstanceKey, InstanceRule, MMAPABLE, PEERS_MAX, PeerKey, PeerRule, Slot,
+    },
+    check::{Reason, Tables},
+};
+
+use crate::machine;
+
+const LOG_INTERVAL_NANOS: u64 = 1_000_000_000;
+
+#[map]
+static ADDRESSES: HashMap<AddressKey, u32> =
+    HashMap::with_max_entries(ADDRESSES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+static INSTANCES: HashMap<InstanceKey, InstanceRule> =
+    HashMap::with_max_entries(INSTANCES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+static PEERS: HashMap<PeerKey, PeerRule> = HashMap::with_max_entries(PEERS_MAX, BPF_F_NO_PREALLOC);
+#[map]
+static SLOTS: Array<Slot> = Array::with_max_entries(INSTANCES_MAX, MMAPABLE);
+#[map]
+static COUNTERS: PerCpuHashMap<u32, Counters> =
+    PerCpuHashMap::with_max_entries(INTERFACES_MAX, BPF_F_NO_PREALLOC);
+
+#[unsafe(no_mangle)]
+static UNKNOWN_VRID_PASS: Global<u32> = Global::new(0);
+
+#[inline(always)]
+pub(crate) fn is_unknown_vrid_passed() -> bool {
+    UNKNOWN_VRID_PASS.load() != 0
+}
+
+/// The checks' view of the maps.
+pub(crate) struct Maps;
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn address_kind(&self, key: &AddressKey) -> u32 {
+        lookup(&ADDRESSES, key).unwrap_or(ADDRESS_NONE)
+    }
+
+    #[inline(always)]
+    fn instance(&self, key: &InstanceKey) -> Option<InstanceRule> {
+        lookup(&INSTANCES, key)
+    }
+
+    #[inline(always)]
+    fn peer(&self, key: &PeerKey) -> Option<PeerRule> {
+        lookup(&PEERS, key)
+    }
+}
+
+#[inline(always)]
+fn lookup<K, V: Copy>(map: &HashMap<K, V>, key: &K) -> Option<V> {
+    // SAFETY: an entry that user space replaces at this moment may be read in part from the old
+    // and in part from the new: integers all, and one frame is judged by the mixture.
+    unsafe { map.get(key) }.copied()
+}
+
+/// Notes a valid advertisement where the engine reads it by plain loads.
+#[inline(always)]
+pub(crate) fn stamp(slot: u32, heard_nanos: u64) {
+    let Some(slot) = SLOTS.get_ptr_mut(slot) else {
+        return;
+    };
+    // SAFETY: valid and aligned. Volatile, because the compiler has no atomic stores for this
+    // target; one instruction writes the eight bytes, and readers load them as a whole.
+    unsafe { (&raw mut (*slot).heard_nanos).write_volatile(heard_nanos) };
+    // SAFETY: valid and aligned, and read by atomic loads only.
+    unsafe { machine::increment(&raw mut (*slot).adverts) };
+}
+
+/// This CPU's counters of one interface; an interface without an entry is not counted.
+pub(crate) struct Tally(*mut Counters);
+
+impl Tally {
+    #[inline(always)]
+    pub(crate) fn new(ifindex: u32) -> Self {
+        Self(COUNTERS.get_ptr_mut(ifindex).unwrap_or(ptr::null_mut()))
+    }
+
+    #[inline(always)]
+    pub(crate) fn count(&self, reason: Reason) {
+        // SAFETY: null, or this CPU's own entry; programs on one CPU run one after the other.
+        let counters = unsafe { self.0.as_mut() };
+        if let Some(frames) = counters.and_then(|known| known.frames.get_mut(reason.index())) {
+            *frames = frames.wrapping_add(1);
+        }
+    }
+
+    /// Whether a line may be logged now; if so, no other may for a second.
+    #[inline(always)]
+    pub(crate) fn take_log_turn(&self, now_nanos: u64) -> bool {
+        // SAFETY: as above.
+        let Some(counters) = (unsafe { self.0.as_mut() }) else {
+            return false;
+        };
+        let is_due = now_nanos.wrapping_sub(counters.logged_nanos) >= LOG_INTERVAL_NANOS;
+        if is_due {
+            counters.logged_nanos = now_nanos;
+        }
+        is_due
+    }
+}
