@@ -1,33 +1,245 @@
 //! Sends advertisements on one interface; never receives.
+//!
+//! As a raw socket of protocol 112 it has a second use: while it is open the kernel answers no
+//! advertisement with "protocol unreachable". What would queue on it is refused by a filter.
 
-use std::{io, net::IpAddr};
+use std::{
+    ffi::OsString,
+    io::{self, IoSlice},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    sync::atomic::{AtomicU16, Ordering},
+};
 
+use ha_common::proto::IP_PROTOCOL;
 use ha_core::Family;
+use nix::{
+    errno::Errno,
+    sys::socket::{
+        ControlMessage, MsgFlags, SockaddrIn, SockaddrIn6, recv, sendmsg, setsockopt, sockopt,
+    },
+};
+
+use super::sys;
+
+/// Room for 4096 advertisements on their way, at 1 KiB each.
+const SEND_BYTES: usize = 4 << 20;
+/// Frames that may have come between the opening of the socket and its filter.
+const EARLY_FRAMES_MAX: usize = 4096;
+
+const IPV4_HEADER_LEN: u16 = 20;
+/// Version 4, five words of header.
+const IPV4_VERSION_IHL: u8 = 0x45;
+/// DSCP CS6, internetwork control, as keepalived sends it.
+const TRAFFIC_CLASS: u8 = 0xc0;
 
 /// A raw socket of protocol 112, bound to an interface.
 #[derive(Debug)]
-pub(crate) struct AdvertSocket {}
+pub(crate) struct AdvertSocket {
+    fd: OwnedFd,
+    ifindex: u32,
+    /// Identification of the last IPv4 datagram.
+    ip_id: AtomicU16,
+}
 
 impl AdvertSocket {
     /// Opens the socket and joins `group` on the interface, so that the network card lets the
     /// group's frames in. The membership lasts as long as the socket.
     pub(crate) fn open(
-        _interface: &str,
-        _ifindex: u32,
-        _family: Family,
-        _group: Option<IpAddr>,
+        interface: &str,
+        ifindex: u32,
+        family: Family,
+        group: Option<IpAddr>,
     ) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+        let describe = |error: io::Error| {
+            let what = format_args!("cannot open a raw socket on {interface}");
+            sys::context(error, what, "CAP_NET_RAW")
+        };
+        let domain = match family {
+            Family::V4 => libc::AF_INET,
+            Family::V6 => libc::AF_INET6,
+        };
+        let fd = sys::socket(domain, libc::SOCK_RAW, i32::from(IP_PROTOCOL)).map_err(describe)?;
+        prepare(&fd, interface, ifindex, family).map_err(describe)?;
+        if let Some(group) = group {
+            join(&fd, ifindex, group).map_err(|error| {
+                let what = format_args!("cannot join {group} on {interface}");
+                sys::context(error, what, "CAP_NET_RAW")
+            })?;
+        }
+        Ok(Self { fd, ifindex, ip_id: AtomicU16::new(0) })
     }
 
     /// Sends one message. The error is the kernel's own, without context.
     pub(crate) fn send(
         &self,
-        _source: IpAddr,
-        _destination: IpAddr,
-        _ttl: u8,
-        _message: &[u8],
+        source: IpAddr,
+        destination: IpAddr,
+        ttl: u8,
+        message: &[u8],
     ) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                self.send_v4(source, destination, ttl, message)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                self.send_v6(source, destination, ttl, message)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+                Err(io::ErrorKind::InvalidInput.into())
+            }
+        }
+    }
+
+    fn send_v4(
+        &self,
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        ttl: u8,
+        message: &[u8],
+    ) -> io::Result<()> {
+        let header = ipv4_header(self.next_ip_id(), source, destination, ttl, message.len())
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
+        let parts = [IoSlice::new(&header), IoSlice::new(message)];
+        let flags = flags(destination.is_multicast());
+        sendmsg(self.fd.as_raw_fd(), &parts, &[], flags, Some(&to))?;
+        Ok(())
+    }
+
+    fn send_v6(
+        &self,
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        hop_limit: u8,
+        message: &[u8],
+    ) -> io::Result<()> {
+        let from = libc::in6_pktinfo {
+            ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
+            ipi6_ifindex: self.ifindex,
+        };
+        let (hop_limit, traffic_class) = (i32::from(hop_limit), i32::from(TRAFFIC_CLASS));
+        let control = [
+            ControlMessage::Ipv6PacketInfo(&from),
+            ControlMessage::Ipv6HopLimit(&hop_limit),
+            ControlMessage::Ipv6TClass(&traffic_class),
+        ];
+        let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.ifindex));
+        let parts = [IoSlice::new(message)];
+        let flags = flags(destination.is_multicast());
+        sendmsg(self.fd.as_raw_fd(), &parts, &control, flags, Some(&to))?;
+        Ok(())
+    }
+
+    /// From 1; 0 would make the kernel choose.
+    fn next_ip_id(&self) -> u16 {
+        let id = self.ip_id.load(Ordering::Relaxed).checked_add(1).unwrap_or(1);
+        self.ip_id.store(id, Ordering::Relaxed);
+        id
+    }
+}
+
+fn prepare(fd: &OwnedFd, interface: &str, ifindex: u32, family: Family) -> io::Result<()> {
+    sys::attach_filter(fd.as_fd(), &[sys::accept(0)])?;
+    discard_queue(fd);
+    setsockopt(fd, sockopt::BindToDevice, &OsString::from(interface))?;
+    sys::set_urgent(fd)?;
+    sys::set_send_bytes(fd, SEND_BYTES)?;
+    match family {
+        Family::V4 => {
+            setsockopt(fd, sockopt::IpMulticastLoop, &false)?;
+            sys::set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_HDRINCL, &1)?;
+            let interface = mreqn(Ipv4Addr::UNSPECIFIED, ifindex)?;
+            sys::set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &interface)
+        }
+        // The message carries its checksum: the kernel computes none for raw sockets unless told
+        // to (IPV6_CHECKSUM).
+        Family::V6 => {
+            let level = libc::IPPROTO_IPV6;
+            sys::set_option(fd.as_fd(), level, libc::IPV6_MULTICAST_LOOP, &0)?;
+            sys::set_option(fd.as_fd(), level, libc::IPV6_MULTICAST_IF, &ifindex)
+        }
+    }
+}
+
+/// The socket was open before its filter was attached: what came meanwhile would stay for ever.
+fn discard_queue(fd: &OwnedFd) {
+    for _ in 0..EARLY_FRAMES_MAX {
+        match recv(fd.as_raw_fd(), &mut [0], MsgFlags::MSG_DONTWAIT) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return,
+        }
+    }
+}
+
+fn join(fd: &OwnedFd, ifindex: u32, group: IpAddr) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) => {
+            let request = mreqn(group, ifindex)?;
+            sys::set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_ADD_MEMBERSHIP, &request)
+        }
+        IpAddr::V6(group) => {
+            let request = libc::ipv6_mreq {
+                ipv6mr_multiaddr: libc::in6_addr { s6_addr: group.octets() },
+                ipv6mr_interface: ifindex,
+            };
+            sys::set_option(fd.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_ADD_MEMBERSHIP, &request)
+        }
+    }
+}
+
+fn mreqn(group: Ipv4Addr, ifindex: u32) -> io::Result<libc::ip_mreqn> {
+    Ok(libc::ip_mreqn {
+        imr_multiaddr: libc::in_addr { s_addr: u32::from_ne_bytes(group.octets()) },
+        imr_address: libc::in_addr { s_addr: 0 },
+        imr_ifindex: i32::try_from(ifindex).map_err(io::Error::other)?,
+    })
+}
+
+fn flags(is_multicast: bool) -> MsgFlags {
+    // A group needs no route, as with keepalived.
+    let route = if is_multicast { libc::MSG_DONTROUTE } else { 0 };
+    MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL | MsgFlags::from_bits_retain(route)
+}
+
+/// A header as keepalived's: no options, no "don't fragment"; the kernel fills in the checksum.
+fn ipv4_header(
+    id: u16,
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    ttl: u8,
+    message_len: usize,
+) -> Option<[u8; 20]> {
+    let total_len = u16::try_from(message_len).ok()?.checked_add(IPV4_HEADER_LEN)?;
+    let [len_high, len_low] = total_len.to_be_bytes();
+    let [id_high, id_low] = id.to_be_bytes();
+    let [s0, s1, s2, s3] = source.octets();
+    let [d0, d1, d2, d3] = destination.octets();
+    #[rustfmt::skip]
+    let header = [
+        IPV4_VERSION_IHL, TRAFFIC_CLASS, len_high, len_low,
+        id_high, id_low, 0, 0,
+        ttl, IP_PROTOCOL, 0, 0,
+        s0, s1, s2, s3,
+        d0, d1, d2, d3,
+    ];
+    Some(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ipv4_header_byte_for_byte() {
+        let source = Ipv4Addr::new(198, 51, 100, 1);
+        let header = ipv4_header(0x0102, source, Ipv4Addr::new(224, 0, 0, 18), 255, 12).unwrap();
+        #[rustfmt::skip]
+        let expected = [
+            0x45, 0xc0, 0, 32, 1, 2, 0, 0, 255, 112, 0, 0,
+            198, 51, 100, 1, 224, 0, 0, 18,
+        ];
+        assert_eq!(header, expected);
+        assert!(ipv4_header(1, source, source, 255, 65_516).is_none());
     }
 }

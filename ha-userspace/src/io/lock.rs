@@ -1,14 +1,48 @@
-//! One daemon an interface.
+//! One daemon an interface: two would answer each other's advertisements, and take each other's
+//! addresses off.
+//!
+//! The lock is an abstract socket name: it belongs to the network namespace, as the interface
+//! does, and the kernel releases it with the process, however that ends.
 
-use std::{fmt, io};
+use std::{
+    fmt, io,
+    os::fd::{AsRawFd as _, OwnedFd},
+};
 
-/// Held as long as this daemon runs on the interface; the kernel releases it with the process.
+use nix::{
+    errno::Errno,
+    sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen,
+        socket, sockopt,
+    },
+};
+
+/// Held as long as this daemon runs on the interface.
 #[derive(Debug)]
-pub(crate) struct InterfaceLock {}
+pub(crate) struct InterfaceLock {
+    /// Never accepts: connecting tells who holds the lock.
+    _socket: OwnedFd,
+}
 
 impl InterfaceLock {
-    pub(crate) fn take(_interface: &str) -> Result<Self, LockError> {
-        Err(LockError::Io(io::ErrorKind::Unsupported.into()))
+    pub(crate) fn take(interface: &str) -> Result<Self, LockError> {
+        let failed =
+            |error: Errno| LockError::Io { interface: interface.to_owned(), error: error.into() };
+        let name = UnixAddr::new_abstract(format!("ha-userspace/{interface}").as_bytes())
+            .map_err(failed)?;
+        let fd = unix_socket().map_err(failed)?;
+        match bind(fd.as_raw_fd(), &name) {
+            Ok(()) => {}
+            Err(Errno::EADDRINUSE) => {
+                return Err(LockError::Taken {
+                    interface: interface.to_owned(),
+                    pid: holder(&name).ok(),
+                });
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Backlog::new(1).and_then(|backlog| listen(&fd, backlog)).map_err(failed)?;
+        Ok(Self { _socket: fd })
     }
 }
 
@@ -18,16 +52,69 @@ pub(crate) enum LockError {
     /// Another daemon has it.
     Taken { interface: String, pid: Option<i32> },
     /// It cannot be asked for.
-    Io(io::Error),
+    Io { interface: String, error: io::Error },
 }
 
 impl fmt::Display for LockError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Taken { interface, .. } => write!(formatter, "{interface} is taken"),
-            Self::Io(error) => error.fmt(formatter),
+            Self::Taken { interface, pid: Some(pid) } => write!(
+                formatter,
+                "another ha-userspace already runs on {interface} (pid {pid}); stop it first"
+            ),
+            Self::Taken { interface, pid: None } => {
+                write!(formatter, "another ha-userspace already runs on {interface}; stop it first")
+            }
+            Self::Io { interface, error } => {
+                write!(formatter, "cannot reserve {interface} for this process: {error}")
+            }
         }
     }
 }
 
-impl std::error::Error for LockError {}
+impl std::error::Error for LockError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Taken { .. } => None,
+            Self::Io { error, .. } => Some(error),
+        }
+    }
+}
+
+/// The process that listens on `name`. Without waiting: with a full backlog nobody knows.
+fn holder(name: &UnixAddr) -> Result<i32, Errno> {
+    let fd = unix_socket()?;
+    connect(fd.as_raw_fd(), name)?;
+    Ok(getsockopt(&fd, sockopt::PeerCredentials)?.pid())
+}
+
+fn unix_socket() -> Result<OwnedFd, Errno> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket(AddressFamily::Unix, SockType::Stream, flags, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_is_told_who_the_first_is() {
+        let interface = format!("test-{}", std::process::id());
+        let first = InterfaceLock::take(&interface).unwrap();
+        for _ in 0..8 {
+            let error = InterfaceLock::take(&interface).unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("already runs on"), "{text}");
+        }
+        drop(first);
+        InterfaceLock::take(&interface).unwrap();
+    }
+
+    #[test]
+    fn the_first_process_is_named() {
+        let interface = format!("pid-{}", std::process::id());
+        let _first = InterfaceLock::take(&interface).unwrap();
+        let text = InterfaceLock::take(&interface).unwrap_err().to_string();
+        assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+    }
+}

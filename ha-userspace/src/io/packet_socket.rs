@@ -1,37 +1,117 @@
-//! Receives advertisements where XDP cannot.
+//! Receives advertisements where XDP cannot: a packet socket, one an interface and family.
+//!
+//! It judges nothing: the caller hands each frame to the same judge that the XDP program calls.
 
 use std::{
     io,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsFd as _, AsRawFd, OwnedFd, RawFd},
 };
 
+use ha_common::proto::IP_PROTOCOL;
 use ha_core::Family;
+use nix::{
+    errno::Errno,
+    sys::socket::{MsgFlags, recv},
+};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::sys;
+
+/// Room for about a thousand frames; under a flood the newest are dropped, not memory taken.
+const RECEIVE_BYTES: usize = 1 << 20;
+/// Errors that the interface left on the socket, before the frames.
+const STALE_ERRORS_MAX: usize = 4;
+/// More than any frame has.
+const SNAP_LEN: u32 = 0x4_0000;
+
+const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Offset of the IPv4 header's protocol field in the frame.
+const OFFSET_PROTOCOL: u32 = 14 + 9;
+/// Offset of the IPv6 header's next-header field in the frame.
+const OFFSET_NEXT_HEADER: u32 = 14 + 6;
+/// `SKF_AD_OFF + SKF_AD_PKTTYPE`: how the frame was addressed.
+const ANCILLARY_PACKET_TYPE: u32 = 0xffff_f000 + 4;
+/// `PACKET_OTHERHOST`: seen in promiscuous mode only.
+const PACKET_OTHERHOST: u32 = 3;
+/// `SKF_AD_OFF + SKF_AD_VLAN_TAG_PRESENT`.
+const ANCILLARY_VLAN_TAG_PRESENT: u32 = 0xffff_f000 + 48;
 
 /// A packet socket that gets whole Ethernet frames of IP protocol 112, and nothing else.
 #[derive(Debug)]
-pub(crate) struct PacketSocket {}
+pub(crate) struct PacketSocket {
+    fd: AsyncFd<OwnedFd>,
+}
 
 impl PacketSocket {
     /// Must be called inside the engine thread's runtime. Joins no group: the
     /// [`super::advert_socket::AdvertSocket`] does.
-    pub(crate) fn open(_interface: &str, _ifindex: u32, _family: Family) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub(crate) fn open(interface: &str, ifindex: u32, family: Family) -> io::Result<Self> {
+        open(ifindex, family).map_err(|error| {
+            let what = format_args!("cannot open a packet socket on {interface}");
+            sys::context(error, what, "CAP_NET_RAW")
+        })
     }
 
     /// Waits until there may be a frame. Can be dropped and called again.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        drop(self.fd.readable().await?);
+        Ok(())
     }
 
     /// The next frame's length, or `None` if there is none now. A frame longer than `buffer` is
     /// cut off.
-    pub(crate) fn recv(&self, _buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub(crate) fn recv(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let result = self.fd.try_io(Interest::READABLE, |fd| recv_frame(fd, buffer));
+        match result {
+            Ok(len) => Ok(Some(len)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 }
 
 impl AsRawFd for PacketSocket {
     fn as_raw_fd(&self) -> RawFd {
-        -1
+        self.fd.as_raw_fd()
     }
+}
+
+fn open(ifindex: u32, family: Family) -> io::Result<PacketSocket> {
+    let (protocol, offset) = match family {
+        Family::V4 => (ETHERTYPE_IPV4, OFFSET_PROTOCOL),
+        Family::V6 => (ETHERTYPE_IPV6, OFFSET_NEXT_HEADER),
+    };
+    // Protocol 0: nothing comes before everything is set up.
+    let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)?;
+    sys::attach_filter(fd.as_fd(), &filter(offset))?;
+    sys::set_option(fd.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1)?;
+    sys::set_receive_bytes(&fd, RECEIVE_BYTES)?;
+    sys::bind(fd.as_fd(), &sys::link_address(ifindex, protocol)?)?;
+    Ok(PacketSocket { fd: sys::register(fd)? })
+}
+
+/// Frames for this host, untagged (a network card may have taken the tag off), of protocol 112.
+fn filter(offset: u32) -> [libc::sock_filter; 8] {
+    [
+        sys::load_byte(offset),
+        sys::jump_if_equal(u32::from(IP_PROTOCOL), 0, 5),
+        sys::load_byte(ANCILLARY_PACKET_TYPE),
+        sys::jump_if_equal(PACKET_OTHERHOST, 3, 0),
+        sys::load_byte(ANCILLARY_VLAN_TAG_PRESENT),
+        sys::jump_if_equal(0, 0, 1),
+        sys::accept(SNAP_LEN),
+        sys::accept(0),
+    ]
+}
+
+fn recv_frame(fd: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    for _ in 0..STALE_ERRORS_MAX {
+        match recv(fd.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            // The interface went down; when it comes up again the socket goes on by itself.
+            Err(Errno::ENETDOWN | Errno::EINTR) => {}
+            result => return Ok(result?),
+        }
+    }
+    Err(io::ErrorKind::WouldBlock.into())
 }

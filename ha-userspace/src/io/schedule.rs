@@ -1,6 +1,27 @@
 //! How the engine thread is scheduled, and that its memory stays in RAM.
+//!
+//! Deadline tasks run before every real-time task and are not throttled as those are: a runaway
+//! `SCHED_FIFO` process on this host then cannot make the daemon late.
 
-use std::io;
+use std::{fmt, io, ptr};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        mman::{MlockAllFlags, mlockall},
+        resource::{Resource, getrlimit, setrlimit},
+    },
+};
+
+/// CPU time in each period: some hundred instances' work.
+const RUNTIME_NS: u64 = 2_000_000;
+/// A wake-up is served within this.
+const DEADLINE_NS: u64 = 5_000_000;
+const PERIOD_NS: u64 = 5_000_000;
+/// Above keepalived's default of 50 there is no need to be.
+const FIFO_PRIORITY: u32 = 50;
+/// `SCHED_FLAG_RESET_ON_FORK`: threads and processes started from here are scheduled normally.
+const RESET_ON_FORK: u64 = 1;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -16,6 +37,17 @@ pub(crate) enum Policy {
     Auto,
 }
 
+impl fmt::Display for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Deadline => "SCHED_DEADLINE, 2 ms in every 5 ms",
+            Self::Fifo => "SCHED_FIFO, priority 50",
+            Self::Other => "SCHED_OTHER",
+            Self::Auto => "the best scheduling policy",
+        })
+    }
+}
+
 /// What was got.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Outcome {
@@ -25,12 +57,126 @@ pub(crate) struct Outcome {
     pub(crate) warning: Option<String>,
 }
 
-/// Schedules the calling thread.
-pub(crate) fn apply(_policy: Policy) -> io::Result<Outcome> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Schedules the calling thread. A policy that is demanded and refused is an error.
+pub(crate) fn apply(policy: Policy) -> io::Result<Outcome> {
+    let got = |policy: Policy, warning| Outcome { description: policy.to_string(), warning };
+    match policy {
+        Policy::Deadline | Policy::Fifo => match set(policy) {
+            Ok(()) => Ok(got(policy, None)),
+            Err(error) => Err(io::Error::new(error.kind(), refusal(policy, &error))),
+        },
+        // Nothing to do: it may have been started with a policy of the operator's choice.
+        Policy::Other => Ok(got(Policy::Other, None)),
+        Policy::Auto => {
+            let Err(deadline) = set(Policy::Deadline) else {
+                return Ok(got(Policy::Deadline, None));
+            };
+            let warning = refusal(Policy::Deadline, &deadline);
+            Ok(match set(Policy::Fifo) {
+                Ok(()) => got(Policy::Fifo, Some(format!("{warning}; using SCHED_FIFO"))),
+                Err(_) => got(
+                    Policy::Other,
+                    Some(format!(
+                        "{warning}; under load this host may be late and lose mastership"
+                    )),
+                ),
+            })
+        }
+    }
 }
 
 /// Keeps the process's memory in RAM; says what to do if it cannot.
 pub(crate) fn lock_memory() -> Option<String> {
-    None
+    let limit = libc::RLIM_INFINITY;
+    let raised = setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit);
+    let old = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
+    let locked = match (raised, old) {
+        (Err(_), Some((soft, hard))) if soft != limit => {
+            // Within a finite limit the lock may be had, and then every allocation beyond it
+            // fails. A limit of zero lets only those lock who are exempt from it.
+            let result = setrlimit(Resource::RLIMIT_MEMLOCK, 0, hard).and_then(|()| lock_all());
+            setrlimit(Resource::RLIMIT_MEMLOCK, soft, hard).and(result)
+        }
+        _ => lock_all(),
+    };
+    locked.err().map(|error| {
+        format!("cannot keep memory in RAM: {}; run as root or with CAP_IPC_LOCK", error.desc())
+    })
+}
+
+fn lock_all() -> Result<(), Errno> {
+    // Pages are locked when first used: reserving all of every thread's stack would be waste.
+    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)
+}
+
+/// `struct sched_attr`, first version (`SCHED_ATTR_SIZE_VER0`).
+#[derive(Default)]
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime_ns: u64,
+    deadline_ns: u64,
+    period_ns: u64,
+}
+
+const ATTR_SIZE: u32 = 48;
+const _: () = assert!(size_of::<SchedAttr>() == 48);
+
+fn set(policy: Policy) -> io::Result<()> {
+    let common = SchedAttr { size: ATTR_SIZE, flags: RESET_ON_FORK, ..SchedAttr::default() };
+    let attr = match policy {
+        Policy::Deadline => SchedAttr {
+            policy: 6,
+            runtime_ns: RUNTIME_NS,
+            deadline_ns: DEADLINE_NS,
+            period_ns: PERIOD_NS,
+            ..common
+        },
+        Policy::Fifo => SchedAttr { policy: 1, priority: FIFO_PRIORITY, ..common },
+        Policy::Other | Policy::Auto => return Ok(()),
+    };
+    // SAFETY: the kernel reads `attr.size` bytes at `attr`, which is as long (asserted above); pid
+    // 0 is the calling thread.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(&attr), 0) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn refusal(policy: Policy, error: &io::Error) -> String {
+    let remedy = match (policy, error.raw_os_error()) {
+        (Policy::Deadline, Some(libc::EPERM)) => {
+            "run as root or with CAP_SYS_NICE, and without a CPU affinity"
+        }
+        (Policy::Deadline, Some(libc::EBUSY)) => {
+            "other deadline tasks have reserved the CPUs' time"
+        }
+        (_, Some(libc::EPERM)) => {
+            "run as root or with CAP_SYS_NICE, and in a control group with real-time runtime"
+        }
+        _ => "the kernel does not support it here",
+    };
+    format!("cannot have {policy}: {error}; {remedy}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_capability() {
+        let text = refusal(Policy::Deadline, &io::Error::from_raw_os_error(libc::EPERM));
+        assert!(text.contains("SCHED_DEADLINE") && text.contains("CAP_SYS_NICE"), "{text}");
+    }
+
+    #[test]
+    fn the_normal_policy_is_always_had() {
+        assert_eq!(apply(Policy::Other).unwrap().description, "SCHED_OTHER");
+        // Of a thread of its own, which ends with the test.
+        let auto = std::thread::spawn(|| apply(Policy::Auto)).join().unwrap();
+        assert!(auto.is_ok());
+    }
 }
