@@ -1,8 +1,10 @@
 //! Backup (RFC 9568 §6.4.2): listen, and take over when the Master is silent for too long.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, engine::Timer,
-    instance::Prospect, wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version,
+    engine::Timer,
+    instance::{HeldBack, Prospect},
+    wire::Advertisement,
 };
 
 impl Engine {
@@ -16,16 +18,20 @@ impl Engine {
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
+        if Some(heard) < instance.heard {
+            // Read after a younger one that counted: its news is no news, and a stop least of all.
+            return;
+        }
         let is_stop = advertisement.priority == 0;
         if !is_stop && !instance.yields_to(advertisement.priority) {
             // V-6.4.2-10: discarded, the timer is not touched.
             instance.prospect = Prospect::Lower;
             instance.master = Some((received.source, advertisement.priority));
-            self.undo_stamp(id);
+            self.restore_deadline(id, heard);
             return;
         }
-        instance.heard = instance.heard.max(Some(heard));
-        instance.before_stamp = None;
+        instance.heard = Some(heard);
+        instance.held_back = None;
         instance.wants_master = false;
         instance.listening = false;
         instance.prospect = if is_stop { Prospect::Stop } else { Prospect::Silence };
@@ -39,14 +45,19 @@ impl Engine {
             }
             instance.master_down_interval()
         };
-        let since = instance.heard.unwrap_or(heard);
-        self.set_timer(id, Timer::Protocol, Some(since + wait));
+        self.set_timer(id, Timer::Protocol, Some(heard + wait));
     }
 
-    /// Puts the deadline back that was moved for a frame which turned out not to count.
-    pub(crate) fn undo_stamp(&mut self, id: InstanceId) {
-        if let Some(deadline) = self.instance_mut(id).and_then(|entry| entry.before_stamp.take()) {
-            self.set_timer(id, Timer::Protocol, Some(deadline));
+    /// Puts the deadline back that was held back for a frame which turned out not to count.
+    ///
+    /// Only if it is that frame, stamped at `heard`, or a younger one: a frame read before it says
+    /// nothing about it.
+    pub(crate) fn restore_deadline(&mut self, id: InstanceId, heard: Instant) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        if let Some(held_back) = instance.held_back.take_if(|held_back| held_back.stamp <= heard) {
+            self.set_timer(id, Timer::Protocol, Some(held_back.deadline));
         }
     }
 
@@ -62,24 +73,29 @@ impl Engine {
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
-        let stamp = stamp.map(|stamp| stamp.min(now));
-        if let Some(stamp) = stamp
-            && Some(stamp) > instance.seen
-        {
-            // A Master lives; what its frame says comes by the ring, or was lost there.
-            instance.seen = Some(stamp);
-            instance.before_stamp = Some(deadline);
-            instance.statistics.saved_by_stamp += 1;
-            let wait = instance.master_down_interval();
-            self.set_timer(id, Timer::Protocol, Some(stamp + wait));
-            return;
+        // A stamp whose content was not seen: that comes by the ring, or was lost there. It counts
+        // as a Master's sign of life until then, each time anew, so that the order in which frames
+        // and timers are handled does not matter.
+        let unseen = stamp.map(|stamp| stamp.min(now)).filter(|stamp| Some(*stamp) > instance.seen);
+        let mut down_at = deadline;
+        if let Some(stamp) = unseen {
+            down_at = down_at.max(stamp + instance.master_down_interval());
+            if down_at > now {
+                let deadline = instance.held_back.map_or(deadline, |earlier| earlier.deadline);
+                instance.held_back = Some(HeldBack { stamp, deadline });
+                instance.statistics.saved_by_stamp += 1;
+                self.set_timer(id, Timer::Protocol, Some(down_at));
+                return;
+            }
         }
-        let by = now.since(deadline);
-        if by > instance.master_down_interval() && !instance.listening {
-            // Asleep for so long that the whole host may have been: its frames with it.
+        instance.held_back = None;
+        let by = now.since(down_at);
+        if by > instance.master_interval && !instance.listening {
+            // A living Master would have advertised meanwhile, and its frame may be lost if the
+            // whole host slept: no stamp is no proof any more.
             instance.listening = true;
             instance.statistics.late += 1;
-            let wait = instance.config.interval.as_duration() + instance.skew_time();
+            let wait = instance.master_interval + instance.skew_time();
             actions.push(Action::Late { instance: id, by });
             self.set_timer(id, Timer::Protocol, Some(now + wait));
             return;

@@ -164,7 +164,7 @@ impl Engine {
             return;
         }
         entry.state = to;
-        entry.before_stamp = None;
+        entry.held_back = None;
         entry.wants_master = false;
         entry.listening = false;
         entry.answered = None;
@@ -201,6 +201,13 @@ impl Engine {
         actions.push(Action::Advertise { instance, priority });
     }
 
+    /// Asks for a round of announcements; one without repetitions is none.
+    pub(crate) fn announce(instance: InstanceId, repeat: u32, actions: &mut Actions) {
+        if repeat > 0 {
+            actions.push(Action::Announce { instance, repeat });
+        }
+    }
+
     fn handle_start(&mut self, now: Instant, actions: &mut Actions) {
         self.is_running = true;
         for group in 0..self.groups.len() {
@@ -231,7 +238,7 @@ impl Engine {
                     return;
                 };
                 instance.statistics.rejected += 1;
-                self.undo_stamp(received.instance);
+                self.restore_deadline(received.instance, heard);
                 let (instance, source) = (received.instance, received.source);
                 actions.push(Action::Rejected { instance, source, reason });
             }
@@ -364,6 +371,9 @@ impl Engine {
         instance.priority = priority;
         let after = instance.master_down_interval();
         let state = instance.state;
+        if let Some(held_back) = &mut instance.held_back {
+            held_back.deadline = held_back.deadline + after - before;
+        }
         actions.push(Action::Priority { instance: id, from, to: priority });
         if state == State::Backup
             && let Some(deadline) = self.deadline(id)
@@ -373,7 +383,9 @@ impl Engine {
     }
 
     fn handle_shutdown(&mut self, actions: &mut Actions) {
-        self.is_running = false;
+        if !core::mem::take(&mut self.is_running) {
+            return;
+        }
         let ids = || (0..).map(InstanceId).take(self.instances.len());
         let all: Vec<InstanceId> = ids().collect();
         self.release(&all, actions);
@@ -399,7 +411,9 @@ fn judge<'a>(instance: &Instance, received: &Received<'a>) -> Result<Advertiseme
         return Err(Rejection::Vrid);
     }
     // RFC 3768 §7.1: MUST; RFC 9568 §7.1 only logs, and a Backup learns the interval.
-    if config.version == Version::V2 && advertisement.interval != config.interval {
+    // Compared as the wire has it: a configured fraction of a second is not sent either.
+    let is_same = advertisement.interval.to_secs() == config.interval.to_secs();
+    if config.version == Version::V2 && !is_same {
         return Err(Rejection::Interval);
     }
     if instance.source == Source::Known(received.source) {

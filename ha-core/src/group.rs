@@ -6,7 +6,7 @@
 use crate::{
     Action, Actions, Cause, Engine, Event, InstanceId, Instant, State,
     engine::Timer,
-    instance::{Instance, Prospect, Round},
+    instance::{Instance, Prospect},
 };
 
 impl Engine {
@@ -23,17 +23,13 @@ impl Engine {
             let Some(instance) = self.instance_mut(id) else {
                 continue;
             };
-            let plan = instance.config.announce;
-            let (round, wait) = if plan.delay.is_zero() {
-                (Round::Refresh, plan.refresh)
-            } else {
-                (Round::Second, plan.delay)
-            };
-            instance.next_round = round;
+            // The last Master's interval is history: yielding with its group, without a frame to
+            // learn from, this one must not wait by it.
+            instance.master_interval = instance.config.interval.as_duration();
             let priority = instance.priority;
             let next = now + instance.config.interval.as_duration();
             self.set_timer(id, Timer::Protocol, Some(next));
-            self.set_timer(id, Timer::Announce, (!wait.is_zero()).then(|| now + wait));
+            self.plan_announcements(now, id);
             self.advertise(id, priority, actions);
         }
         for &id in &members {
@@ -41,7 +37,7 @@ impl Engine {
         }
         for &id in &members {
             let repeat = self.instance(id).map_or(0, |entry| entry.config.announce.repeat);
-            actions.push(Action::Announce { instance: id, repeat });
+            Self::announce(id, repeat, actions);
         }
         self.enter_all(&members, State::Master, cause, actions);
         self.notify_group(lead, Event::Master, actions);

@@ -56,6 +56,15 @@ pub(crate) enum Prospect {
     Lower,
 }
 
+/// A takeover that waits for the content of a frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct HeldBack {
+    /// The newest stamp whose content had not been seen.
+    pub(crate) stamp: Instant,
+    /// When the takeover would have been, had there been no such frame.
+    pub(crate) deadline: Instant,
+}
+
 /// Which announcements a Master sends next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Round {
@@ -75,15 +84,14 @@ pub struct Instance {
     pub(crate) priority: u8,
     pub(crate) source: Source,
     pub(crate) addresses_usable: bool,
-    /// `Active_Adver_Interval`: the Master's, learned in `VRRPv3`.
+    /// `Active_Adver_Interval`: the Master's, learned in `VRRPv3`; the own one while Master.
     pub(crate) master_interval: Duration,
     pub(crate) master: Option<(IpAddr, u8)>,
     /// The last advertisement that counted, by the kernel's stamp.
     pub(crate) heard: Option<Instant>,
     /// Stamp of the last frame whose content was seen, whether it counted or not.
     pub(crate) seen: Option<Instant>,
-    /// The deadline before it was moved for a stamp whose content has not been seen.
-    pub(crate) before_stamp: Option<Instant>,
+    pub(crate) held_back: Option<HeldBack>,
     pub(crate) prospect: Prospect,
     /// Its own `Active_Down_Timer` has fired; it waits for the other members of its group.
     pub(crate) wants_master: bool,
@@ -107,7 +115,7 @@ impl Instance {
             master: None,
             heard: None,
             seen: None,
-            before_stamp: None,
+            held_back: None,
             prospect: Prospect::Silence,
             wants_master: false,
             listening: false,
@@ -128,6 +136,15 @@ impl Instance {
     #[must_use]
     pub fn priority(&self) -> u8 {
         self.priority
+    }
+
+    /// The address it sends from, as far as it was told.
+    #[must_use]
+    pub fn source(&self) -> Option<IpAddr> {
+        match self.source {
+            Source::Known(address) => Some(address),
+            Source::Unknown | Source::Missing => None,
+        }
     }
 
     /// The Master it heard last, and that Master's priority.
@@ -161,6 +178,14 @@ impl Instance {
         scale * (256 - u32::from(self.priority)) / 256
     }
 
+    /// The skew time of the best Backup there can be, by this Master's interval.
+    pub(crate) fn shortest_skew_time(&self) -> Duration {
+        match self.config.version {
+            Version::V2 => Duration::from_secs(1) / 256,
+            Version::V3 => self.config.interval.as_duration() / 256,
+        }
+    }
+
     /// `Active_Down_Interval` (V-6.1-3).
     pub(crate) fn master_down_interval(&self) -> Duration {
         self.master_interval * self.config.down_adverts + self.skew_time()
@@ -175,8 +200,9 @@ impl Instance {
     }
 
     /// Whether a Backup accepts an advertisement of this priority as its Master's (V-6.4.2-9).
+    /// The owner preempts always (V-6.1-4).
     pub(crate) fn yields_to(&self, priority: u8) -> bool {
-        !self.config.preempt || priority >= self.priority
+        priority >= self.priority || !self.config.preempt && !self.is_owner()
     }
 
     /// Whether a Master gives way to another one (V-6.4.3-10).
@@ -187,12 +213,6 @@ impl Instance {
             }
             Source::Unknown | Source::Missing => priority >= self.priority,
         }
-    }
-
-    /// Answers to another Master's frames are limited to one each half interval.
-    pub(crate) fn may_answer(&self, now: Instant) -> bool {
-        let pause = self.config.interval.as_duration() / 2;
-        self.answered.is_none_or(|answered| now.since(answered) >= pause)
     }
 
     pub(crate) fn condition(&self, trackers: &[Option<bool>]) -> Condition {

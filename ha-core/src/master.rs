@@ -21,14 +21,10 @@ impl Engine {
         };
         let (source, priority) = (received.source, advertisement.priority);
         if priority == 0 {
-            // V-6.4.3-9.
-            if self.answer(now, id, actions) {
-                let next = self.instance(id).map(|entry| now + entry.config.interval.as_duration());
-                self.set_timer(id, Timer::Protocol, next);
-            }
+            self.answer_stop(now, id, actions);
         } else if instance.loses_to(priority, source) {
             if instance.config.higher_prio_send_advert {
-                self.answer(now, id, actions);
+                self.assert_mastership(now, id, actions);
             }
             self.learn_master(id, heard, received, advertisement);
             self.become_backup(heard, id, Cause::BetterMaster { source, priority }, actions);
@@ -39,8 +35,8 @@ impl Engine {
         } else if !instance.config.lower_prio_no_advert {
             // V-6.4.3-11: assert, so that the other one yields and switches learn.
             let repeat = instance.config.announce.lower_prio_repeat;
-            if self.answer(now, id, actions) && repeat > 0 {
-                actions.push(Action::Announce { instance: id, repeat });
+            if self.assert_mastership(now, id, actions) {
+                Self::announce(id, repeat, actions);
             }
         }
     }
@@ -71,8 +67,24 @@ impl Engine {
         if has_listened {
             // Nobody took over meanwhile, but switches may have forgotten us.
             actions.push(Action::Addresses { instance: id, present: true });
-            actions.push(Action::Announce { instance: id, repeat });
+            Self::announce(id, repeat, actions);
+            self.plan_announcements(now, id);
         }
+    }
+
+    /// The rounds of announcements after the first one.
+    pub(crate) fn plan_announcements(&mut self, now: Instant, id: InstanceId) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        let plan = instance.config.announce;
+        let (round, wait) = if plan.delay.is_zero() {
+            (Round::Refresh, plan.refresh)
+        } else {
+            (Round::Second, plan.delay)
+        };
+        instance.next_round = round;
+        self.set_timer(id, Timer::Announce, (!wait.is_zero()).then(|| now + wait));
     }
 
     pub(crate) fn handle_announce_due(
@@ -81,9 +93,15 @@ impl Engine {
         id: InstanceId,
         actions: &mut Actions,
     ) {
+        self.notice_lateness(now, id, actions);
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
+        if instance.listening {
+            // The addresses may be somebody else's by now. When it has listened it starts anew.
+            self.set_timer(id, Timer::Announce, None);
+            return;
+        }
         let plan = instance.config.announce;
         let repeat = match instance.next_round {
             Round::Second => plan.repeat,
@@ -92,7 +110,7 @@ impl Engine {
         instance.next_round = Round::Refresh;
         let next = (!plan.refresh.is_zero()).then(|| now + plan.refresh);
         self.set_timer(id, Timer::Announce, next);
-        actions.push(Action::Announce { instance: id, repeat });
+        Self::announce(id, repeat, actions);
     }
 
     /// A Master that had no chance to advertise for as long as its Backups wait listens for one
@@ -133,17 +151,46 @@ impl Engine {
         }
     }
 
-    /// Advertises out of turn, at most once each half interval; says whether it did.
-    fn answer(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) -> bool {
-        let Some(instance) = self.instance_mut(id) else {
+    /// Answers priority 0 (V-6.4.3-9), and keeps a storm of them from making another one.
+    ///
+    /// An answer sent before this frame does not help a Backup whose timer this frame has cut, so
+    /// one is never left out: it comes at the latest when the fastest Backup's skew time is over.
+    fn answer_stop(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) {
+        let Some(instance) = self.instance(id) else {
+            return;
+        };
+        let interval = instance.config.interval.as_duration();
+        let pause = instance.shortest_skew_time();
+        let next = match instance.answered.map(|answered| answered + pause) {
+            Some(next) if now < next => self.deadline(id).map(|deadline| deadline.min(next)),
+            Some(_) | None => {
+                self.answer(now, id, actions);
+                Some(now + interval)
+            }
+        };
+        self.set_timer(id, Timer::Protocol, next);
+    }
+
+    /// Answers another Master, at most once each half interval; says whether it did.
+    fn assert_mastership(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) -> bool {
+        let Some(instance) = self.instance(id) else {
             return false;
         };
-        if !instance.may_answer(now) {
-            return false;
+        let pause = instance.config.interval.as_duration() / 2;
+        let may_answer = instance.answered.is_none_or(|answered| now.since(answered) >= pause);
+        if may_answer {
+            self.answer(now, id, actions);
         }
+        may_answer
+    }
+
+    /// Advertises out of turn.
+    fn answer(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
         instance.answered = Some(now);
         let priority = instance.priority;
         self.advertise(id, priority, actions);
-        true
     }
 }
