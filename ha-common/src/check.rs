@@ -159,17 +159,17 @@ pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verd
     if destination_kind != ADDRESS_LOCAL && destination_kind != ADDRESS_GROUP {
         return Verdict::Stranger;
     }
+    // A tagged frame belongs to a VLAN interface, where somebody else may wait for it.
+    let refuse_unless_tagged = |reason| {
+        if datagram.vlan == 0 { Verdict::Drop(reason) } else { Verdict::Stranger }
+    };
     let Some(header) = packet.load::<{ proto::HEADER_LEN }>(datagram.payload_offset) else {
-        return Verdict::Drop(Reason::Length);
+        return refuse_unless_tagged(Reason::Length);
     };
     let [_, vrid, ..] = header;
     let key = InstanceKey { ifindex, vlan: datagram.vlan, family: datagram.family.as_u8(), vrid };
     let Some(rule) = tables.instance(&key) else {
-        // A tagged frame belongs to a VLAN interface, where somebody else may wait for it.
-        if datagram.vlan != 0 {
-            return Verdict::Stranger;
-        }
-        return Verdict::Drop(Reason::UnknownVrid);
+        return refuse_unless_tagged(Reason::UnknownVrid);
     };
     match check(packet, tables, ifindex, &datagram, destination_kind, &header, &rule) {
         Ok(dialect) => {

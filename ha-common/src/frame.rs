@@ -10,7 +10,7 @@ use crate::{
 
 const ETHERNET_LEN: usize = 14;
 const VLAN_LEN: usize = 4;
-/// Service tag and customer tag; a third tag is not walked.
+/// A VLAN tag and a priority tag.
 const VLAN_TAGS_MAX: usize = 2;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -57,7 +57,7 @@ impl Packet for Bytes<'_> {
 pub struct Datagram {
     /// IPv4 or IPv6.
     pub family: Family,
-    /// VLAN identifier of the innermost tag; 0 for an untagged or priority-tagged frame.
+    /// VLAN identifier; 0 for an untagged or priority-tagged frame.
     pub vlan: u16,
     /// TTL or hop limit.
     pub ttl: u8,
@@ -95,7 +95,12 @@ pub fn walk<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
         if ethertype != ETHERTYPE_8021Q && ethertype != ETHERTYPE_8021AD {
             break;
         }
-        vlan = load_u16(packet, offset)? & VLAN_ID_MASK;
+        let id = load_u16(packet, offset)? & VLAN_ID_MASK;
+        if vlan != 0 && id != 0 {
+            // A VLAN inside a VLAN is another network than the inner one by itself.
+            return Err(Skip::NotVrrp);
+        }
+        vlan |= id;
         ethertype = load_u16(packet, offset + 2)?;
         offset += VLAN_LEN;
     }

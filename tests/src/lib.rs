@@ -16,6 +16,7 @@
 pub mod capture;
 pub mod clock;
 pub mod decode;
+pub mod forge;
 mod guardian;
 pub mod inject;
 pub mod lan;
@@ -23,6 +24,7 @@ pub mod netns;
 pub mod pcap;
 pub mod prober;
 pub mod process;
+pub mod program;
 pub mod require;
 mod sys;
 pub mod tempdir;

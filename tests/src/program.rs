@@ -1,0 +1,255 @@
+//! The XDP program without an interface: the kernel runs it on frames given by hand
+//! (`BPF_PROG_TEST_RUN`), and what it did is read from its maps.
+
+use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
+
+use aya::{
+    Ebpf, EbpfLoader, Pod,
+    maps::{Array, HashMap, Map, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
+    programs::{TestRun as _, TestRunOptions, Xdp},
+    util::nr_cpus,
+};
+use ha_common::{
+    abi::{
+        self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
+        Slot, names,
+    },
+    check::{self, Reason},
+};
+
+use crate::require::require_root;
+
+/// The interface that the kernel pretends the frames came in by: the loopback of the namespace,
+/// always the first.
+pub const IFINDEX: u32 = 1;
+
+/// `XDP_DROP`.
+pub const DROP: u32 = 1;
+/// `XDP_PASS`.
+pub const PASS: u32 = 2;
+
+/// The object under test, by `HA_EBPF_OBJECT`. `None` only where [`require_root`] allows it.
+pub fn require_object() -> Option<PathBuf> {
+    if !require_root() {
+        return None;
+    }
+    let path = env::var_os("HA_EBPF_OBJECT").map(PathBuf::from);
+    let path = path.filter(|path| path.is_file());
+    assert!(
+        path.is_some(),
+        "cannot run: it needs HA_EBPF_OBJECT=<path of the object>, made by `cargo xtask ebpf build`"
+    );
+    path
+}
+
+/// What the program is told of the host, and the host-side judge too.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    pub addresses: BTreeMap<AddressKey, u32>,
+    pub instances: BTreeMap<InstanceKey, InstanceRule>,
+    pub peers: BTreeMap<PeerKey, PeerRule>,
+}
+
+impl check::Tables for Tables {
+    fn address_kind(&self, key: &AddressKey) -> u32 {
+        self.addresses.get(key).copied().unwrap_or(abi::ADDRESS_NONE)
+    }
+
+    fn instance(&self, key: &InstanceKey) -> Option<InstanceRule> {
+        self.instances.get(key).copied()
+    }
+
+    fn peer(&self, key: &PeerKey) -> Option<PeerRule> {
+        self.peers.get(key).copied()
+    }
+}
+
+/// One record of the ring.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Record {
+    pub header: AdvertHeader,
+    pub message: Vec<u8>,
+}
+
+/// What the program did with one frame.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// [`DROP`] or [`PASS`].
+    pub action: u32,
+    /// Counters that moved, and by how much.
+    pub counted: Vec<(Reason, u64)>,
+    /// Slots that changed, as they are now.
+    pub stamped: Vec<(u32, Slot)>,
+    /// What came by the ring.
+    pub records: Vec<Record>,
+}
+
+/// The loaded program.
+pub struct Program {
+    ebpf: Ebpf,
+    addresses: HashMap<MapData, AddressKey, u32>,
+    instances: HashMap<MapData, InstanceKey, InstanceRule>,
+    peers: HashMap<MapData, PeerKey, PeerRule>,
+    counters: PerCpuHashMap<MapData, u32, Counters>,
+    slots: Array<MapData, Slot>,
+    ring: RingBuf<MapData>,
+    log: RingBuf<MapData>,
+    tables: Tables,
+}
+
+impl Program {
+    /// Loads the object; nothing is attached.
+    pub fn load(object: &PathBuf, is_unknown_vrid_passed: bool) -> Self {
+        let pass = u32::from(is_unknown_vrid_passed);
+        let mut ebpf = EbpfLoader::new()
+            .override_global(names::UNKNOWN_VRID_PASS, &pass, true)
+            .load_file(object)
+            .unwrap_or_else(|error| panic!("{}: {error:?}", object.display()));
+        xdp_mut(&mut ebpf).load().unwrap_or_else(|error| panic!("the kernel refuses: {error:?}"));
+        let mut take = |name: &str| -> Map {
+            ebpf.take_map(name).unwrap_or_else(|| panic!("the object has no map {name}"))
+        };
+        Self {
+            addresses: HashMap::try_from(take(names::ADDRESSES)).expect(names::ADDRESSES),
+            instances: HashMap::try_from(take(names::INSTANCES)).expect(names::INSTANCES),
+            peers: HashMap::try_from(take(names::PEERS)).expect(names::PEERS),
+            counters: PerCpuHashMap::try_from(take(names::COUNTERS)).expect(names::COUNTERS),
+            slots: Array::try_from(take(names::SLOTS)).expect(names::SLOTS),
+            ring: RingBuf::try_from(take(names::RING)).expect(names::RING),
+            log: RingBuf::try_from(take("AYA_LOGS")).expect("AYA_LOGS"),
+            tables: Tables::default(),
+            ebpf,
+        }
+    }
+
+    /// Fills the maps with `tables` and nothing else, and counts [`IFINDEX`] from zero.
+    pub fn fill(&mut self, tables: Tables) {
+        refill(&mut self.addresses, &tables.addresses);
+        refill(&mut self.instances, &tables.instances);
+        refill(&mut self.peers, &tables.peers);
+        self.tables = tables;
+        let zero = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        let zeros = vec![zero; nr_cpus().expect("the number of CPUs")];
+        let zeros = PerCpuValues::try_from(zeros).expect("one for each CPU");
+        self.counters.insert(IFINDEX, zeros, 0).expect("COUNTERS takes an interface");
+    }
+
+    /// Takes [`IFINDEX`] out of the counters.
+    pub fn forget_counters(&mut self) {
+        self.counters.remove(&IFINDEX).expect("COUNTERS has the interface");
+    }
+
+    /// Runs the program on `frame` once, and empties the ring.
+    pub fn run(&mut self, frame: &[u8]) -> Outcome {
+        let before = (self.count_all(), self.slots_in_use());
+        let (action, _) = self.run_repeated(frame, 1);
+        let counters = self.count_all();
+        let counted = Reason::ALL.into_iter().filter_map(|reason| {
+            let delta = frames(&counters, reason) - frames(&before.0, reason);
+            (delta != 0).then_some((reason, delta))
+        });
+        let slots = self.slots_in_use().into_iter().zip(before.1);
+        Outcome {
+            action,
+            counted: counted.collect(),
+            stamped: slots.filter(|(now, then)| now != then).map(|(now, _)| now).collect(),
+            records: self.drain(),
+        }
+    }
+
+    /// Runs the program on `frame` many times. The last action, and the mean time of one run.
+    pub fn run_repeated(&mut self, frame: &[u8], repeat: u32) -> (u32, Duration) {
+        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+        let result = xdp_mut(&mut self.ebpf).test_run(options);
+        let result = result.unwrap_or_else(|error| panic!("{} bytes: {error:?}", frame.len()));
+        (result.return_value, result.duration)
+    }
+
+    /// All records that wait in the ring.
+    pub fn drain(&mut self) -> Vec<Record> {
+        let mut records = Vec::new();
+        while let Some(item) = self.ring.next() {
+            records.push(decode(&item));
+        }
+        records
+    }
+
+    /// All lines that wait in the log, as the program encoded them.
+    pub fn drain_log(&mut self) -> Vec<Vec<u8>> {
+        let mut lines = Vec::new();
+        while let Some(item) = self.log.next() {
+            lines.push(item.to_vec());
+        }
+        lines
+    }
+
+    /// The counters of [`IFINDEX`], all CPUs together; zeros if it has none.
+    pub fn count_all(&self) -> Counters {
+        let mut sum = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        if let Ok(values) = self.counters.get(&IFINDEX, 0) {
+            for value in values.iter() {
+                for (total, frames) in sum.frames.iter_mut().zip(value.frames) {
+                    *total += frames;
+                }
+            }
+        }
+        sum
+    }
+
+    /// A slot as it is now.
+    pub fn slot(&self, index: u32) -> Slot {
+        self.slots.get(&index, 0).expect("a slot")
+    }
+
+    /// The slots of all instances in the tables, and the very last one.
+    fn slots_in_use(&self) -> Vec<(u32, Slot)> {
+        let slots = self.tables.instances.values().map(|rule| rule.slot);
+        let slots = slots.chain([abi::INSTANCES_MAX - 1]);
+        slots.map(|index| (index, self.slot(index))).collect()
+    }
+}
+
+/// Frames counted for a reason.
+pub fn frames(counters: &Counters, reason: Reason) -> u64 {
+    counters.frames.get(reason.index()).copied().expect("a counter for every reason")
+}
+
+fn xdp_mut(ebpf: &mut Ebpf) -> &mut Xdp {
+    let program = ebpf.program_mut(names::PROGRAM).expect(names::PROGRAM);
+    program.try_into().expect("an XDP program")
+}
+
+fn refill<K: Pod + Ord, V: Pod>(map: &mut HashMap<MapData, K, V>, entries: &BTreeMap<K, V>) {
+    let old: Vec<K> = map.keys().collect::<Result<_, _>>().expect("the keys of a map");
+    for key in old {
+        map.remove(&key).expect("a key that was there");
+    }
+    for (key, value) in entries {
+        map.insert(key, value, 0).expect("room in the map");
+    }
+}
+
+/// Field by field, in the order of the record: a layout that this reading does not know shows.
+fn decode(mut bytes: &[u8]) -> Record {
+    fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+        let (first, rest) = bytes.split_first_chunk().expect("a whole header");
+        *bytes = rest;
+        *first
+    }
+    let from = &mut bytes;
+    let header = AdvertHeader {
+        stamp_nanos: u64::from_ne_bytes(take(from)),
+        slot: u32::from_ne_bytes(take(from)),
+        ifindex: u32::from_ne_bytes(take(from)),
+        source: take(from),
+        destination: take(from),
+        message_len: u16::from_ne_bytes(take(from)),
+        vlan: u16::from_ne_bytes(take(from)),
+        family: u8::from_ne_bytes(take(from)),
+        ttl: u8::from_ne_bytes(take(from)),
+        dialect: u8::from_ne_bytes(take(from)),
+        destination_kind: u8::from_ne_bytes(take(from)),
+        pad: take(from),
+    };
+    Record { header, message: bytes.to_vec() }
+}

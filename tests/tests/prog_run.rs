@@ -1,0 +1,666 @@
+//! The real XDP program, run by the kernel on hand-made frames: what it answers, counts, stamps and
+//! hands up. No interface takes part.
+//!
+//! Frames are a real keepalived's, as captured or changed in one thing; what must become of them is
+//! said here by RFC 9568 (and RFC 3768 for version 2), not by the code under test. Only for the mass of
+//! mutants the host's judge says it: there the two must agree.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test reports by panicking"
+)]
+
+use std::time::Duration;
+
+use ha_common::{
+    abi::{
+        ADDRESS_GROUP, ADDRESS_LOCAL, AddressKey, AdvertHeader, COUNTERS_LEN, DIALECT_PLAIN,
+        DIALECT_PSEUDO_HEADER, INSTANCES_MAX, InstanceKey, InstanceRule, MODE_MULTICAST,
+        MODE_UNICAST, PeerKey, PeerRule, RING_BYTES,
+    },
+    check::{self, Reason, Verdict},
+    frame::Bytes,
+    proto::{AUTH_NONE, AUTH_PASS, Family},
+};
+use ha_tests::{
+    forge::{Cover, Layout, changed, tagged},
+    program::{DROP, IFINDEX, Outcome, PASS, Program, Record, Tables, frames, require_object},
+    vectors,
+};
+use nix::time::{ClockId, clock_gettime};
+
+const OWN_V4: [u8; 4] = [198, 51, 100, 11];
+const PEER_V4: [u8; 4] = [198, 51, 100, 10];
+const STRANGER_V4: [u8; 4] = [198, 51, 100, 99];
+const GROUP_V4: [u8; 4] = [224, 0, 0, 18];
+const OWN_V6: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 1, 0x0b];
+const PEER_V6: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 1, 0x0a];
+const GROUP_V6: [u8; 16] = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x12];
+const VLAN: u16 = 100;
+const SLOT: u32 = 7;
+const VLAN_SLOT: u32 = 8;
+/// The last slot there is.
+const OTHER_INTERFACE_SLOT: u32 = INSTANCES_MAX - 1;
+/// keepalived takes eight bytes of the configured "337639943".
+const PASSWORD: [u8; 8] = *b"33763994";
+
+const Q: u16 = 0x8100;
+const AD: u16 = 0x88a8;
+
+/// What must become of a frame.
+#[derive(Clone, Debug)]
+enum Expect {
+    Stranger,
+    Drop(Reason),
+    /// The record, with a stamp of zero.
+    Accept(Box<Record>),
+}
+
+/// The one check: the answer, and everything the program leaves behind.
+fn check(program: &mut Program, name: &str, frame: &[u8], expect: &Expect) {
+    let slot = match expect {
+        Expect::Accept(record) => record.header.slot,
+        Expect::Stranger | Expect::Drop(_) => SLOT,
+    };
+    let before = program.slot(slot);
+    let started = monotonic_nanos();
+    let outcome = program.run(frame);
+    let ended = monotonic_nanos();
+    let context = format!("{name}: {frame:02x?}");
+    match expect {
+        Expect::Stranger => assert_eq!(outcome, untouched(PASS), "{context}"),
+        Expect::Drop(reason) => {
+            let expected = Outcome { counted: vec![(*reason, 1)], ..untouched(DROP) };
+            assert_eq!(outcome, expected, "{context}");
+        }
+        Expect::Accept(record) => {
+            assert_eq!(outcome.action, PASS, "{context}");
+            assert_eq!(outcome.counted, [(Reason::Accepted, 1)], "{context}");
+            let [(stamped, now)] = outcome.stamped[..] else {
+                panic!("{context}: one slot is stamped, not {:?}", outcome.stamped);
+            };
+            assert_eq!((stamped, now.adverts), (slot, before.adverts + 1), "{context}");
+            assert!((started..=ended).contains(&now.heard_nanos), "{context}: {now:?}");
+            assert_eq!(now.reserved, [0; 6], "{context}");
+            let mut expected = Record::clone(record);
+            expected.header.stamp_nanos = now.heard_nanos;
+            assert_eq!(outcome.records, [expected], "{context}");
+        }
+    }
+}
+
+fn untouched(action: u32) -> Outcome {
+    Outcome { action, counted: Vec::new(), stamped: Vec::new(), records: Vec::new() }
+}
+
+fn monotonic_nanos() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock");
+    u64::try_from(Duration::from(now).as_nanos()).expect("less than 500 years")
+}
+
+/// Node B of the reference pair, with the virtual router that the vector `name` is for.
+fn tables_for(name: &str) -> Tables {
+    let frame = vectors::load(name).frame;
+    let layout = Layout::of(&frame);
+    let family = family_of(&frame);
+    let is_unicast = name.contains("unicast");
+    let rule = InstanceRule {
+        slot: SLOT,
+        version: if name.starts_with("v2") { 2 } else { 3 },
+        mode: if is_unicast { MODE_UNICAST } else { MODE_MULTICAST },
+        auth_type: if name.contains("pass") { AUTH_PASS } else { AUTH_NONE },
+        ttl_min: if is_unicast { 0 } else { 255 },
+        password: if name.contains("pass") { PASSWORD } else { [0; 8] },
+    };
+    let key = InstanceKey {
+        ifindex: IFINDEX,
+        vlan: 0,
+        family: family.as_u8(),
+        vrid: frame[layout.message + 1],
+    };
+    let mut tables = Tables::default();
+    for (family, address, kind) in [
+        (Family::V4, wide(&OWN_V4), ADDRESS_LOCAL),
+        (Family::V6, OWN_V6, ADDRESS_LOCAL),
+        (Family::V4, wide(&GROUP_V4), ADDRESS_GROUP),
+        (Family::V6, GROUP_V6, ADDRESS_GROUP),
+    ] {
+        tables.addresses.insert(AddressKey::new(IFINDEX, family, address), kind);
+    }
+    let on_vlan = InstanceKey { vlan: VLAN, ..key };
+    let elsewhere = InstanceKey { ifindex: IFINDEX + 1, ..key };
+    for (key, slot) in [(key, SLOT), (on_vlan, VLAN_SLOT), (elsewhere, OTHER_INTERFACE_SLOT)] {
+        tables.instances.insert(key, InstanceRule { slot, ..rule });
+        for address in [wide(&PEER_V4), PEER_V6] {
+            tables.peers.insert(PeerKey { slot, address }, any_ttl());
+        }
+    }
+    tables
+}
+
+const fn any_ttl() -> PeerRule {
+    PeerRule { ttl_min: 0, ttl_max: 255, pad: [0; 2] }
+}
+
+fn family_of(frame: &[u8]) -> Family {
+    let layout = Layout::of(frame);
+    if frame[layout.ip] >> 4 == 6 { Family::V6 } else { Family::V4 }
+}
+
+fn wide(address: &[u8]) -> [u8; 16] {
+    let mut wide = [0; 16];
+    wide[..address.len()].copy_from_slice(address);
+    wide
+}
+
+/// What keepalived's checksum covers.
+fn cover_of(name: &str) -> Cover {
+    let is_plain = name.starts_with("v2") || name.ends_with("as-v2");
+    if is_plain { Cover::Message } else { Cover::PseudoHeader }
+}
+
+/// That `frame` is accepted, with what the sender put into it.
+fn accepted(frame: &[u8], slot: u32, vlan: u16, cover: Cover) -> Expect {
+    let layout = Layout::of(frame);
+    let address = |(at, len): (usize, usize)| wide(&frame[at..at + len]);
+    let message = frame[layout.message..layout.end].to_vec();
+    let destination = address(layout.destination());
+    let is_group = [wide(&GROUP_V4), GROUP_V6].contains(&destination);
+    let header = AdvertHeader {
+        stamp_nanos: 0,
+        slot,
+        ifindex: IFINDEX,
+        source: address(layout.source()),
+        destination,
+        message_len: u16::try_from(message.len()).expect("a length"),
+        vlan,
+        family: family_of(frame).as_u8(),
+        ttl: frame[layout.ttl()],
+        dialect: match cover {
+            Cover::Message => DIALECT_PLAIN,
+            Cover::PseudoHeader => DIALECT_PSEUDO_HEADER,
+        },
+        destination_kind: u8::try_from(if is_group { ADDRESS_GROUP } else { ADDRESS_LOCAL })
+            .expect("a small number"),
+        pad: [0; 8],
+    };
+    Expect::Accept(Box::new(Record { header, message }))
+}
+
+/// What the host's judge says of `frame`.
+fn judged(tables: &Tables, frame: &[u8]) -> Expect {
+    let accepted = match check::judge(&Bytes(frame), tables, IFINDEX) {
+        Verdict::NotVrrp(_) | Verdict::Stranger => return Expect::Stranger,
+        Verdict::Drop(reason) => return Expect::Drop(reason),
+        Verdict::Accept(accepted) => accepted,
+    };
+    let datagram = accepted.datagram;
+    let end = datagram.payload_offset + datagram.payload_len;
+    let header = AdvertHeader {
+        stamp_nanos: 0,
+        slot: accepted.slot,
+        ifindex: IFINDEX,
+        source: datagram.source,
+        destination: datagram.destination,
+        message_len: u16::try_from(datagram.payload_len).expect("a length"),
+        vlan: datagram.vlan,
+        family: datagram.family.as_u8(),
+        ttl: datagram.ttl,
+        dialect: accepted.dialect,
+        destination_kind: u8::try_from(accepted.destination_kind).expect("a small number"),
+        pad: [0; 8],
+    };
+    let message = frame[datagram.payload_offset..end].to_vec();
+    Expect::Accept(Box::new(Record { header, message }))
+}
+
+/// Keepalived's own frames; all but the one in the form of its versions before 1.3.6, whose
+/// checksum covers another destination than the frame has (RFC 5798 §5.2.8).
+#[test]
+fn captured_frames_are_accepted() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for vector in vectors::all() {
+        let name = &vector.name;
+        program.fill(tables_for(name));
+        let expect = match name.as_str() {
+            "v3-ipv4-unicast-old" => Expect::Drop(Reason::Checksum),
+            _ => accepted(&vector.frame, SLOT, 0, cover_of(name)),
+        };
+        check(&mut program, name, &vector.frame, &expect);
+    }
+}
+
+/// One thing wrong with a captured frame.
+struct Fault {
+    reason: Reason,
+    vector: &'static str,
+    change: fn(&mut Vec<u8>, Layout),
+}
+
+const V2: &str = "v2-noauth-multicast";
+const V2_PASS: &str = "v2-pass-unicast";
+const V3: &str = "v3-ipv4-multicast";
+const V3_UNICAST: &str = "v3-ipv4-unicast";
+const V6: &str = "v3-ipv6-multicast";
+const V6_UNICAST: &str = "v3-ipv6-unicast";
+
+/// Faults in frames whose checksums are right.
+const FAULTS: [Fault; 32] = [
+    // RFC 9568 §7.1: "MUST verify that the received packet contains the complete VRRP packet".
+    fault(Reason::Length, V3, |frame, layout| frame[layout.message + 3] = 3),
+    fault(Reason::Length, V3, |frame, layout| frame[layout.message + 3] = 1),
+    fault(Reason::Length, V3, |frame, layout| frame.truncate(layout.message + 8)),
+    fault(Reason::Length, V3, |frame, _| frame.extend([0; 4])),
+    fault(Reason::Length, V6, |frame, layout| frame[layout.message + 3] = 255),
+    fault(Reason::Length, V6, |frame, layout| frame.truncate(layout.end - 16)),
+    // RFC 3768 §5.1: the authentication data is always there.
+    fault(Reason::Length, V2, |frame, layout| frame.truncate(layout.end - 8)),
+    // RFC 9568 §7.1: "MUST verify that the VRID is configured on the receiving interface".
+    fault(Reason::UnknownVrid, V2, |frame, layout| frame[layout.message + 1] = 77),
+    fault(Reason::UnknownVrid, V3, |frame, layout| frame[layout.message + 1] = 0),
+    fault(Reason::UnknownVrid, V6, |frame, layout| frame[layout.message + 1] = 134),
+    // RFC 9568 §7.1: "MUST verify that the IPv4 TTL/IPv6 hop limit is 255".
+    fault(Reason::Ttl, V2, |frame, layout| frame[layout.ttl()] = 254),
+    fault(Reason::Ttl, V3, |frame, layout| frame[layout.ttl()] = 254),
+    fault(Reason::Ttl, V6, |frame, layout| frame[layout.ttl()] = 1),
+    // RFC 9568 §7.1: "MUST verify the VRRP version is 3".
+    fault(Reason::Version, V3, |frame, layout| frame[layout.message] = 0x21),
+    fault(Reason::Version, V3, |frame, layout| frame[layout.message] = 0x41),
+    fault(Reason::Version, V2, |frame, layout| frame[layout.message] = 0x31),
+    // RFC 9568 §5.2.2: "A packet with unknown type MUST be discarded".
+    fault(Reason::Type, V3, |frame, layout| frame[layout.message] = 0x32),
+    fault(Reason::Type, V6, |frame, layout| frame[layout.message] = 0x30),
+    // RFC 9568 §5.2.5: "If the received count is 0, the VRRP advertisement MUST be ignored".
+    fault(Reason::Count, V3, |frame, layout| {
+        frame.truncate(layout.message + 8);
+        frame[layout.message + 3] = 0;
+    }),
+    // keepalived: a unicast instance takes nothing from the group, and the reverse.
+    fault(Reason::Destination, V3_UNICAST, |frame, layout| receive_at(frame, layout, &GROUP_V4)),
+    fault(Reason::Destination, V3, |frame, layout| receive_at(frame, layout, &OWN_V4)),
+    fault(Reason::Destination, V6, |frame, layout| receive_at(frame, layout, &OWN_V6)),
+    // A reflection: nobody else may send from an address of this host.
+    fault(Reason::OwnSource, V3, |frame, layout| send_from(frame, layout, &OWN_V4)),
+    fault(Reason::OwnSource, V3_UNICAST, |frame, layout| send_from(frame, layout, &OWN_V4)),
+    fault(Reason::OwnSource, V6, |frame, layout| send_from(frame, layout, &OWN_V6)),
+    // keepalived `unicast_peer`.
+    fault(Reason::NotPeer, V2_PASS, |frame, layout| send_from(frame, layout, &STRANGER_V4)),
+    fault(Reason::NotPeer, V3_UNICAST, |frame, layout| send_from(frame, layout, &STRANGER_V4)),
+    fault(Reason::NotPeer, V6_UNICAST, |frame, layout| {
+        send_from(frame, layout, &[0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+    }),
+    // RFC 3768 §7.1: "MUST verify that the Auth Type matches the locally configured method".
+    fault(Reason::AuthType, V2, |frame, layout| frame[layout.message + 4] = AUTH_PASS),
+    fault(Reason::AuthType, V2_PASS, |frame, layout| frame[layout.message + 4] = AUTH_NONE),
+    fault(Reason::Password, V2_PASS, |frame, layout| frame[layout.end - 1] ^= 1),
+    fault(Reason::Password, V2_PASS, |frame, layout| frame[layout.end - 8..].fill(0)),
+];
+
+const fn fault(reason: Reason, vector: &'static str, change: fn(&mut Vec<u8>, Layout)) -> Fault {
+    Fault { reason, vector, change }
+}
+
+fn receive_at(frame: &mut [u8], layout: Layout, address: &[u8]) {
+    let (at, len) = layout.destination();
+    frame[at..at + len].copy_from_slice(address);
+}
+
+fn send_from(frame: &mut [u8], layout: Layout, address: &[u8]) {
+    let (at, len) = layout.source();
+    frame[at..at + len].copy_from_slice(address);
+}
+
+#[test]
+fn every_fault_is_dropped_and_counted_by_its_reason() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for Fault { reason, vector, change } in FAULTS {
+        program.fill(tables_for(vector));
+        let frame = changed(&vectors::load(vector).frame, cover_of(vector), change);
+        check(&mut program, vector, &frame, &Expect::Drop(reason));
+    }
+    // The two whose fault is the seal itself.
+    for vector in vectors::all().iter().filter(|vector| vector.name != "v3-ipv4-unicast-old") {
+        program.fill(tables_for(&vector.name));
+        let layout = Layout::of(&vector.frame);
+        let mut frame = vector.frame.clone();
+        frame[layout.message + 2] ^= 0x10;
+        check(&mut program, &vector.name, &frame, &Expect::Drop(Reason::Checksum));
+        if family_of(&frame) == Family::V4 {
+            let mut frame = vector.frame.clone();
+            frame[layout.ip + 1] ^= 0x10;
+            check(&mut program, &vector.name, &frame, &Expect::Drop(Reason::HeaderChecksum));
+        }
+    }
+    let tested = |reason: &Reason| FAULTS.iter().any(|fault| fault.reason == *reason);
+    let untested: Vec<Reason> = Reason::ALL.into_iter().filter(|one| !tested(one)).collect();
+    // The first two are no drops, and tested below and above; the last two are just above.
+    let elsewhere = [Reason::Accepted, Reason::RingFull, Reason::Checksum, Reason::HeaderChecksum];
+    assert_eq!(untested, elsewhere);
+}
+
+/// RFC 9568 §5.2.8: over IPv6 the pseudo-header is a part of the sum; in version 2 it never is.
+#[test]
+fn each_family_and_version_has_its_own_dialect() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for (vector, cover, is_good) in [
+        (V2, Cover::Message, true),
+        (V2, Cover::PseudoHeader, false),
+        (V3, Cover::Message, true),
+        (V3, Cover::PseudoHeader, true),
+        (V6, Cover::Message, false),
+        (V6, Cover::PseudoHeader, true),
+    ] {
+        program.fill(tables_for(vector));
+        let frame = changed(&vectors::load(vector).frame, cover, |_, _| {});
+        let expect =
+            if is_good { accepted(&frame, SLOT, 0, cover) } else { Expect::Drop(Reason::Checksum) };
+        check(&mut program, vector, &frame, &expect);
+    }
+}
+
+/// keepalived `unicast_peer { IP min_ttl 100 max_ttl 200 }`.
+#[test]
+fn a_peers_ttl_has_limits() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    let mut tables = tables_for(V3_UNICAST);
+    for rule in tables.peers.values_mut() {
+        *rule = PeerRule { ttl_min: 100, ttl_max: 200, pad: [0; 2] };
+    }
+    program.fill(tables);
+    for (ttl, is_good) in [(99, false), (100, true), (200, true), (201, false), (255, false)] {
+        let frame = changed(&vectors::load(V3_UNICAST).frame, Cover::Message, |frame, layout| {
+            frame[layout.ttl()] = ttl;
+        });
+        let expect = if is_good {
+            accepted(&frame, SLOT, 0, Cover::Message)
+        } else {
+            Expect::Drop(Reason::Ttl)
+        };
+        check(&mut program, "ttl", &frame, &expect);
+    }
+}
+
+/// Reserved bits are ignored (RFC 9568 §5.2.6), and so is what a priority or interval may be.
+#[test]
+fn contents_are_the_engines_affair() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    program.fill(tables_for(V3));
+    for (offset, value) in [(4, 0xff), (4, 0x00), (5, 0x00), (2, 0), (2, 255), (8, 0), (8, 224)] {
+        let frame = changed(&vectors::load(V3).frame, Cover::PseudoHeader, |frame, layout| {
+            frame[layout.message + offset] = value;
+        });
+        let expect = accepted(&frame, SLOT, 0, Cover::PseudoHeader);
+        check(&mut program, "contents", &frame, &expect);
+    }
+}
+
+/// How frames of the same content may differ below IP.
+#[test]
+fn tags_options_and_padding() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for name in [V2, V3, V3_UNICAST, V6] {
+        program.fill(tables_for(name));
+        let frame = &vectors::load(name).frame;
+        let cover = cover_of(name);
+        let mut check = |what: &str, frame: &[u8], expect: &Expect| {
+            check(&mut program, &format!("{name}, {what}"), frame, expect);
+        };
+        let here = accepted(frame, SLOT, 0, cover);
+        let on_vlan = accepted(frame, VLAN_SLOT, VLAN, cover);
+        check("padded with zeros", &[frame.as_slice(), &[0; 10]].concat(), &here);
+        check("padded with noise", &[frame.as_slice(), &[0xa5; 31]].concat(), &here);
+        // The priority bits and "drop eligible" are not a part of the VLAN's number.
+        for tag in [Q, AD] {
+            check("priority tag", &tagged(frame, tag, 0xe000), &here);
+            check("VLAN", &tagged(frame, tag, VLAN | 0xf000), &on_vlan);
+            check("VLAN of others", &tagged(frame, tag, VLAN + 1), &Expect::Stranger);
+        }
+        let tags = |outer, inner| tagged(&tagged(frame, Q, inner), AD, outer);
+        check("priority tag in a VLAN", &tags(VLAN, 0), &on_vlan);
+        check("VLAN in a priority tag", &tags(0, VLAN), &on_vlan);
+        check("VLAN in a VLAN", &tags(VLAN, VLAN + 1), &Expect::Stranger);
+        check("our VLAN in another", &tags(VLAN + 1, VLAN), &Expect::Stranger);
+        check("three tags", &tagged(&tags(0, 0), Q, 0), &Expect::Stranger);
+    }
+    for words in 1..=10 {
+        program.fill(tables_for(V3));
+        let frame = changed(&vectors::load(V3).frame, Cover::Message, |frame, layout| {
+            // RFC 791 §3.1: option 1 is "no operation".
+            frame.splice(layout.message..layout.message, vec![1; 4 * words]);
+            frame[layout.ip] += u8::try_from(words).expect("a small number");
+        });
+        let expect = accepted(&frame, SLOT, 0, Cover::Message);
+        check(&mut program, "options", &frame, &expect);
+    }
+}
+
+/// Frames that concern others, or the kernel first.
+#[test]
+fn strangers_pass_untouched() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    let v3 = vectors::load(V3).frame;
+    let v6 = vectors::load(V6).frame;
+    let edit =
+        |frame: &[u8], change: fn(&mut Vec<u8>, Layout)| changed(frame, Cover::Message, change);
+    let frames: Vec<(&str, Vec<u8>)> = vec![
+        ("TCP", edit(&v3, |frame, layout| frame[layout.ip + 9] = 6)),
+        ("TCP over IPv6", edit(&v6, |frame, layout| frame[layout.ip + 6] = 6)),
+        ("ARP", edit(&v3, |frame, layout| frame[layout.ip - 1] = 6)),
+        ("another host's", edit(&v3, |frame, layout| receive_at(frame, layout, &STRANGER_V4))),
+        ("another group's", edit(&v3, |frame, layout| receive_at(frame, layout, &[224, 0, 0, 1]))),
+        ("another host's, IPv6", edit(&v6, |frame, layout| receive_at(frame, layout, &PEER_V6))),
+        ("first fragment", edit(&v3, |frame, layout| frame[layout.ip + 6] = 0x20)),
+        ("last fragment", edit(&v3, |frame, layout| frame[layout.ip + 7] = 2)),
+        ("far fragment", edit(&v3, |frame, layout| frame[layout.ip + 6] = 0x10)),
+        ("IPv5", edit(&v3, |frame, layout| frame[layout.ip] = 0x55)),
+        ("IPv4 called IPv6", {
+            let mut frame = v3.clone();
+            frame[12..14].copy_from_slice(&[0x86, 0xdd]);
+            frame
+        }),
+        // RFC 8200 §4.3: a hop-by-hop header between IP and VRRP.
+        (
+            "extension header",
+            edit(&v6, |frame, layout| {
+                frame[layout.ip + 6] = 0;
+                let header = [112, 0, 1, 4, 0, 0, 0, 0];
+                frame.splice(layout.message..layout.message, header);
+            }),
+        ),
+        ("Ethernet header only", v3[..14].to_vec()),
+        ("half an IP header", v3[..24].to_vec()),
+        ("our VLAN, no message", tagged(&v3[..34], Q, VLAN)),
+    ];
+    for (name, frame) in frames {
+        program.fill(tables_for(V3));
+        check(&mut program, name, &frame, &Expect::Stranger);
+    }
+    // "Don't fragment" is no fragment (RFC 791 §3.1).
+    let frame = edit(&v3, |frame, layout| frame[layout.ip + 6] = 0x40);
+    check(&mut program, "DF", &frame, &accepted(&frame, SLOT, 0, Cover::Message));
+}
+
+/// A frame that ends anywhere: never accepted before it is whole, and never read beyond its end.
+#[test]
+fn truncation_at_every_length() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for vector in vectors::all() {
+        let tables = tables_for(&vector.name);
+        program.fill(tables.clone());
+        let layout = Layout::of(&vector.frame);
+        for frame in [vector.frame.clone(), tagged(&vector.frame, Q, VLAN)] {
+            // The kernel runs XDP programs on whole Ethernet headers only.
+            for len in 14..frame.len() {
+                let expect = judged(&tables, &frame[..len]);
+                assert!(!matches!(expect, Expect::Accept(_)), "{}: {len} bytes", vector.name);
+                let is_tagged = frame.len() != vector.frame.len();
+                if !is_tagged && len >= layout.message {
+                    assert!(matches!(expect, Expect::Drop(Reason::Length)), "{len}: {expect:?}");
+                }
+                check(&mut program, &vector.name, &frame[..len], &expect);
+            }
+        }
+    }
+}
+
+/// Every byte of every captured frame, changed in every bit and in all: as it is, and with
+/// checksums that fit the change, so that the checks behind them are reached too.
+#[test]
+fn mutants_are_judged_as_on_the_host() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    let mut tried = [0_u32; COUNTERS_LEN];
+    for vector in vectors::all() {
+        let tables = tables_for(&vector.name);
+        program.fill(tables.clone());
+        let frames = [vector.frame.clone(), tagged(&vector.frame, Q, VLAN)];
+        for frame in frames {
+            let layout = Layout::of(&frame);
+            for at in 0..frame.len() {
+                for mask in [1, 2, 4, 8, 16, 32, 64, 128, 255] {
+                    let mut mutant = frame.clone();
+                    mutant[at] ^= mask;
+                    let mut sealed = mutant.clone();
+                    layout.seal(&mut sealed, cover_of(&vector.name));
+                    for mutant in [mutant, sealed] {
+                        let expect = judged(&tables, &mutant);
+                        if let Expect::Drop(reason) = expect {
+                            tried[reason.index()] += 1;
+                        }
+                        check(&mut program, &vector.name, &mutant, &expect);
+                    }
+                }
+            }
+        }
+    }
+    // Unless the mutants come to every check, their agreement says little.
+    for reason in Reason::ALL.into_iter().skip(2) {
+        let is_rare = matches!(reason, Reason::OwnSource | Reason::Destination);
+        assert!(is_rare || tried[reason.index()] > 0, "no mutant for {reason:?}");
+    }
+}
+
+/// The most addresses there can be, in more than one page.
+#[test]
+fn the_longest_advertisements() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    for (name, address_len) in [(V3, 4), (V6, 16), (V2, 4)] {
+        for count in [1_u8, 2, 3, 20, 127, 128, 255] {
+            program.fill(tables_for(name));
+            let cover = cover_of(name);
+            let frame = changed(&vectors::load(name).frame, cover, |frame, layout| {
+                let at = layout.message + 8;
+                let addresses = (0..usize::from(count) * address_len)
+                    .map(|at| u8::try_from(at * 7 % 251).expect("a byte"));
+                frame.splice(at..at + 2 * address_len, addresses);
+                frame[layout.message + 3] = count;
+            });
+            let expect = accepted(&frame, SLOT, 0, cover);
+            check(&mut program, name, &frame, &expect);
+            let mut broken = frame.clone();
+            *broken.last_mut().expect("a frame") ^= 0x80;
+            check(&mut program, name, &broken, &Expect::Drop(Reason::Checksum));
+        }
+    }
+}
+
+#[test]
+fn a_full_ring_is_counted_and_the_stamp_stands() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    program.fill(tables_for(V2));
+    let frame = vectors::load(V2).frame;
+    // A record has at least the header and the message, 88 bytes: so many do not fit.
+    let runs = RING_BYTES / 64;
+    let (action, _) = program.run_repeated(&frame, runs);
+    let started = monotonic_nanos();
+    let (last_action, _) = program.run_repeated(&frame, 1);
+    let slot = program.slot(SLOT);
+    assert_eq!((action, last_action), (PASS, PASS));
+    assert_eq!(slot.adverts, u64::from(runs) + 1);
+    assert!(slot.heard_nanos >= started, "a full ring must not keep the stamp back");
+
+    let records = program.drain();
+    let Expect::Accept(expected) = accepted(&frame, SLOT, 0, Cover::Message) else { return };
+    let mut last = 0;
+    for record in &records {
+        let mut intact = Record::clone(&expected);
+        intact.header.stamp_nanos = record.header.stamp_nanos;
+        assert_eq!(*record, intact);
+        assert!(record.header.stamp_nanos >= last, "in the order of arrival");
+        last = record.header.stamp_nanos;
+    }
+    let counters = program.count_all();
+    let full = frames(&counters, Reason::RingFull);
+    assert_eq!(frames(&counters, Reason::Accepted), u64::from(runs) + 1);
+    assert!(full > 0 && !records.is_empty());
+    assert_eq!(u64::try_from(records.len()).expect("a count") + full, u64::from(runs) + 1);
+    // Once drained, there is room again.
+    check(&mut program, "after", &frame, &Expect::Accept(expected));
+}
+
+#[test]
+fn unknown_vrids_pass_on_request_and_are_counted_all_the_same() {
+    let Some(object) = require_object() else { return };
+    for (is_passed, action) in [(false, DROP), (true, PASS)] {
+        let mut program = Program::load(&object, is_passed);
+        program.fill(tables_for(V3));
+        let frame = vectors::load(V3).frame;
+        let of_others = changed(&frame, Cover::Message, |frame, layout| {
+            frame[layout.message + 1] = 77;
+        });
+        let expected = Outcome { counted: vec![(Reason::UnknownVrid, 1)], ..untouched(action) };
+        assert_eq!(program.run(&of_others), expected);
+        // Nothing else passes by that.
+        check(&mut program, "ours", &frame, &accepted(&frame, SLOT, 0, Cover::PseudoHeader));
+        let faulty = changed(&frame, Cover::Message, |frame, layout| frame[layout.ttl()] = 1);
+        check(&mut program, "faulty", &faulty, &Expect::Drop(Reason::Ttl));
+    }
+}
+
+#[test]
+fn an_interface_without_counters_is_judged_the_same() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    program.fill(tables_for(V3));
+    program.forget_counters();
+    let frame = vectors::load(V3).frame;
+    let outcome = program.run(&frame);
+    assert_eq!((outcome.action, outcome.counted), (PASS, Vec::new()));
+    assert_eq!((outcome.stamped.len(), outcome.records.len()), (1, 1));
+    let faulty = changed(&frame, Cover::Message, |frame, layout| frame[layout.ttl()] = 1);
+    assert_eq!(program.run(&faulty), untouched(DROP));
+}
+
+/// The log names the sender, and a flood of bad frames does not fill it.
+#[test]
+fn drops_are_logged_once_a_second() {
+    let Some(object) = require_object() else { return };
+    let mut program = Program::load(&object, false);
+    program.fill(tables_for(V3));
+    let frame = vectors::load(V3).frame;
+    let of_others = changed(&frame, Cover::Message, |frame, layout| {
+        frame[layout.message + 1] = 77;
+    });
+    program.run_repeated(&of_others, 10);
+    assert_eq!(program.drain_log(), Vec::<Vec<u8>>::new(), "another group is no fault");
+
+    let faulty = changed(&frame, Cover::Message, |frame, layout| frame[layout.ttl()] = 1);
+    // One system call, on one CPU, and far shorter than a second.
+    program.run_repeated(&faulty, 1000);
+    let lines = program.drain_log();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    let source = [[0; 10].as_slice(), &[0xff; 2], &PEER_V4].concat();
+    let has = |bytes: &[u8]| lines[0].windows(bytes.len()).any(|window| window == bytes);
+    assert!(has(&source) && has(b" vrid "), "{lines:?}");
+}
