@@ -2,11 +2,17 @@
 //!
 //! No I/O, no clock, no panic on any input. Parsing never stops at the first fault.
 
+mod build;
 mod diagnostic;
+mod keywords;
+mod lexer;
 mod model;
+mod suggest;
+mod tree;
+mod value;
 
 pub use self::{
-    diagnostic::{Diagnostic, Severity, Span},
+    diagnostic::{Diagnostic, Severity, Span, render},
     model::{
         Address, Authentication, Command, Config, Garp, Global, InitialState, Instance, Mail,
         Notify, Password, Peer, Scope, Script, ScriptUser, SmtpServer, SyncGroup, TrackInterface,
@@ -23,8 +29,14 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads `text`; `name` is the file's name, for the diagnostics.
+/// Reads `text`; `name` is its file, for the diagnostics.
+///
+/// A script or an instance with an error is left out of the configuration; everything else is
+/// kept, so whether to run with what is left is the caller's decision.
 #[must_use]
-pub fn parse(_name: &str, _text: &str) -> Parsed {
-    Parsed::default()
+pub fn parse(name: &str, text: &str) -> Parsed {
+    let mut sink = diagnostic::Sink::default();
+    let tokens = lexer::tokenize(text, &mut sink);
+    let items = tree::parse(&tokens, &mut sink);
+    build::build(name, &items, sink)
 }

@@ -8,7 +8,9 @@ use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
 
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
-/// One configuration, without the blocks that had errors.
+/// One configuration, without the scripts and instances that had errors.
+///
+/// A group is kept as long as one of its members is; of a `global_defs` with errors the rest counts.
 ///
 /// What holds between its parts: names of instances, scripts and groups are unique in their list;
 /// every name in [`SyncGroup::members`] and [`TrackScript::script`] exists; no instance is in two
@@ -41,9 +43,7 @@ impl Config {
     /// The group that the instance called `name` belongs to.
     #[must_use]
     pub fn group_of(&self, name: &str) -> Option<&SyncGroup> {
-        self.groups
-            .iter()
-            .find(|group| group.members.iter().any(|member| member == name))
+        self.groups.iter().find(|group| group.members.iter().any(|member| member == name))
     }
 }
 

@@ -1,0 +1,203 @@
+//! Lines of `virtual_ipaddress` and `virtual_ipaddress_excluded`.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use ha_core::Family;
+
+use super::statement::entries;
+use crate::{
+    diagnostic::{Sink, Span},
+    model::{Address, Scope},
+    tree::{Statement, Word},
+    value,
+};
+
+/// A line, before the instance's interface is known.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) address: IpAddr,
+    pub(super) span: Span,
+    prefix_len: u8,
+    broadcast: Option<Ipv4Addr>,
+    interface: Option<String>,
+    scope: Scope,
+    label: Option<String>,
+}
+
+impl Draft {
+    pub(super) fn finish(&self, interface: &str) -> Address {
+        Address {
+            address: self.address,
+            prefix_len: self.prefix_len,
+            broadcast: self.broadcast,
+            interface: self.interface.clone().unwrap_or_else(|| interface.to_owned()),
+            scope: self.scope,
+            label: self.label.clone(),
+            line: self.span.line,
+        }
+    }
+}
+
+pub(super) const fn family(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::V4,
+        IpAddr::V6(_) => Family::V6,
+    }
+}
+
+/// Adds the lines of `list` to `drafts`, each address once.
+pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut Vec<Draft>) {
+    for entry in entries(sink, list) {
+        let Some(draft) = read_line(sink, entry) else { continue };
+        if let Some(first) = drafts.iter().find(|other| other.address == draft.address) {
+            let line = first.span.line;
+            let message = format!("`{}` is in line {line} already: ignored", draft.address);
+            sink.warning(draft.span, message);
+        } else {
+            drafts.push(draft);
+        }
+    }
+}
+
+/// An interface's name, as far as it can be judged without asking the kernel.
+pub(super) fn interface_name(sink: &mut Sink, word: &Word) -> Option<String> {
+    let name = &word.text;
+    let valid = (1..=INTERFACE_LEN_MAX).contains(&name.len())
+        && !name.contains(|c: char| c.is_whitespace() || c == '/');
+    if !valid {
+        value::bad(sink, word, "an interface name of 1 to 15 characters");
+    }
+    valid.then(|| name.clone())
+}
+
+/// `IFNAMSIZ` without its NUL.
+const INTERFACE_LEN_MAX: usize = 15;
+
+/// `None` when anything in the line is wrong.
+fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
+    let (address, prefix_len) = prefixed(sink, &entry.head)?;
+    let mut draft = Draft {
+        address,
+        span: entry.head.span,
+        prefix_len,
+        broadcast: None,
+        interface: None,
+        scope: Scope::GLOBAL,
+        label: None,
+    };
+    let mut words = entry.values.iter();
+    while let Some(option) = words.next() {
+        match option.text.as_str() {
+            "brd" | "broadcast" | "dev" | "scope" | "label" => {
+                let Some(given) = words.next() else {
+                    sink.error(option.span, format!("`{}` needs a value", option.text));
+                    return None;
+                };
+                draft.read_option(sink, option, given)?;
+            }
+            "peer" | "preferred_lft" | "track_group" => {
+                words.next();
+                not_supported(sink, option);
+            }
+            "home" | "-nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "no_track"
+            | "use_vmac" => not_supported(sink, option),
+            ";" => sink.warning(option.span, "a `;` by itself: ignored"),
+            other => {
+                let message = format!("unknown option `{other}` of an address");
+                let is_address = prefix_parts(other).is_some();
+                let help = if is_address {
+                    "each address is on a line of its own"
+                } else {
+                    "options are brd, dev, scope and label"
+                };
+                sink.error_help(option.span, message, help);
+                return None;
+            }
+        }
+    }
+    Some(draft)
+}
+
+fn not_supported(sink: &mut Sink, option: &Word) {
+    let message =
+        format!("`{}` is known from keepalived but not supported yet: ignored", option.text);
+    sink.warning(option.span, message);
+}
+
+impl Draft {
+    fn read_option(&mut self, sink: &mut Sink, option: &Word, given: &Word) -> Option<()> {
+        match (option.text.as_str(), self.address) {
+            ("dev", _) => self.interface = Some(interface_name(sink, given)?),
+            ("scope", _) => self.scope = scope(sink, given)?,
+            ("label", IpAddr::V4(_)) => self.label = Some(interface_name(sink, given)?),
+            ("brd" | "broadcast", IpAddr::V4(address)) => {
+                self.broadcast = Some(broadcast(sink, given, address, self.prefix_len)?);
+            }
+            (name, _) => {
+                sink.warning(option.span, format!("IPv6 addresses have no `{name}`: ignored"));
+            }
+        }
+        Some(())
+    }
+}
+
+/// `address[/prefix]`; without a prefix the host's own.
+fn prefixed(sink: &mut Sink, word: &Word) -> Option<(IpAddr, u8)> {
+    let Some((address, prefix)) = prefix_parts(&word.text) else {
+        value::bad(sink, word, "an IP address");
+        return None;
+    };
+    let most = match family(address) {
+        Family::V4 => 32,
+        Family::V6 => 128,
+    };
+    let Some(prefix) = prefix else { return Some((address, most)) };
+    match prefix.parse() {
+        Ok(length) if length <= most => Some((address, length)),
+        Ok(_) | Err(_) => {
+            let message = format!("`/{prefix}` is not a prefix length from 0 to {most}");
+            sink.error(word.span, message);
+            None
+        }
+    }
+}
+
+fn prefix_parts(text: &str) -> Option<(IpAddr, Option<&str>)> {
+    match text.split_once('/') {
+        Some((address, prefix)) => Some((address.parse().ok()?, Some(prefix))),
+        None => Some((text.parse().ok()?, None)),
+    }
+}
+
+fn scope(sink: &mut Sink, word: &Word) -> Option<Scope> {
+    Some(match word.text.as_str() {
+        "global" => Scope::GLOBAL,
+        "site" => Scope::SITE,
+        "link" => Scope::LINK,
+        "host" => Scope::HOST,
+        "nowhere" => Scope::NOWHERE,
+        other => {
+            let Ok(number) = other.parse() else {
+                value::bad(sink, word, "global, site, link, host, nowhere or 0 to 255");
+                return None;
+            };
+            Scope(number)
+        }
+    })
+}
+
+/// An address, `+` for all host bits set or `-` for all clear.
+fn broadcast(sink: &mut Sink, word: &Word, address: Ipv4Addr, prefix_len: u8) -> Option<Ipv4Addr> {
+    let host_bits = u32::MAX.checked_shr(u32::from(prefix_len)).unwrap_or(0);
+    match word.text.as_str() {
+        "+" => Some(Ipv4Addr::from_bits(address.to_bits() | host_bits)),
+        "-" => Some(Ipv4Addr::from_bits(address.to_bits() & !host_bits)),
+        other => {
+            let parsed = other.parse().ok();
+            if parsed.is_none() {
+                value::bad(sink, word, "an IPv4 address, `+` or `-`");
+            }
+            parsed
+        }
+    }
+}

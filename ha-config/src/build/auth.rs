@@ -1,0 +1,72 @@
+//! `authentication`.
+
+use ha_core::Version;
+
+use super::statement::{no_builder, supported};
+use crate::{
+    diagnostic::{Sink, Span},
+    keywords::Block,
+    model::{Authentication, Password},
+    tree::Statement,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// Where the block is.
+    span: Option<Span>,
+    is_pass: bool,
+    password: Option<Password>,
+}
+
+impl Draft {
+    pub(super) fn read(&mut self, sink: &mut Sink, block: &Statement) {
+        self.span = Some(block.line_span());
+        for (keyword, statement) in supported(sink, Block::Authentication, block.body()) {
+            let Some(first) = statement.value(0) else { continue };
+            match (keyword, first.text.as_str()) {
+                ("auth_type", "PASS") => self.is_pass = true,
+                ("auth_type", "AH") => sink.error_help(
+                    first.span,
+                    "`auth_type AH` is not supported yet",
+                    "it cannot be ignored: the nodes would not hear each other",
+                ),
+                ("auth_type", other) => {
+                    sink.error(first.span, format!("`{other}` is not PASS or AH"));
+                }
+                ("auth_pass", password) => {
+                    self.password = Password::new(password.as_bytes());
+                    if self.password.is_none() {
+                        sink.error(first.span, "the password is empty");
+                    } else if password.len() > PASSWORD_LEN {
+                        sink.warning(first.span, "only the first 8 bytes of the password count");
+                    }
+                }
+                (other, _) => no_builder(sink, statement, other),
+            }
+        }
+    }
+
+    /// What the packets of `version` carry.
+    pub(super) fn finish(&self, sink: &mut Sink, version: Version) -> Authentication {
+        let Some(span) = self.span else { return Authentication::None };
+        match (version, self.is_pass, self.password) {
+            (Version::V3, _, _) => {
+                sink.warning(span, "VRRP version 3 has no authentication: ignored");
+                Authentication::None
+            }
+            (Version::V2, true, Some(password)) => Authentication::Pass(password),
+            (Version::V2, true, None) => {
+                sink.warning(span, "`auth_type` without `auth_pass`: no authentication");
+                Authentication::None
+            }
+            (Version::V2, false, _) => {
+                let help = "keepalived authenticates with `auth_type PASS` only";
+                sink.warning_help(span, "no `auth_type`: no authentication", help);
+                Authentication::None
+            }
+        }
+    }
+}
+
+/// Bytes in the packet (RFC 2338 §5.3.10).
+const PASSWORD_LEN: usize = 8;

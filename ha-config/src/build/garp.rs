@@ -1,0 +1,69 @@
+//! `garp_*`: the same keywords in `global_defs` (with `vrrp_` before them) and in an instance.
+
+use core::time::Duration;
+
+use crate::{
+    diagnostic::Sink,
+    model::Garp,
+    tree::Word,
+    value::{self, LONGEST},
+};
+
+/// What was given; the rest comes from the level above.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    master_delay: Option<Duration>,
+    master_repeat: Option<u32>,
+    master_refresh: Option<Duration>,
+    master_refresh_repeat: Option<u32>,
+    lower_prio_delay: Option<Duration>,
+    lower_prio_repeat: Option<u32>,
+}
+
+/// More than any switch needs, and few enough not to flood one.
+const REPEAT_MAX: i64 = 1000;
+
+impl Draft {
+    /// Whether `keyword` is one of these.
+    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, word: &Word) -> bool {
+        match keyword {
+            "garp_master_delay" => self.master_delay = delay(sink, word),
+            "garp_master_repeat" => self.master_repeat = repeat(sink, word),
+            "garp_master_refresh" => self.master_refresh = delay(sink, word),
+            "garp_master_refresh_repeat" => self.master_refresh_repeat = repeat(sink, word),
+            "garp_lower_prio_delay" => self.lower_prio_delay = delay(sink, word),
+            "garp_lower_prio_repeat" => self.lower_prio_repeat = repeat(sink, word),
+            _ => return false,
+        }
+        true
+    }
+
+    /// With the defaults of `global`, and keepalived's below them.
+    pub(super) fn finish(&self, global: &Self) -> Garp {
+        let default = Garp::default();
+        let master_delay = self.master_delay.or(global.master_delay);
+        let master_delay = master_delay.unwrap_or(default.master_delay);
+        let master_repeat = self.master_repeat.or(global.master_repeat);
+        let master_repeat = master_repeat.unwrap_or(default.master_repeat);
+        let refresh = self.master_refresh.or(global.master_refresh);
+        let refresh_repeat = self.master_refresh_repeat.or(global.master_refresh_repeat);
+        let lower_prio_delay = self.lower_prio_delay.or(global.lower_prio_delay);
+        let lower_prio_repeat = self.lower_prio_repeat.or(global.lower_prio_repeat);
+        Garp {
+            master_delay,
+            master_repeat,
+            master_refresh: refresh.unwrap_or(default.master_refresh),
+            master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
+            lower_prio_delay: lower_prio_delay.unwrap_or(master_delay),
+            lower_prio_repeat: lower_prio_repeat.unwrap_or(master_repeat),
+        }
+    }
+}
+
+fn delay(sink: &mut Sink, word: &Word) -> Option<Duration> {
+    value::seconds(sink, word, Duration::ZERO..=LONGEST)
+}
+
+fn repeat(sink: &mut Sink, word: &Word) -> Option<u32> {
+    value::number(sink, word, 0..=REPEAT_MAX)
+}

@@ -1,0 +1,443 @@
+//! `vrrp_instance`: reading what is given, then filling in what is not.
+
+use core::{net::IpAddr, time::Duration};
+
+use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
+
+use super::{
+    address, auth, garp, global, notify,
+    statement::{no_builder, supported},
+    track, transport,
+};
+use crate::{
+    diagnostic::{Sink, Span},
+    keywords::Block,
+    model::{
+        Address, InitialState, Instance, Notify, SyncGroup, TrackInterface, TrackScript, Weight,
+    },
+    tree::{Statement, Word},
+    value::{self, Spanned},
+};
+
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one per thing that may be given")]
+pub(super) struct Draft {
+    /// The line that begins the block.
+    head: Span,
+    state: InitialState,
+    interface: Option<Word>,
+    /// Whether an interface was given at all.
+    interface_given: bool,
+    pub(super) vrid: Option<Spanned<Vrid>>,
+    /// Whether a VRID was given at all.
+    vrid_given: bool,
+    priority: Option<Priority>,
+    advert_interval: Option<Spanned<Duration>>,
+    version: Option<Spanned<Version>>,
+    native_ipv6: Option<Span>,
+    nopreempt: Option<Span>,
+    preempt_delay: Option<Spanned<Duration>>,
+    auth: auth::Draft,
+    transport: transport::Draft,
+    addresses: Vec<address::Draft>,
+    excluded: Vec<address::Draft>,
+    /// Whether lines of `virtual_ipaddress` were there, right or wrong.
+    addresses_given: bool,
+    track_primary: bool,
+    interfaces: Vec<track::Tracked>,
+    pub(super) scripts: Vec<track::Tracked>,
+    notify: Notify,
+    garp: garp::Draft,
+    down_timer_adverts: Option<u8>,
+    lower_prio_no_advert: Option<bool>,
+    higher_prio_send_advert: Option<bool>,
+    v3_checksum_as_v2: Option<bool>,
+    check_unicast_src: Option<bool>,
+    skip_check_adv_addr: Option<bool>,
+    smtp_alert: Option<bool>,
+    debug: Option<u8>,
+}
+
+/// What the other blocks say about an instance.
+pub(super) struct Finish<'a> {
+    pub(super) name: &'a Word,
+    pub(super) global: &'a global::Draft,
+    pub(super) scripts: &'a track::Scripts<'a>,
+    pub(super) group: Option<&'a SyncGroup>,
+}
+
+/// `preempt_delay`'s limit.
+const PREEMPT_DELAY_MAX: Duration = Duration::from_secs(1000);
+/// What `advert_int` may be before the version is known.
+const ADVERT_INTERVAL_MIN: Duration = Duration::from_millis(10);
+const ADVERT_INTERVAL_MAX: Duration = Duration::from_secs(255);
+/// Why keepalived drops weights in members of a group.
+const ONE_PRIORITY: &str = "members of a sync group have one priority";
+/// The packet's count of addresses has 8 bits.
+const ADDRESSES_MAX: usize = 255;
+
+impl Draft {
+    pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
+        let mut draft = Self::new(block.line_span());
+        for (keyword, statement) in supported(sink, Block::Instance, block.body()) {
+            if notify::read(&mut draft.notify, sink, keyword, statement)
+                || draft.read_block(sink, keyword, statement)
+                || draft.read_flag(sink, keyword, statement)
+            {
+                continue;
+            }
+            let Some(first) = statement.value(0) else {
+                no_builder(sink, statement, keyword);
+                continue;
+            };
+            let known = draft.garp.read(sink, keyword, first)
+                || draft.transport.read(sink, keyword, first)
+                || draft.read_value(sink, keyword, first);
+            if !known {
+                no_builder(sink, statement, keyword);
+            }
+        }
+        draft
+    }
+
+    fn new(head: Span) -> Self {
+        Self {
+            head,
+            state: InitialState::Backup,
+            interface: None,
+            interface_given: false,
+            vrid: None,
+            vrid_given: false,
+            priority: None,
+            advert_interval: None,
+            version: None,
+            native_ipv6: None,
+            nopreempt: None,
+            preempt_delay: None,
+            auth: auth::Draft::default(),
+            transport: transport::Draft::default(),
+            addresses: Vec::new(),
+            excluded: Vec::new(),
+            addresses_given: false,
+            track_primary: true,
+            interfaces: Vec::new(),
+            scripts: Vec::new(),
+            notify: Notify::default(),
+            garp: garp::Draft::default(),
+            down_timer_adverts: None,
+            lower_prio_no_advert: None,
+            higher_prio_send_advert: None,
+            v3_checksum_as_v2: None,
+            check_unicast_src: None,
+            skip_check_adv_addr: None,
+            smtp_alert: None,
+            debug: None,
+        }
+    }
+
+    fn read_block(&mut self, sink: &mut Sink, keyword: &str, statement: &Statement) -> bool {
+        match keyword {
+            "authentication" => self.auth.read(sink, statement),
+            "virtual_ipaddress" => {
+                self.addresses_given |= !statement.body().is_empty();
+                address::read(sink, statement, &mut self.addresses);
+            }
+            "virtual_ipaddress_excluded" => address::read(sink, statement, &mut self.excluded),
+            "unicast_peer" => self.transport.read_peers(sink, statement),
+            "track_interface" => track::read(sink, statement, &mut self.interfaces),
+            "track_script" => track::read(sink, statement, &mut self.scripts),
+            _ => return false,
+        }
+        true
+    }
+
+    fn read_flag(&mut self, sink: &mut Sink, keyword: &str, statement: &Statement) -> bool {
+        let flag = match keyword {
+            "nopreempt" => {
+                self.nopreempt = Some(statement.head.span);
+                return true;
+            }
+            "preempt" => {
+                self.nopreempt = None;
+                return true;
+            }
+            "native_ipv6" => {
+                self.native_ipv6 = Some(statement.head.span);
+                return true;
+            }
+            "dont_track_primary" => {
+                self.track_primary = false;
+                return true;
+            }
+            // The default outside of strict mode, which is not supported.
+            "accept" => return true,
+            "check_unicast_src" => &mut self.check_unicast_src,
+            "skip_check_adv_addr" => &mut self.skip_check_adv_addr,
+            "lower_prio_no_advert" => &mut self.lower_prio_no_advert,
+            "higher_prio_send_advert" => &mut self.higher_prio_send_advert,
+            "v3_checksum_as_v2" => &mut self.v3_checksum_as_v2,
+            "smtp_alert" => &mut self.smtp_alert,
+            _ => return false,
+        };
+        *flag = value::flag(sink, statement);
+        true
+    }
+
+    fn read_value(&mut self, sink: &mut Sink, keyword: &str, first: &Word) -> bool {
+        let span = first.span;
+        match keyword {
+            "state" => self.state = state(sink, first),
+            "interface" => {
+                self.interface_given = true;
+                self.interface = address::interface_name(sink, first).map(|_| first.clone());
+            }
+            "virtual_router_id" => {
+                self.vrid_given = true;
+                let vrid = value::number(sink, first, 1..=255).and_then(Vrid::new);
+                self.vrid = vrid.map(|value| Spanned { value, span });
+            }
+            "priority" => {
+                self.priority = value::number(sink, first, 1..=255).and_then(Priority::new);
+            }
+            "advert_int" => {
+                let range = ADVERT_INTERVAL_MIN..=ADVERT_INTERVAL_MAX;
+                let interval = value::seconds(sink, first, range);
+                self.advert_interval = interval.map(|value| Spanned { value, span });
+            }
+            "version" => {
+                self.version = global::version(sink, first).map(|value| Spanned { value, span });
+            }
+            "preempt_delay" => {
+                let delay = value::seconds(sink, first, Duration::ZERO..=PREEMPT_DELAY_MAX);
+                self.preempt_delay = delay.map(|value| Spanned { value, span });
+            }
+            "down_timer_adverts" => {
+                self.down_timer_adverts = value::number(sink, first, 1..=100);
+            }
+            "debug" => self.debug = value::number(sink, first, 0..=4),
+            _ => return false,
+        }
+        true
+    }
+
+    /// `None` when something it cannot do without is missing, which is then reported.
+    pub(super) fn finish(&self, sink: &mut Sink, with: &Finish<'_>) -> Option<Instance> {
+        let interface = self.finish_interface(sink);
+        if !self.vrid_given {
+            sink.error(self.head, "`virtual_router_id` is missing");
+        }
+        let family = self.finish_family(sink);
+        let (interface, family, vrid) = (interface?, family?, self.vrid?.value);
+        let version = self.finish_version(sink, with, family);
+        let priority = self.priority.unwrap_or(match self.state {
+            InitialState::Master => Priority::OWNER,
+            InitialState::Backup => Priority::DEFAULT,
+        });
+        let (preempt, preempt_delay) = self.finish_preempt(sink, priority);
+        let global = with.global;
+        Some(Instance {
+            name: with.name.text.clone(),
+            addresses: self.addresses.iter().map(|one| one.finish(&interface.text)).collect(),
+            excluded: self.finish_excluded(&interface.text),
+            family,
+            version,
+            vrid,
+            state: self.state,
+            priority,
+            advert_interval: self.finish_interval(sink, version)?,
+            preempt,
+            preempt_delay,
+            authentication: self.auth.finish(sink, version),
+            transport: self.transport.finish(sink, family),
+            track_primary: self.track_primary,
+            track_interfaces: self.finish_interfaces(sink, with, &interface.text),
+            track_scripts: self.finish_scripts(sink, with),
+            notify: self.notify.clone(),
+            garp: self.garp.finish(&global.garp),
+            down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),
+            lower_prio_no_advert: self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),
+            higher_prio_send_advert: self
+                .higher_prio_send_advert
+                .unwrap_or(global.higher_prio_send_advert),
+            v3_checksum_as_v2: self.v3_checksum_as_v2.unwrap_or(global.v3_checksum_as_v2),
+            check_unicast_src: self.check_unicast_src.unwrap_or(global.check_unicast_src)
+                || self.transport.has_ttl_limits(),
+            skip_check_adv_addr: self.skip_check_adv_addr.unwrap_or(global.skip_check_adv_addr),
+            smtp_alert: self.smtp_alert.unwrap_or(false),
+            debug: self.debug.unwrap_or(0),
+            interface: interface.text.clone(),
+            line: with.name.span.line,
+        })
+    }
+
+    fn finish_interface(&self, sink: &mut Sink) -> Option<&Word> {
+        if !self.interface_given {
+            if let Some(source) = self.transport.unicast_source {
+                let help = "keepalived finds it by `unicast_src_ip`; name it";
+                sink.error_help(source.span, "`interface` left out is not supported yet", help);
+            } else {
+                sink.error(self.head, "`interface` is missing");
+            }
+        }
+        self.interface.as_ref()
+    }
+
+    /// That of the first address; that the others have the same is checked.
+    fn finish_family(&self, sink: &mut Sink) -> Option<Family> {
+        let Some(first) = self.addresses.first() else {
+            if !self.addresses_given {
+                sink.error(self.head, "`virtual_ipaddress` is missing: one address is needed");
+            }
+            return None;
+        };
+        let family = address::family(first.address);
+        for other in &self.addresses {
+            if address::family(other.address) != family {
+                sink.error_help(
+                    other.span,
+                    format!(
+                        "`{}` and `{}` are of different families",
+                        other.address, first.address
+                    ),
+                    "put it into `virtual_ipaddress_excluded`, or into an instance of its own",
+                );
+            }
+        }
+        if let Some(overflow) = self.addresses.get(ADDRESSES_MAX) {
+            let help = "put the rest into `virtual_ipaddress_excluded`";
+            sink.error_help(overflow.span, "an advertisement has room for 255 addresses", help);
+        }
+        if let (Some(span), Family::V4) = (self.native_ipv6, family) {
+            sink.warning(span, "`native_ipv6` with IPv4 addresses: ignored");
+        }
+        Some(family)
+    }
+
+    fn finish_version(&self, sink: &mut Sink, with: &Finish<'_>, family: Family) -> Version {
+        match (family, self.version) {
+            (Family::V6, Some(Spanned { value: Version::V2, span })) => {
+                sink.warning(span, "IPv6 needs version 3: version 3 it is");
+                Version::V3
+            }
+            (Family::V6, _) => Version::V3,
+            (Family::V4, Some(version)) => version.value,
+            (Family::V4, None) => with.global.version.unwrap_or(Version::V2),
+        }
+    }
+
+    fn finish_interval(&self, sink: &mut Sink, version: Version) -> Option<AdvertInterval> {
+        let Some(Spanned { value: given, span }) = self.advert_interval else {
+            return Some(AdvertInterval::DEFAULT);
+        };
+        let rounded = match version {
+            Version::V2 => {
+                let secs = given.saturating_add(Duration::from_millis(500)).as_secs().clamp(1, 255);
+                u8::try_from(secs).ok().and_then(AdvertInterval::from_secs)
+            }
+            Version::V3 => {
+                let centis = given.saturating_add(Duration::from_millis(5)).as_millis() / 10;
+                u16::try_from(centis).ok().and_then(AdvertInterval::from_centis)
+            }
+        };
+        let Some(interval) = rounded else {
+            sink.error(span, "`advert_int` of version 3 is at most 40.95 s");
+            return None;
+        };
+        if interval.as_duration() != given {
+            let unit = match version {
+                Version::V2 => "whole seconds",
+                Version::V3 => "hundredths of a second",
+            };
+            let message = format!(
+                "`advert_int` of version {} is in {unit}: {} s",
+                version.as_u8(),
+                interval.as_duration().as_secs_f64()
+            );
+            let help = "version 3 has hundredths of a second; all nodes need the same version";
+            match version {
+                Version::V2 => sink.warning_help(span, message, help),
+                Version::V3 => sink.warning(span, message),
+            }
+        }
+        Some(interval)
+    }
+
+    /// Whether it preempts, and after what time.
+    fn finish_preempt(&self, sink: &mut Sink, priority: Priority) -> (bool, Duration) {
+        let is_master = self.state == InitialState::Master;
+        let nopreempt = self.nopreempt.filter(|span| {
+            if is_master {
+                let help = "`nopreempt` needs `state BACKUP`";
+                sink.warning_help(*span, "`nopreempt` with `state MASTER`: ignored", help);
+            } else if priority.is_owner() {
+                sink.warning(*span, "`nopreempt` with priority 255: ignored");
+            }
+            !is_master && !priority.is_owner()
+        });
+        let delay = self.preempt_delay.filter(|delay| {
+            if is_master {
+                sink.warning(delay.span, "`preempt_delay` with `state MASTER`: ignored");
+            } else if nopreempt.is_some() {
+                sink.warning(delay.span, "`preempt_delay` with `nopreempt`: ignored");
+            }
+            !is_master && nopreempt.is_none()
+        });
+        (nopreempt.is_none(), delay.map_or(Duration::ZERO, |delay| delay.value))
+    }
+
+    fn finish_excluded(&self, interface: &str) -> Vec<Address> {
+        let advertised = |address: IpAddr| self.addresses.iter().any(|one| one.address == address);
+        let excluded = self.excluded.iter().filter(|one| !advertised(one.address));
+        excluded.map(|one| one.finish(interface)).collect()
+    }
+
+    fn finish_interfaces(
+        &self,
+        sink: &mut Sink,
+        with: &Finish<'_>,
+        own: &str,
+    ) -> Vec<TrackInterface> {
+        let mut tracked = Vec::new();
+        for line in &self.interfaces {
+            let mut one = line.interface();
+            if with.group.is_some() && one.weight.value != 0 {
+                let name = &one.interface;
+                let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");
+                sink.warning(line.name.span, message);
+                one.weight = Weight::default();
+            }
+            let is_primary = one.interface == own && one.weight == Weight::default();
+            if !(is_primary && self.track_primary) {
+                tracked.push(one);
+            }
+        }
+        tracked
+    }
+
+    fn finish_scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
+        let mut tracked = Vec::new();
+        for one in &self.scripts {
+            let Some(found) = with.scripts.find(sink, one) else { continue };
+            if with.group.is_some() && found.weight.value != 0 {
+                let name = &found.script;
+                let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: ignored");
+                sink.warning_help(one.name.span, message, "track it in the group");
+                continue;
+            }
+            tracked.push(found);
+        }
+        tracked
+    }
+}
+
+fn state(sink: &mut Sink, word: &Word) -> InitialState {
+    match word.text.as_str() {
+        "MASTER" => InitialState::Master,
+        "BACKUP" => InitialState::Backup,
+        other => {
+            let message = format!("`{other}` is no state: BACKUP, as keepalived takes it");
+            sink.warning_help(word.span, message, "states are MASTER and BACKUP");
+            InitialState::Backup
+        }
+    }
+}

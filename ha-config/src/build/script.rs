@@ -1,0 +1,87 @@
+//! `vrrp_script`.
+
+use core::time::Duration;
+
+use super::statement::{no_builder, supported};
+use crate::{
+    diagnostic::Sink,
+    keywords::Block,
+    model::{Command, Script, Weight},
+    tree::{Statement, Word},
+    value::{self, LONGEST},
+};
+
+/// `None`: without a command there is no script.
+pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Script> {
+    let mut command = None;
+    let mut user = None;
+    let mut interval = None;
+    let mut timeout = None;
+    let mut script = Script {
+        name: name.text.clone(),
+        command: Command { argv: Vec::new(), user: None, line: 0 },
+        interval: Duration::from_secs(1),
+        timeout: Duration::ZERO,
+        weight: Weight::default(),
+        rise: 1,
+        fall: 1,
+        init_fail: false,
+        line: name.span.line,
+    };
+    let times = Duration::from_millis(1)..=LONGEST;
+    let mut given = false;
+    for (keyword, statement) in supported(sink, Block::Script, block.body()) {
+        let Some(first) = statement.value(0) else {
+            match keyword {
+                "init_fail" => script.init_fail = true,
+                other => no_builder(sink, statement, other),
+            }
+            continue;
+        };
+        match keyword {
+            "script" => {
+                given = true;
+                command = read_command(sink, statement);
+            }
+            "user" => user = value::user(&statement.values),
+            "interval" => interval = value::seconds(sink, first, times.clone()),
+            "timeout" => timeout = value::seconds(sink, first, times.clone()),
+            "weight" => {
+                let reverse = statement.values.get(1..).unwrap_or_default();
+                let weight = value::weight(sink, first, reverse);
+                script.weight = weight.unwrap_or(script.weight);
+            }
+            "rise" => script.rise = count(sink, first).unwrap_or(1),
+            "fall" => script.fall = count(sink, first).unwrap_or(1),
+            // Its word too many was reported.
+            "init_fail" => script.init_fail = true,
+            other => no_builder(sink, statement, other),
+        }
+    }
+    if !given {
+        sink.error(block.line_span(), format!("`{}` has no `script`", name.text));
+    }
+    script.command = Command { user, ..command? };
+    script.interval = interval.unwrap_or(script.interval);
+    script.timeout = timeout.unwrap_or(script.interval);
+    Some(script)
+}
+
+fn read_command(sink: &mut Sink, statement: &Statement) -> Option<Command> {
+    let (first, rest) = statement.values.split_first()?;
+    let mut command = value::command(sink, first)?;
+    if let [from, ..] = rest {
+        // keepalived 2.2.7 runs `script "/path " a b` without a and b, and says nothing.
+        sink.warning_help(
+            from.span.to(statement.line_span()),
+            "these words are arguments of the script; keepalived 2.2 does not pass them",
+            "put the command and its arguments into one pair of quotes",
+        );
+        command.argv.extend(rest.iter().map(|word| word.text.clone()));
+    }
+    Some(command)
+}
+
+fn count(sink: &mut Sink, word: &Word) -> Option<u32> {
+    value::number(sink, word, 1..=i64::from(i32::MAX))
+}

@@ -1,0 +1,68 @@
+//! What can only be judged when every block is known.
+
+use std::collections::BTreeMap;
+
+use super::{Blocks, Built, group, instance};
+use crate::{
+    diagnostic::{Sink, Span},
+    model::{Instance, SyncGroup},
+};
+
+/// An instance stays in the first group that names it.
+pub(super) fn one_group_each(
+    sink: &mut Sink,
+    drafts: &[Built<group::Draft>],
+    groups: &mut [SyncGroup],
+) {
+    let mut homes: BTreeMap<&str, &str> = BTreeMap::new();
+    for (draft, group) in drafts.iter().zip(groups) {
+        for member in &draft.value.members {
+            let Some(home) = homes.get(member.text.as_str()) else {
+                homes.insert(&member.text, &draft.name.text);
+                continue;
+            };
+            let message = format!("`{}` is in the group `{home}` already", member.text);
+            sink.error(member.span, message);
+            group.members.retain(|name| *name != member.text);
+        }
+    }
+}
+
+/// Two instances with the same interface, family and VRID are one virtual router on the wire.
+pub(super) fn unique_routers(
+    sink: &mut Sink,
+    instances: &[(Span, Instance)],
+    drafts: &[Built<instance::Draft>],
+) {
+    let mut routers = BTreeMap::new();
+    for (_, instance) in instances {
+        let key = (&instance.interface, instance.family, instance.vrid);
+        let Some(first) = routers.get(&key) else {
+            routers.insert(key, &instance.name);
+            continue;
+        };
+        let draft = drafts.iter().find(|draft| draft.name.text == instance.name);
+        if let Some(vrid) = draft.and_then(|draft| draft.value.vrid) {
+            let message = format!(
+                "`{first}` has the VRID {} on `{}` already",
+                instance.vrid, instance.interface
+            );
+            let help = "the same VRID needs another interface or another address family";
+            sink.error_help(vrid.span, message, help);
+        }
+    }
+}
+
+/// keepalived does not run them, and neither do we.
+pub(super) fn unused_scripts(sink: &mut Sink, blocks: &Blocks) {
+    let by_groups = blocks.groups.iter().flat_map(|group| &group.value.scripts);
+    let by_instances = blocks.instances.iter().flat_map(|instance| &instance.value.scripts);
+    let tracked = by_groups.chain(by_instances);
+    for script in &blocks.scripts {
+        let name = &script.name;
+        if !tracked.clone().any(|tracked| tracked.name.text == name.text) {
+            let message = format!("the script `{}` is tracked nowhere: it is not run", name.text);
+            sink.warning(name.span, message);
+        }
+    }
+}

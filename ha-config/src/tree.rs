@@ -1,0 +1,261 @@
+//! Words to nested blocks, in such a way that no wrong brace takes the rest of the file with it.
+//!
+//! A statement is a line, as in keepalived: a second keyword in the same line is a value of the
+//! first. Which words begin a block comes from the keyword table; their values are not looked at.
+
+use crate::{
+    diagnostic::{Sink, Span},
+    keywords::{self, Block},
+    lexer::{Directive, Kind, Token},
+};
+
+/// A word of the file.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Word {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// A line, with the block that it begins.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) head: Word,
+    /// The words after the first.
+    pub(crate) values: Vec<Word>,
+    pub(crate) body: Option<Vec<Item>>,
+    /// From the first word to the last, or to the closing brace.
+    pub(crate) span: Span,
+}
+
+impl Statement {
+    pub(crate) fn value(&self, index: usize) -> Option<&Word> {
+        self.values.get(index)
+    }
+
+    /// The statements of its block.
+    pub(crate) fn body(&self) -> &[Item] {
+        self.body.as_deref().unwrap_or_default()
+    }
+
+    /// Its words, without the block.
+    pub(crate) fn line_span(&self) -> Span {
+        self.values.last().map_or(self.head.span, |last| self.head.span.to(last.span))
+    }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Item {
+    Statement(Statement),
+    Directive(Directive, Span),
+}
+
+/// The top level of the file.
+pub(crate) fn parse(tokens: &[Token], sink: &mut Sink) -> Vec<Item> {
+    let mut parser = Parser {
+        sink,
+        top: Vec::new(),
+        frames: Vec::new(),
+        pending: None,
+        last_close: None,
+        too_deep: 0,
+    };
+    let mut rest = tokens;
+    let mut line_before = 0;
+    while let Some((token, tail)) = rest.split_first() {
+        let first_in_line = token.span.line != line_before;
+        match &token.kind {
+            Kind::Word(text) => {
+                let word = Word { text: text.clone(), span: token.span };
+                if first_in_line {
+                    parser.flush(Next::Word);
+                    parser.resynchronise(&word, tail);
+                }
+                parser.word(word);
+            }
+            Kind::Open => parser.open(token.span),
+            Kind::Close => parser.close(token.span),
+            Kind::Directive(directive) => {
+                parser.flush(Next::Word);
+                parser.push(Item::Directive(*directive, token.span));
+            }
+        }
+        line_before = token.span.line;
+        rest = tail;
+    }
+    parser.finish()
+}
+
+/// Blocks in blocks in real files: three. The limit keeps recursion over the tree harmless.
+const DEPTH_MAX: usize = 16;
+
+/// What ends a statement that has no brace of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Next {
+    /// Another line.
+    Word,
+    /// The end of its block or of the file.
+    End,
+}
+
+/// A block that is not closed yet.
+struct Frame {
+    kind: Block,
+    /// `None` for a brace out of nowhere.
+    statement: Option<Statement>,
+    items: Vec<Item>,
+    /// Head of the block, or the brace.
+    span: Span,
+}
+
+struct Parser<'a> {
+    sink: &'a mut Sink,
+    top: Vec<Item>,
+    frames: Vec<Frame>,
+    /// The statement that may still get words or a block.
+    pending: Option<Statement>,
+    /// The closing brace of the last block of the top level.
+    last_close: Option<Span>,
+    /// Braces open beyond [`DEPTH_MAX`].
+    too_deep: usize,
+}
+
+impl Parser<'_> {
+    fn word(&mut self, word: Word) {
+        if self.too_deep > 0 {
+            return;
+        }
+        if let Some(statement) = &mut self.pending {
+            statement.span = statement.span.to(word.span);
+            statement.values.push(word);
+        } else {
+            let span = word.span;
+            self.pending = Some(Statement { head: word, values: Vec::new(), body: None, span });
+        }
+    }
+
+    fn open(&mut self, span: Span) {
+        if self.frames.len() >= DEPTH_MAX {
+            if self.too_deep == 0 {
+                self.sink.error(span, "too many blocks inside each other");
+            }
+            self.too_deep = self.too_deep.saturating_add(1);
+            return;
+        }
+        if let Some(statement) = self.pending.take() {
+            self.push_frame(statement);
+        } else {
+            self.sink.error_help(span, "a block without a name", "its contents are ignored");
+            self.frames.push(Frame {
+                kind: Block::Skipped,
+                statement: None,
+                items: Vec::new(),
+                span,
+            });
+        }
+    }
+
+    fn push_frame(&mut self, statement: Statement) {
+        let keyword = keywords::find(self.kind(), &statement.head.text);
+        let kind = keyword.and_then(|keyword| keyword.body).unwrap_or(Block::Skipped);
+        let span = statement.line_span();
+        self.frames.push(Frame { kind, statement: Some(statement), items: Vec::new(), span });
+    }
+
+    fn close(&mut self, span: Span) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            return;
+        }
+        self.flush(Next::End);
+        if self.frames.is_empty() {
+            // The block before it is the suspect: its own brace may be the one too many, and then
+            // what follows it was meant to be inside.
+            let suspect = self.last_close.take().unwrap_or(span);
+            let message = if suspect == span {
+                "a `}` that closes nothing".to_owned()
+            } else {
+                format!("this `}}` ends the block, but another one follows in line {}", span.line)
+            };
+            self.sink.error_help(suspect, message, "remove one of the two, or add the missing `{`");
+            return;
+        }
+        self.pop_frame(Some(span));
+        if self.frames.is_empty() {
+            self.last_close = Some(span);
+        }
+    }
+
+    /// Ends the innermost block, at `close` or where its last item ends.
+    fn pop_frame(&mut self, close: Option<Span>) {
+        let Some(frame) = self.frames.pop() else { return };
+        let Some(mut statement) = frame.statement else { return };
+        let last = frame.items.last().map(|item| match item {
+            Item::Statement(statement) => statement.span,
+            Item::Directive(_, span) => *span,
+        });
+        statement.span = statement.span.to(close.or(last).unwrap_or(statement.span));
+        statement.body = Some(frame.items);
+        self.push(Item::Statement(statement));
+    }
+
+    /// Ends the pending statement; opens its block if only the brace is missing.
+    fn flush(&mut self, next: Next) {
+        let Some(statement) = self.pending.take() else { return };
+        let expects_block = keywords::find(self.kind(), &statement.head.text)
+            .is_some_and(|keyword| keyword.body.is_some());
+        if expects_block && next == Next::Word && self.frames.len() < DEPTH_MAX {
+            let message = format!("`{}` has no `{{`", statement.head.text);
+            self.sink.error(statement.line_span(), message);
+            self.push_frame(statement);
+        } else {
+            self.push(Item::Statement(statement));
+        }
+    }
+
+    /// Closes everything when `word` with `tail` begins a block of the top level.
+    fn resynchronise(&mut self, word: &Word, tail: &[Token]) {
+        let Some(innermost) = self.frames.last() else { return };
+        let same_line = |token: &&Token| {
+            matches!(token.kind, Kind::Word(_)) && token.span.line == word.span.line
+        };
+        let opens = tail.iter().find(|token| !same_line(token));
+        let is_block = opens.is_some_and(|token| token.kind == Kind::Open);
+        if is_block && keywords::begins_top_block(&word.text, innermost.kind) {
+            self.close_all(&format!("`{}` begins in line {}", word.text, word.span.line));
+        }
+    }
+
+    fn close_all(&mut self, before: &str) {
+        let Some(innermost) = self.frames.last() else { return };
+        let message = match &innermost.statement {
+            Some(statement) => format!("`{}` is not closed", statement.head.text),
+            None => "a block is not closed".to_owned(),
+        };
+        let help = format!("a `}}` is missing: {before}");
+        self.sink.error_help(innermost.span, message, help);
+        while !self.frames.is_empty() {
+            self.pop_frame(None);
+        }
+        self.last_close = None;
+        self.too_deep = 0;
+    }
+
+    fn push(&mut self, item: Item) {
+        match self.frames.last_mut() {
+            Some(frame) => frame.items.push(item),
+            None => self.top.push(item),
+        }
+    }
+
+    fn finish(mut self) -> Vec<Item> {
+        self.flush(Next::End);
+        if !self.frames.is_empty() {
+            self.close_all("the file ends");
+        }
+        self.top
+    }
+
+    fn kind(&self) -> Block {
+        self.frames.last().map_or(Block::Top, |frame| frame.kind)
+    }
+}

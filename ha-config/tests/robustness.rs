@@ -1,0 +1,180 @@
+//! No input may panic or hang: damaged files and noise.
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use ha_config::{parse, render};
+
+    fn files() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut files =
+            vec![fs::read_to_string(root.join("../etc/reference-pair/node-a.conf")).unwrap()];
+        for directory in ["accepted", "rejected"] {
+            for entry in fs::read_dir(root.join("tests/data").join(directory)).unwrap() {
+                let path = entry.unwrap().path();
+                if path.extension().is_some_and(|ending| ending == "conf") {
+                    files.push(fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    /// Parses and renders; what the model promises holds.
+    fn check(text: &str) {
+        let parsed = parse("f", text);
+        // Rendering is quadratic in the length of the text, so only some.
+        let some = parsed.diagnostics.get(..8).unwrap_or(&parsed.diagnostics);
+        assert_eq!(render(some, text).is_empty(), some.is_empty());
+        let config = &parsed.config;
+        for group in &config.groups {
+            assert!(!group.members.is_empty(), "{text}");
+            for member in &group.members {
+                assert!(config.instance(member).is_some(), "{text}");
+                assert_eq!(config.group_of(member).map(|home| &home.name), Some(&group.name));
+            }
+        }
+        for instance in &config.instances {
+            assert!(!instance.addresses.is_empty(), "{text}");
+            for tracked in &instance.track_scripts {
+                assert!(config.script(&tracked.script).is_some(), "{text}");
+            }
+        }
+        for script in &config.scripts {
+            assert!(!script.command.argv.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_prefix() {
+        for text in files() {
+            for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+                check(text.get(..end).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn every_deletion() {
+        for text in files() {
+            for (at, removed) in text.char_indices() {
+                let mut damaged = text.clone();
+                assert_eq!(damaged.remove(at), removed);
+                check(&damaged);
+            }
+        }
+    }
+
+    /// A brace lost in one instance leaves the other; scripts and groups are shared by both.
+    #[test]
+    fn a_lost_brace_loses_one_block() {
+        let file = &files()[0];
+        let first = file.find("vrrp_instance").unwrap();
+        let braces = file.char_indices().filter(|(_, c)| matches!(c, '{' | '}'));
+        for (at, brace) in braces.filter(|(at, _)| *at > first) {
+            let mut damaged = file.clone();
+            damaged.remove(at);
+            let parsed = parse("f", &damaged);
+            let left = parsed.config.instances.len();
+            assert!(left >= 1, "without the `{brace}` at {at} no instance is left");
+            assert!(!parsed.diagnostics.is_empty());
+        }
+    }
+
+    const WORDS: &[&str] = &[
+        "vrrp_instance",
+        "V",
+        "{",
+        "}",
+        "\n",
+        "\n",
+        " ",
+        "\"",
+        "'",
+        "\\",
+        "#",
+        "!",
+        ";",
+        "$X=",
+        "${",
+        "@a",
+        "~SEQ",
+        "include",
+        "virtual_ipaddress",
+        "10.0.0.1/24",
+        "::1",
+        "dev",
+        "brd",
+        "+",
+        "group",
+        "vrrp_sync_group",
+        "vrrp_script",
+        "script",
+        "weight",
+        "-253",
+        "reverse",
+        "global_defs",
+        "track_script",
+        "authentication",
+        "auth_pass",
+        "é",
+        "\u{0}",
+        "\u{2028}",
+        "unicast_peer",
+        "interface",
+        "virtual_router_id",
+        "1",
+        "priority",
+        "advert_int",
+        "0.5",
+        "virtual_server",
+        "\r\n",
+        "\t",
+        "18446744073709551616",
+        "9.9999999999999999",
+    ];
+
+    #[test]
+    #[expect(clippy::print_stdout, reason = "the seed of a failure must be known")]
+    fn noise() {
+        let seed: u64 = 0x5eed_0fc0_f165;
+        println!("seed {seed:#x}");
+        let mut state = seed;
+        let mut next = || {
+            // xorshift64 (Marsaglia 2003).
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 33).unwrap()
+        };
+        for _ in 0..3000 {
+            let mut text = String::new();
+            for _ in 0..next() % 120 {
+                text.push_str(WORDS[next() % WORDS.len()]);
+                if next() % 3 == 0 {
+                    text.push(if next() % 2 == 0 { ' ' } else { '\n' });
+                }
+            }
+            check(&text);
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_harmless() {
+        check(&"a {\n".repeat(100_000));
+        check(&"}\n".repeat(20_000));
+        check(&"{".repeat(100_000));
+        check(&"x".repeat(1_000_000));
+        check(&"vrrp_instance V {\n".repeat(2_000));
+        let addresses: Vec<String> =
+            (0..2_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
+        let addresses = addresses.join(
+            "
+",
+        );
+        check(&format!(
+            "vrrp_instance V {{\ninterface e\nvirtual_ipaddress {{\n{addresses}\n}}\n}}\n"
+        ));
+    }
+}
