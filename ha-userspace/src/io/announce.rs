@@ -88,6 +88,8 @@ impl Announcer {
                 Err(error) => announced.error = Some(error),
             }
         }
+        let rounds = usize::try_from(repeat).unwrap_or(usize::MAX);
+        announced.failed = targets.len().saturating_sub(frames.len()).saturating_mul(rounds);
         let frames: Vec<_> = frames.iter().map(|(to, frame)| (*to, frame.as_slice())).collect();
         let mut waits_left = WAITS_MAX;
         for _ in 0..repeat {

@@ -1,10 +1,12 @@
-//! Everything that touches the kernel on the engine thread: sockets, timer, scheduling, maps.
+//! Everything that touches the kernel for the engine: sockets, timer, scheduling, maps.
 //!
-//! Nothing here decides anything about the protocol, forks, logs, or waits without a bound.
+//! Nothing here decides anything about the protocol, forks, logs, or waits without a bound. All but
+//! [`carrier`], [`lock`] and the clean-up of [`addresses`] is used on the engine thread.
 
 pub(crate) mod addresses;
 pub(crate) mod advert_socket;
 pub(crate) mod announce;
+pub(crate) mod carrier;
 pub(crate) mod links;
 pub(crate) mod lock;
 pub(crate) mod packet_socket;

@@ -13,7 +13,7 @@ use nix::{
     errno::Errno,
     sys::socket::{MsgFlags, recv},
 };
-use tokio::io::{Interest, unix::AsyncFd};
+use tokio::io::unix::AsyncFd;
 
 use super::sys;
 
@@ -53,17 +53,18 @@ impl PacketSocket {
         })
     }
 
-    /// Waits until there may be a frame. Can be dropped and called again.
+    /// Waits for the arrival of a frame. Can be dropped and called again.
+    ///
+    /// It tells of each arrival once: [`Self::recv`] is then to be called until it says `None`.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        drop(self.fd.readable().await?);
+        self.fd.readable().await?.clear_ready();
         Ok(())
     }
 
     /// The next frame's length, or `None` if there is none now. A frame longer than `buffer` is
     /// cut off.
     pub(crate) fn recv(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        let result = self.fd.try_io(Interest::READABLE, |fd| recv_frame(fd, buffer));
-        match result {
+        match recv_frame(self.fd.get_ref(), buffer) {
             Ok(len) => Ok(Some(len)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
