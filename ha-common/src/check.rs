@@ -28,7 +28,8 @@ pub trait Tables {
 pub enum Reason {
     /// All checks held.
     Accepted,
-    /// Accepted and stamped, but the ring was full: the engine learns of it by the stamp alone.
+    /// Accepted, stamped and counted as such, but the ring was full: the engine learns of it by the
+    /// stamp alone.
     RingFull,
     /// Shorter than its fixed part, or than its address count says, or longer.
     Length,

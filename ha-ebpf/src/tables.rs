@@ -1,7 +1,7 @@
 //! The maps that user space fills, and those it reads.
 //!
 //! Hash maps take memory by the entry (`BPF_F_NO_PREALLOC`): the capacities are far above what a
-//! usual host has, and nothing is inserted while frames are served.
+//! usual host has, and entries come and go with the configuration only.
 
 use core::ptr;
 
