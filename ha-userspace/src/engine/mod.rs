@@ -2,10 +2,100 @@
 //!
 //! Nothing here forks, logs, or touches a file: what takes time is sent to the main thread.
 
-use std::{net::IpAddr, time::Duration};
+mod driver;
+mod effects;
+mod port;
+
+use std::{io, net::IpAddr, thread, time::Duration};
 
 use ha_core::{Action, Instant, State, Statistics, TrackerId};
-use tokio::sync::oneshot;
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+    task::LocalSet,
+};
+
+use crate::{
+    cli::XdpChoice,
+    engine::driver::{Driver, Parts},
+    io::{
+        addresses::Ledger,
+        schedule::{self, Policy},
+        xdp::Xdp,
+    },
+    plan::Plan,
+};
+
+/// Verdicts and questions on their way to the engine thread; senders wait when it is full.
+const COMMANDS_MAX: usize = 256;
+/// Reports on their way to the main thread: four for each of a thousand instances that move at
+/// once. What does not fit is counted.
+const REPORTS_MAX: usize = 4_096;
+
+/// What the engine thread is started with.
+pub(crate) struct Setup {
+    pub(crate) plan: Plan,
+    pub(crate) choice: XdpChoice,
+    pub(crate) policy: Policy,
+    /// `None`: packet sockets are used.
+    pub(crate) xdp: Option<Xdp>,
+}
+
+/// The running engine thread, from outside.
+pub(crate) struct EngineThread {
+    pub(crate) commands: mpsc::Sender<Command>,
+    /// Ends when the thread ends, also by a panic.
+    pub(crate) reports: mpsc::Receiver<Report>,
+    /// What must be removed if the thread ends by a panic.
+    pub(crate) ledger: Ledger,
+    /// What an operator should know about how it is scheduled.
+    pub(crate) warning: Option<String>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl EngineThread {
+    /// Starts the thread and waits until its engine runs.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub(crate) async fn start(setup: Setup) -> io::Result<Self> {
+        let (commands, command_queue) = mpsc::channel(COMMANDS_MAX);
+        let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
+        let (ready, is_ready) = oneshot::channel();
+        let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+        let Setup { plan, choice, policy, xdp } = setup;
+        let parts = Parts { plan, choice, xdp, commands: command_queue, reports: report_queue };
+        let work = move || {
+            LocalSet::new().block_on(&runtime, async {
+                match open(parts, policy).await {
+                    Ok((driver, ledger, warning)) => {
+                        // Whoever started us may be gone; then so is the command queue.
+                        drop(ready.send(Ok((ledger, warning))));
+                        driver.run().await;
+                    }
+                    Err(error) => drop(ready.send(Err(error))),
+                }
+            });
+        };
+        let thread = thread::Builder::new().name("ha-engine".to_owned()).spawn(work)?;
+        let (ledger, warning) = is_ready.await.unwrap_or_else(|_| {
+            Err(io::Error::other("the engine thread ended before it was ready"))
+        })?;
+        Ok(Self { commands, reports, ledger, warning, thread })
+    }
+
+    /// Waits for the end of the thread; says whether it ended as it should.
+    pub(crate) fn join(self) -> bool {
+        self.thread.join().is_ok()
+    }
+}
+
+async fn open(parts: Parts, policy: Policy) -> io::Result<(Driver, Ledger, Option<String>)> {
+    let (mut driver, ledger) = Driver::open(parts).await?;
+    let outcome = schedule::apply(policy)?;
+    driver.scheduling = outcome.description;
+    Ok((driver, ledger, outcome.warning))
+}
 
 /// What the rest of the daemon asks of the engine thread.
 #[derive(Debug)]

@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     io,
+    mem::offset_of,
+    net::IpAddr,
     num::NonZeroUsize,
+    os::fd::{AsFd as _, OwnedFd},
     ptr::NonNull,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -19,15 +22,26 @@ use aya::{
         xdp::{XdpError, XdpLinkId},
     },
 };
+use aya_log::EbpfLogger;
 use ha_common::{
-    abi::{self, AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot, names},
+    abi::{
+        self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
+        Slot, names,
+    },
     check::Reason,
 };
-use ha_core::{Instant, InstanceId};
+use ha_core::{Family, InstanceId, Instant};
+use log::Log;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use tokio::io::unix::AsyncFd;
 
-use crate::{cli::XdpChoice, io::tables::Tables};
+use crate::{
+    cli::XdpChoice,
+    io::{
+        sys,
+        tables::{self, Tables},
+    },
+};
 
 /// The program as `cargo xtask build` made it; empty if built without.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/ha-ebpf"));
@@ -51,7 +65,6 @@ impl Mode {
 }
 
 /// The loaded program and its maps.
-#[derive(Debug)]
 pub(crate) struct Xdp {
     ebpf: Ebpf,
     addresses: BpfHashMap<MapData, AddressKey, u32>,
@@ -98,15 +111,14 @@ impl Xdp {
         })
     }
 
-    /// The program's own messages, for a logger that is not on the engine thread.
-    pub(crate) fn logger(&mut self) -> Option<aya_log::EbpfLogger<&'static dyn log::Log>> {
-        aya_log::EbpfLogger::init(&mut self.ebpf).ok()
+    /// The program's own messages, for the runtime this is called in: not the engine thread's.
+    pub(crate) fn logger(&mut self) -> io::Result<AsyncFd<EbpfLogger<&'static dyn Log>>> {
+        sys::register(EbpfLogger::init(&mut self.ebpf).map_err(io::Error::other)?)
     }
 
     /// A descriptor that is readable when the ring is not empty. Only inside a tokio runtime.
-    pub(crate) fn wake_up(&self) -> io::Result<AsyncFd<std::os::fd::OwnedFd>> {
-        use std::os::fd::AsFd as _;
-        AsyncFd::new(self.ring.as_fd().try_clone_to_owned()?)
+    pub(crate) fn wake_up(&self) -> io::Result<AsyncFd<OwnedFd>> {
+        sys::register(self.ring.as_fd().try_clone_to_owned()?)
     }
 
     /// Attaches the program to an interface as asked for.
@@ -199,32 +211,23 @@ impl Xdp {
 pub(crate) struct Advert<'a> {
     pub(crate) instance: InstanceId,
     pub(crate) at: Instant,
-    pub(crate) family: u8,
-    pub(crate) source: [u8; 16],
+    pub(crate) source: IpAddr,
     pub(crate) message: &'a [u8],
 }
 
 impl<'a> Advert<'a> {
     /// `None` for a record that is not of the program's making; there is none.
     fn decode(record: &'a [u8]) -> Option<Self> {
-        use std::mem::offset_of;
-
-        use ha_common::abi::AdvertHeader;
-
         let (header, rest) = record.split_first_chunk::<{ size_of::<AdvertHeader>() }>()?;
         let message_len = u16::from_ne_bytes(field(header, offset_of!(AdvertHeader, message_len))?);
         let [family] = field(header, offset_of!(AdvertHeader, family))?;
+        let family = if family == Family::V4.as_u8() { Family::V4 } else { Family::V6 };
+        let slot = u32::from_ne_bytes(field(header, offset_of!(AdvertHeader, slot))?);
+        let stamp = u64::from_ne_bytes(field(header, offset_of!(AdvertHeader, stamp_nanos))?);
         Some(Self {
-            instance: InstanceId(u32::from_ne_bytes(field(
-                header,
-                offset_of!(AdvertHeader, slot),
-            )?)),
-            at: Instant::from_nanos(u64::from_ne_bytes(field(
-                header,
-                offset_of!(AdvertHeader, stamp_nanos),
-            )?)),
-            family,
-            source: field(header, offset_of!(AdvertHeader, source))?,
+            instance: InstanceId(slot),
+            at: Instant::from_nanos(stamp),
+            source: tables::address(family, field(header, offset_of!(AdvertHeader, source))?),
             message: rest.get(..usize::from(message_len))?,
         })
     }
@@ -255,10 +258,9 @@ impl Slots {
         let len = NonZeroUsize::new(count * size_of::<Slot>())
             .ok_or_else(|| io::Error::other("there are no slots"))?;
         // SAFETY: a new mapping of the kernel's choosing replaces nothing.
-        let memory = unsafe {
-            mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, data.fd(), 0)
-        }
-        .map_err(io::Error::from)?;
+        let memory =
+            unsafe { mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, data.fd(), 0) }
+                .map_err(io::Error::from)?;
         Ok(Self { memory: memory.cast(), len, _data: data })
     }
 
@@ -280,14 +282,14 @@ impl Slots {
 impl Drop for Slots {
     fn drop(&mut self) {
         // SAFETY: mapped by `map` with this length, and no reference into it outlives `heard`.
-        drop(unsafe { munmap(self.memory.cast(), self.len.get()) });
+        unsafe { munmap(self.memory.cast(), self.len.get()) }.ok();
     }
 }
 
 fn program(ebpf: &mut Ebpf) -> io::Result<&mut XdpProgram> {
-    ebpf.program_mut(names::PROGRAM)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| io::Error::other("the XDP program has another name than this binary expects"))
+    ebpf.program_mut(names::PROGRAM).and_then(|program| program.try_into().ok()).ok_or_else(|| {
+        io::Error::other("the XDP program has another name than this binary expects")
+    })
 }
 
 fn take(ebpf: &mut Ebpf, name: &str) -> io::Result<Map> {
@@ -323,10 +325,12 @@ fn refused(error: &(dyn std::error::Error + 'static)) -> io::Error {
 }
 
 fn not_attached(error: &ProgramError) -> io::Error {
-    let os_error = match error {
-        ProgramError::SyscallError(error) => error.io_error.raw_os_error(),
-        ProgramError::XdpError(XdpError::NetlinkError(error)) => error.raw_os_error(),
-        _ => None,
+    let os_error = if let ProgramError::SyscallError(error) = error {
+        error.io_error.raw_os_error()
+    } else if let ProgramError::XdpError(XdpError::NetlinkError(error)) = error {
+        error.raw_os_error()
+    } else {
+        None
     };
     match os_error {
         Some(libc::EBUSY | libc::EEXIST) => io::Error::new(

@@ -1,0 +1,205 @@
+//! The command line: our options, and keepalived's where they mean something here.
+
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+use crate::{check, daemon, io::schedule::Policy};
+
+const OWN_FILE: &str = "/etc/ha/ha.conf";
+const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
+
+/// Failover by VRRP, configured by keepalived.conf.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Signals: TERM and INT stop (priority 0, addresses \
+    removed), HUP reads the configuration again, USR1 writes status.json to the run directory."
+)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of keepalived's command line")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Work>,
+    /// Run only the instances on this interface; may be repeated [default: all interfaces]
+    #[arg(long = "iface", value_name = "IF")]
+    interfaces: Vec<String>,
+    /// Configuration [default: /etc/ha/ha.conf, else /etc/keepalived/keepalived.conf]
+    #[arg(short = 'f', long, visible_alias = "use-file", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where status.json is written
+    #[arg(long, value_name = "DIR", default_value = "/run/ha")]
+    run_dir: PathBuf,
+    /// How frames are judged: auto takes native, else generic XDP, else packet sockets
+    #[arg(long, value_enum, default_value = "auto")]
+    xdp: XdpChoice,
+    /// What becomes of frames for virtual routers that are not configured here
+    #[arg(long, value_enum, default_value = "drop")]
+    xdp_unknown_vrid: UnknownVrid,
+    /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
+    #[arg(long, value_enum, default_value = "auto")]
+    sched: Scheduling,
+    /// Check the configuration and end: the same as the command check
+    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "absent, without a value, with one")]
+    config_test: Option<Option<PathBuf>>,
+    /// Log more
+    #[arg(short = 'D', long)]
+    log_detail: bool,
+    /// keepalived's: write the process's number to this file
+    #[arg(short = 'p', long = "pid", value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// keepalived's: the same, for its VRRP process
+    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
+    vrrp_pid_file: Option<PathBuf>,
+    /// keepalived's, without effect: there is no checker process
+    #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
+    checkers_pid_file: Option<PathBuf>,
+    /// keepalived's, without effect: it always stays in the foreground
+    #[arg(short = 'n', long)]
+    dont_fork: bool,
+    /// keepalived's, without effect: it always logs to standard error
+    #[arg(short = 'l', long)]
+    log_console: bool,
+    /// keepalived's, without effect yet: see `check`
+    #[arg(short = 'd', long)]
+    dump_conf: bool,
+    /// keepalived's, without effect yet: it logs to standard error
+    #[arg(short = 'S', long, value_name = "FACILITY")]
+    log_facility: Option<String>,
+    /// keepalived's, without effect: VRRP is all there is
+    #[arg(short = 'P', long)]
+    vrrp: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Say everything that is wrong with a configuration; exit 0 if it would run, 4 if not
+    Check {
+        /// The file [default: the one that would be run]
+        file: Option<PathBuf>,
+    },
+}
+
+/// How frames are judged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum XdpChoice {
+    /// Native, else generic, else packet sockets.
+    Auto,
+    /// In the driver, or not at all.
+    Native,
+    /// In the network stack, or not at all.
+    Generic,
+    /// By packet sockets.
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum UnknownVrid {
+    Drop,
+    Pass,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Scheduling {
+    Auto,
+    Deadline,
+    Fifo,
+    Other,
+}
+
+/// What the daemon runs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Interfaces to run on; empty for all that the configuration names.
+    pub(crate) interfaces: Vec<String>,
+    pub(crate) config: PathBuf,
+    pub(crate) run_dir: PathBuf,
+    pub(crate) xdp: XdpChoice,
+    pub(crate) pass_unknown_vrids: bool,
+    pub(crate) scheduling: Policy,
+    /// Files that get the process's number.
+    pub(crate) pid_files: Vec<PathBuf>,
+}
+
+/// Does what the command line says.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    set_up_log(arguments.log_detail);
+    let file = |named: Option<PathBuf>| {
+        named.or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
+    };
+    match (&arguments.command, &arguments.config_test) {
+        (Some(Work::Check { file: named }), _) | (None, Some(named)) => {
+            check::run(&file(named.clone()))
+        }
+        (None, None) => match daemon::run(&options(&arguments, file(None))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                error!("{error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn options(arguments: &Arguments, config: PathBuf) -> Options {
+    let pid_files = arguments.pid_file.iter().chain(&arguments.vrrp_pid_file);
+    Options {
+        interfaces: arguments.interfaces.clone(),
+        config,
+        run_dir: arguments.run_dir.clone(),
+        xdp: arguments.xdp,
+        pass_unknown_vrids: arguments.xdp_unknown_vrid == UnknownVrid::Pass,
+        scheduling: match arguments.sched {
+            Scheduling::Auto => Policy::Auto,
+            Scheduling::Deadline => Policy::Deadline,
+            Scheduling::Fifo => Policy::Fifo,
+            Scheduling::Other => Policy::Other,
+        },
+        pid_files: pid_files.cloned().collect(),
+    }
+}
+
+fn default_file() -> PathBuf {
+    let own = Path::new(OWN_FILE);
+    if own.exists() { own.to_owned() } else { PathBuf::from(KEEPALIVED_FILE) }
+}
+
+fn set_up_log(detail: bool) {
+    let default = if detail { "debug" } else { "info" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn keepalived_s_options_are_taken() {
+        let line =
+            "ha-userspace -n -l -D -d -S 0 -P -f /x -p /run/a.pid -r /run/b.pid -c /run/c.pid";
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let options = options(&arguments, "/x".into());
+        assert_eq!(options.pid_files, [Path::new("/run/a.pid"), Path::new("/run/b.pid")]);
+    }
+}

@@ -1,0 +1,250 @@
+//! The main thread: starts the engine thread, runs everything slow beside it, and cleans up.
+
+use std::{collections::BTreeSet, fs, io, path::PathBuf, process, time::Duration};
+
+use ha_config::Config;
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
+    time::timeout,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    check,
+    cli::{Options, XdpChoice},
+    engine::{Command, EngineThread, Setup},
+    io::{addresses::Ledger, carrier, lock::InterfaceLock, schedule, xdp::Xdp},
+    plan::{Plan, TrackerPlan},
+    report::Reporter,
+    scripts::{notify::Notifier, track},
+    status,
+};
+
+/// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
+const LAST_SCRIPTS: Duration = Duration::from_secs(5);
+/// The engine thread answers within a turn, or it is stuck.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Why a run of the engine ended.
+enum End {
+    Stop,
+    Reload(Box<Config>),
+}
+
+/// The signals that mean something to the daemon.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    status: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            status: signal(SignalKind::user_defined1())?,
+        })
+    }
+}
+
+/// Gives addresses back on every way out, a panic included.
+struct Cleanup(Ledger);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.remove_all() {
+            error!("virtual addresses may be left on this host: {error}");
+        }
+    }
+}
+
+/// Files with the process's number, removed at the end.
+struct PidFiles<'a>(&'a [PathBuf]);
+
+impl<'a> PidFiles<'a> {
+    fn write(paths: &'a [PathBuf]) -> io::Result<Self> {
+        for path in paths {
+            fs::write(path, format!("{}\n", process::id())).map_err(|error| {
+                let text = format!("cannot write the pid file {}: {error}", path.display());
+                io::Error::new(error.kind(), text)
+            })?;
+        }
+        Ok(Self(paths))
+    }
+}
+
+impl Drop for PidFiles<'_> {
+    fn drop(&mut self) {
+        for path in self.0 {
+            drop(fs::remove_file(path));
+        }
+    }
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// One sentence for the operator.
+pub(crate) fn run(options: &Options) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(supervise(options))
+}
+
+async fn supervise(options: &Options) -> io::Result<()> {
+    let mut config = check::load(&options.config).map_err(io::Error::other)?;
+    let _pid_files = PidFiles::write(&options.pid_files)?;
+    let mut signals = Signals::new()?;
+    if let Some(warning) = schedule::lock_memory() {
+        warn!("{warning}");
+    }
+    loop {
+        match run_once(options, &config, &mut signals).await? {
+            End::Stop => return Ok(()),
+            End::Reload(changed) => config = *changed,
+        }
+    }
+}
+
+async fn run_once(options: &Options, config: &Config, signals: &mut Signals) -> io::Result<End> {
+    let (plan, warnings) = Plan::new(config, &options.interfaces);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    if plan.instances.is_empty() {
+        return Err(io::Error::other(format!(
+            "{}: no vrrp_instance to run{}",
+            options.config.display(),
+            if options.interfaces.is_empty() { "" } else { " on the interfaces of --iface" }
+        )));
+    }
+    // Held until the end of this run: one daemon an interface.
+    let _locks = lock_interfaces(&plan)?;
+    let xdp = load_xdp(options)?;
+    let setup = Setup { plan: plan.clone(), choice: options.xdp, policy: options.scheduling, xdp };
+    let mut engine = EngineThread::start(setup).await?;
+    let cleanup = Cleanup(engine.ledger.clone());
+    if let Some(warning) = &engine.warning {
+        warn!("{warning}");
+    }
+    let carrier = tokio::spawn(watch_carriers(&plan));
+    let scripts = track::start(&plan, &engine.commands);
+    let mut reporter = Reporter::new(plan.clone(), Notifier::new(plan));
+    let end = watch(options, signals, &mut engine, &mut reporter).await;
+    drop(scripts);
+    carrier.abort();
+    if end.is_ok() {
+        // Why the sending fails does not matter: the thread ends either way.
+        drop(engine.commands.send(Command::Shutdown).await);
+    }
+    while let Some(report) = engine.reports.recv().await {
+        reporter.handle(&report);
+    }
+    let has_ended_well = engine.join();
+    drop(cleanup);
+    reporter.into_notifier().drain(LAST_SCRIPTS).await;
+    if !has_ended_well {
+        return Err(io::Error::other(
+            "the engine thread panicked: addresses were removed; please report the lines above",
+        ));
+    }
+    end
+}
+
+/// Serves signals and reports until the run has to end.
+async fn watch(
+    options: &Options,
+    signals: &mut Signals,
+    engine: &mut EngineThread,
+    reporter: &mut Reporter,
+) -> io::Result<End> {
+    loop {
+        tokio::select! {
+            report = engine.reports.recv() => match report {
+                Some(report) => reporter.handle(&report),
+                None => return Err(io::Error::other("the engine thread has ended")),
+            },
+            _ = signals.terminate.recv() => return Ok(End::Stop),
+            _ = signals.interrupt.recv() => return Ok(End::Stop),
+            _ = signals.hang_up.recv() => match check::load(&options.config) {
+                Ok(config) => {
+                    info!("{}: read again, restarting all instances", options.config.display());
+                    return Ok(End::Reload(Box::new(config)));
+                }
+                Err(error) => error!("the running configuration stays: {error}"),
+            },
+            _ = signals.status.recv() => write_status(options, engine).await,
+        }
+    }
+}
+
+async fn write_status(options: &Options, engine: &EngineThread) {
+    let path = options.run_dir.join("status.json");
+    let (ask, answer) = oneshot::channel();
+    if engine.commands.send(Command::Status(ask)).await.is_err() {
+        return;
+    }
+    let Ok(Ok(snapshot)) = timeout(ANSWER, answer).await else {
+        warn!("no status: the engine thread does not answer");
+        return;
+    };
+    if let Err(error) = status::write(&path, &snapshot) {
+        warn!("cannot write {}: {error}", path.display());
+    }
+}
+
+fn lock_interfaces(plan: &Plan) -> io::Result<Vec<InterfaceLock>> {
+    let names: BTreeSet<&str> =
+        plan.instances.iter().map(|instance| instance.interface.as_str()).collect();
+    names.into_iter().map(|name| InterfaceLock::take(name).map_err(io::Error::other)).collect()
+}
+
+/// Has lost carriers reported at once, where the kernel would take its time.
+fn watch_carriers(plan: &Plan) -> impl Future<Output = ()> + use<> {
+    let names = plan.trackers.iter().filter_map(|tracker| match tracker {
+        TrackerPlan::Interface(name) => Some(name.clone()),
+        TrackerPlan::Script(_) => None,
+    });
+    let names = names.collect();
+    async {
+        if let Err(error) = carrier::keep_asking(names).await {
+            warn!("a lost carrier may be noticed up to a second late: {error}");
+        }
+    }
+}
+
+fn load_xdp(options: &Options) -> io::Result<Option<Xdp>> {
+    if options.xdp == XdpChoice::Off {
+        return Ok(None);
+    }
+    match Xdp::load(options.pass_unknown_vrids) {
+        Ok(mut xdp) => {
+            bridge_logs(&mut xdp);
+            Ok(Some(xdp))
+        }
+        Err(error) if options.xdp == XdpChoice::Auto => {
+            warn!("packet sockets are used instead of XDP: {error}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The program's own messages go to the daemon's log, from this thread.
+fn bridge_logs(xdp: &mut Xdp) {
+    match xdp.logger() {
+        Ok(mut logger) => {
+            tokio::spawn(async move {
+                while let Ok(mut guard) = logger.readable_mut().await {
+                    guard.get_inner_mut().flush();
+                    guard.clear_ready();
+                }
+            });
+        }
+        Err(error) => warn!("the XDP program's own messages are not shown: {error}"),
+    }
+}

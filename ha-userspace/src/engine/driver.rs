@@ -1,0 +1,419 @@
+//! The loop of the engine thread: wait, hear, decide, act.
+//!
+//! Decisions are taken with the kernel's stamps. Every turn first hears everything that waits, and a
+//! takeover is decided with the last stamp read at that very moment, so a late turn of this loop
+//! costs time but never blames a peer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::Duration,
+};
+
+use ha_core::{Action, Actions, Engine, Family, Input, InstanceId, Instant, Received, TrackerId};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{Notify, mpsc},
+};
+
+use crate::{
+    cli::XdpChoice,
+    clock,
+    engine::{
+        Command, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
+        effects::{self, Effects, Surroundings},
+        port::{Opening, Port},
+    },
+    io::{
+        addresses::{self, AddressSocket, Ledger},
+        announce::Announcer,
+        links::Links,
+        tables::Tables,
+        timer::Timer,
+        xdp::{Advert, Xdp},
+    },
+    plan::{Plan, TrackerPlan},
+};
+
+/// Records taken from the ring before other work gets its turn.
+const RECORDS_PER_TURN: usize = 4_096;
+/// Addresses that could not be set are tried again after this, then after twice as long, and so on.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LAST: Duration = Duration::from_mins(1);
+
+/// What the loop works with.
+pub(crate) struct Driver {
+    plan: Plan,
+    engine: Engine,
+    actions: Actions,
+    effects: Effects,
+    links: Links,
+    timer: Timer,
+    choice: XdpChoice,
+    xdp: Option<Xdp>,
+    /// Readable when the ring has records; a hint only.
+    ring: Option<AsyncFd<OwnedFd>>,
+    ports: BTreeMap<String, Port>,
+    tables: Tables,
+    /// Woken by packet sockets.
+    arrived: Rc<Notify>,
+    commands: mpsc::Receiver<Command>,
+    retries: BTreeMap<InstanceId, Retry>,
+    pub(crate) scheduling: String,
+}
+
+/// When an instance's addresses are tried again.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    /// `None`: tried, and not failed again so far.
+    at: Option<Instant>,
+    pause: Duration,
+}
+
+/// What happened while the loop waited.
+enum Wake {
+    Arrived,
+    Timer(io::Result<()>),
+    Links(io::Result<crate::io::links::Change>),
+    Command(Option<Command>),
+}
+
+/// What a driver is made of.
+pub(crate) struct Parts {
+    pub(crate) plan: Plan,
+    pub(crate) choice: XdpChoice,
+    pub(crate) xdp: Option<Xdp>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) reports: mpsc::Sender<Report>,
+}
+
+impl Driver {
+    /// Opens everything on the interfaces that exist, and starts the engine.
+    ///
+    /// # Errors
+    /// One sentence for the operator: what is missing and what to do about it.
+    pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
+        let Parts { plan, choice, xdp, commands, reports } = parts;
+        let addresses = AddressSocket::open()?;
+        let ledger = addresses.ledger();
+        let announcer = Announcer::open()?;
+        let effects = Effects::new(addresses, announcer, plan.instances.len(), reports);
+        let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
+        let mut driver = Self {
+            engine: Engine::new(plan.engine.clone()),
+            actions: Actions::default(),
+            effects,
+            links: Links::open().await?,
+            timer: Timer::new()?,
+            choice,
+            xdp,
+            ring,
+            ports: BTreeMap::new(),
+            tables: Tables::default(),
+            arrived: Rc::new(Notify::new()),
+            commands,
+            retries: BTreeMap::new(),
+            scheduling: String::new(),
+            plan,
+        };
+        driver.remove_leftovers()?;
+        let problems = driver.open_ports();
+        if let Some(error) = problems.into_iter().next() {
+            return Err(error);
+        }
+        driver.tell_engine()?;
+        driver.engine.handle(clock::now(), Input::Start, &mut driver.actions);
+        Ok((driver, ledger))
+    }
+
+    /// Runs until it is told to stop, or nobody is left to tell it.
+    pub(crate) async fn run(mut self) {
+        loop {
+            while !self.turn() {}
+            match self.wait().await {
+                Wake::Arrived | Wake::Timer(Ok(())) => {}
+                Wake::Timer(Err(error)) => {
+                    let text = format!("the timer: {error}");
+                    self.effects.report(clock::now(), Message::Trouble(text));
+                }
+                Wake::Links(Ok(_)) => self.handle_change(),
+                Wake::Links(Err(error)) => {
+                    let text = format!("the kernel's notifications about interfaces: {error}");
+                    self.effects.report(clock::now(), Message::Trouble(text));
+                }
+                Wake::Command(Some(Command::Tracker { tracker, up })) => {
+                    let input = Input::Tracker { tracker, up };
+                    self.engine.handle(clock::now(), input, &mut self.actions);
+                }
+                Wake::Command(Some(Command::Status(answer))) => {
+                    // Whoever asked may have gone away.
+                    drop(answer.send(self.snapshot()));
+                }
+                Wake::Command(Some(Command::Shutdown) | None) => {
+                    self.engine.handle(clock::now(), Input::Shutdown, &mut self.actions);
+                    self.apply(clock::now());
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let ring = async {
+            match &self.ring {
+                Some(ring) => match ring.readable().await {
+                    Ok(mut guard) => guard.clear_ready(),
+                    Err(_) => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ring => Wake::Arrived,
+            result = self.timer.expired() => Wake::Timer(result),
+            () = self.arrived.notified() => Wake::Arrived,
+            change = self.links.changed() => Wake::Links(change),
+            command = self.commands.recv() => Wake::Command(command),
+        }
+    }
+
+    /// Hears what waits, fires what is due, carries it out; says whether there is nothing left to
+    /// do until something happens.
+    fn turn(&mut self) -> bool {
+        let is_empty = self.receive(clock::now());
+        let now = clock::now();
+        self.fire(now);
+        self.retry(now);
+        self.apply(now);
+        let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
+        let retry = self.retries.values().filter_map(|retry| retry.at).min();
+        let next = deadline.into_iter().chain(retry).min();
+        if let Err(error) = self.timer.set(next) {
+            self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
+        }
+        is_empty
+    }
+
+    fn receive(&mut self, now: Instant) -> bool {
+        let Self { engine, actions, xdp, ports, tables, .. } = self;
+        let mut take = |advert: Advert<'_>| {
+            let received = Received {
+                instance: advert.instance,
+                at: advert.at,
+                source: advert.source,
+                message: advert.message,
+            };
+            engine.handle(now, Input::Advertisement(received), actions);
+        };
+        let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
+        for port in ports.values_mut() {
+            is_empty &= port.receive(tables, now, &mut take);
+        }
+        is_empty
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(deadline) = self.engine.next_deadline() {
+            if deadline.at > now {
+                return;
+            }
+            let heard = deadline.takeover.and_then(|id| self.xdp.as_ref()?.heard(id));
+            self.engine.handle(now, Input::Deadline { heard }, &mut self.actions);
+        }
+    }
+
+    /// Addresses that could not be set may be possible now.
+    fn retry(&mut self, now: Instant) {
+        for (&instance, retry) in &mut self.retries {
+            if retry.at.is_some_and(|at| at <= now) {
+                retry.at = None;
+                let input = Input::AddressesUsable { instance, usable: true };
+                self.engine.handle(now, input, &mut self.actions);
+            }
+        }
+    }
+
+    fn apply(&mut self, now: Instant) {
+        while !self.actions.as_slice().is_empty() {
+            let Self { plan, links, ports, effects, actions, .. } = self;
+            let around = Surroundings { now, plan, links, ports };
+            let failed = effects.apply(around, actions.as_slice());
+            for action in self.actions.as_slice() {
+                if let Action::Addresses { instance, present: true } = action
+                    && !failed.contains(instance)
+                {
+                    self.retries.remove(instance);
+                }
+            }
+            self.actions.clear();
+            for instance in failed {
+                let before = self.retries.get(&instance).map(|retry| retry.pause * 2);
+                let pause = before.unwrap_or(RETRY_FIRST).min(RETRY_LAST);
+                self.retries.insert(instance, Retry { at: Some(now + pause), pause });
+                let input = Input::AddressesUsable { instance, usable: false };
+                self.engine.handle(now, input, &mut self.actions);
+            }
+        }
+    }
+
+    /// Interfaces or addresses are different.
+    fn handle_change(&mut self) {
+        for error in self.open_ports() {
+            self.effects.report(clock::now(), Message::Trouble(error.to_string()));
+        }
+        if let Err(error) = self.tell_engine() {
+            let text = format!("the XDP program's tables could not be written: {error}");
+            self.effects.report(clock::now(), Message::Trouble(text));
+        }
+    }
+
+    /// Opens what has appeared and closes what is gone; gives back what could not be opened.
+    fn open_ports(&mut self) -> Vec<io::Error> {
+        let names: BTreeSet<String> =
+            self.plan.instances.iter().map(|instance| instance.interface.clone()).collect();
+        let mut errors = Vec::new();
+        for name in names {
+            let link = self.links.by_name(&name);
+            let ifindex = link.map(|link| link.index);
+            if self.ports.get(&name).map(|port| port.ifindex) == ifindex {
+                continue;
+            }
+            if let Some(port) = self.ports.remove(&name) {
+                port.close(self.xdp.as_mut());
+            }
+            let Some(link) = link else { continue };
+            let opened = Port::open(Opening {
+                link,
+                families: &families_on(&self.plan, &name),
+                choice: self.choice,
+                xdp: self.xdp.as_mut(),
+                arrived: &self.arrived,
+            });
+            match opened {
+                Ok((port, warning)) => {
+                    self.ports.insert(name, port);
+                    if let Some(warning) = warning {
+                        self.effects.report(clock::now(), Message::Trouble(warning));
+                    }
+                }
+                Err(error) => errors.push(error),
+            }
+        }
+        errors
+    }
+
+    /// Writes the tables and tells the engine what it has to know of the host.
+    fn tell_engine(&mut self) -> io::Result<()> {
+        let now = clock::now();
+        let virtual_addresses: Vec<IpAddr> = (self.plan.instances.iter())
+            .flat_map(|instance| instance.addresses.iter().map(|address| address.address))
+            .collect();
+        let mut tables = Tables::new();
+        for link in self.links.iter() {
+            for address in &link.addresses {
+                if !virtual_addresses.contains(&address.address) {
+                    tables.add_local(link.index, address.address);
+                }
+            }
+        }
+        for (number, instance) in (0..).zip(&self.plan.instances) {
+            let port = self.ports.get(&instance.interface);
+            let source = port.and_then(|port| {
+                tables.add_instance(number, port.ifindex, instance);
+                let (family, configured) = (instance.family, instance.source);
+                let source =
+                    self.links.source_for(port.ifindex, family, configured, &virtual_addresses)?;
+                tables.add_local(port.ifindex, source);
+                Some(source)
+            });
+            let id = InstanceId(number);
+            if let Some(outlet) = self.effects.outlet(id) {
+                outlet.source = source;
+            }
+            let input = Input::Source { instance: id, address: source };
+            self.engine.handle(now, input, &mut self.actions);
+        }
+        for (number, tracker) in (0..).zip(&self.plan.trackers) {
+            if let TrackerPlan::Interface(name) = tracker {
+                let up = self.links.by_name(name).is_some_and(|link| link.is_up);
+                let input = Input::Tracker { tracker: TrackerId(number), up };
+                self.engine.handle(now, input, &mut self.actions);
+            }
+        }
+        if let Some(xdp) = &mut self.xdp {
+            xdp.write(&tables)?;
+        }
+        self.tables = tables;
+        Ok(())
+    }
+
+    fn remove_leftovers(&mut self) -> io::Result<()> {
+        let mut ifindexes: Vec<u32> = (self.plan.instances.iter())
+            .flat_map(|instance| instance.addresses.iter())
+            .filter_map(|address| self.links.by_name(&address.interface))
+            .map(|link| link.index)
+            .collect();
+        ifindexes.sort_unstable();
+        ifindexes.dedup();
+        let removed = addresses::remove_leftovers(&ifindexes)?;
+        if !removed.is_empty() {
+            let list: Vec<String> = removed.iter().map(ToString::to_string).collect();
+            let text = format!("removed what a killed run had left: {}", list.join(", "));
+            self.effects.report(clock::now(), Message::Trouble(text));
+        }
+        Ok(())
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let now = clock::now();
+        let instances = (0..).map(InstanceId).zip(&self.plan.instances);
+        let instances = instances.filter_map(|(id, plan)| {
+            let instance = self.engine.instance(id)?;
+            Some(InstanceSnapshot {
+                name: plan.name.clone(),
+                state: instance.state(),
+                priority: instance.priority(),
+                source: instance.source(),
+                master: instance.master(),
+                heard_ago: instance.heard().map(|heard| now.since(heard)),
+                statistics: *instance.statistics(),
+            })
+        });
+        let interfaces = self.ports.iter().map(|(name, port)| {
+            let counters = match &self.xdp {
+                Some(xdp) if port.is_xdp() => xdp.counters(port.ifindex),
+                Some(_) | None => port.counters(),
+            };
+            InterfaceSnapshot {
+                name: name.clone(),
+                index: port.ifindex,
+                is_up: self.links.by_index(port.ifindex).is_some_and(|link| link.is_up),
+                xdp: port.xdp_name(),
+                counters,
+            }
+        });
+        Snapshot {
+            at: now,
+            scheduling: self.scheduling.clone(),
+            instances: instances.collect(),
+            interfaces: interfaces.collect(),
+            reports_lost: self.effects.reports_lost,
+        }
+    }
+}
+
+/// Families spoken on an interface, and the group to join for each that uses multicast.
+fn families_on(plan: &Plan, interface: &str) -> Vec<(Family, Option<IpAddr>)> {
+    let mut families: BTreeMap<Family, Option<IpAddr>> = BTreeMap::new();
+    for instance in plan.instances.iter().filter(|instance| instance.interface == interface) {
+        let joined = families.entry(instance.family).or_default();
+        if instance.peers.is_empty() {
+            *joined = Some(effects::group(instance.family));
+        }
+    }
+    families.into_iter().collect()
+}

@@ -1,0 +1,107 @@
+//! What the engine thread reports, for people (the log) and for scripts (notifications).
+
+use std::{net::IpAddr, time::Duration};
+
+use ha_core::{Action, Cause, InstanceId, Instant, TrackerId, Transition};
+use tracing::{info, warn};
+
+use crate::{
+    engine::{Message, Report},
+    plan::{Plan, TrackerPlan},
+    scripts::notify::Notifier,
+};
+
+/// Turns reports into log lines and notifications.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    plan: Plan,
+    notifier: Notifier,
+}
+
+impl Reporter {
+    pub(crate) fn new(plan: Plan, notifier: Notifier) -> Self {
+        Self { plan, notifier }
+    }
+
+    /// For the end: what is still queued is the notifier's to finish.
+    pub(crate) fn into_notifier(self) -> Notifier {
+        self.notifier
+    }
+
+    pub(crate) fn handle(&mut self, report: &Report) {
+        match &report.message {
+            Message::Trouble(text) => warn!("{text}"),
+            Message::Engine(action) => self.handle_action(report.at, action),
+        }
+    }
+
+    fn handle_action(&mut self, at: Instant, action: &Action) {
+        match *action {
+            Action::Transition(Transition { instance, from, to, cause }) => {
+                let why = self.why(at, cause);
+                info!("{}: {from} -> {to}: {why}", self.name(instance));
+            }
+            Action::Notify(notify) => self.notifier.notify(notify),
+            Action::Priority { instance, from, to } => {
+                info!("{}: priority {from} -> {to}", self.name(instance));
+            }
+            Action::Rejected { instance, source, reason } => {
+                warn!("{}: advertisement from {source} refused: {reason}", self.name(instance));
+            }
+            Action::Late { instance, by } => {
+                let (name, by) = (self.name(instance), seconds(by));
+                warn!("{name}: this daemon was {by} late: it listens before it acts");
+            }
+            // Carried out on the engine thread.
+            Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
+        }
+    }
+
+    fn why(&self, at: Instant, cause: Cause) -> String {
+        match cause {
+            Cause::Ready => "everything it depends on is there".to_owned(),
+            Cause::MasterDown { heard: Some(heard), .. } => {
+                format!("no advertisement for {}", seconds(at.since(heard)))
+            }
+            Cause::MasterDown { heard: None, .. } => "no advertisement since the start".to_owned(),
+            Cause::MasterStopped => "the Master said that it stops (priority 0)".to_owned(),
+            Cause::Preempt => "the Master has a lower priority".to_owned(),
+            Cause::BetterMaster { source, priority } => better(source, priority),
+            Cause::Late { source } => {
+                format!("this daemon was late, and {source} is Master meanwhile")
+            }
+            Cause::TrackerDown(tracker) => self.tracker_down(tracker),
+            Cause::NoSource => "its interface has no address to send from".to_owned(),
+            Cause::AddressesFailed => "its virtual addresses could not be set".to_owned(),
+            Cause::Group(instance) => {
+                format!("{} of the same sync group moved", self.name(instance))
+            }
+            Cause::Shutdown => "the daemon stops".to_owned(),
+        }
+    }
+
+    fn tracker_down(&self, tracker: TrackerId) -> String {
+        let tracker =
+            usize::try_from(tracker.0).ok().and_then(|index| self.plan.trackers.get(index));
+        match tracker {
+            Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
+            Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
+            None => "something it depends on failed".to_owned(),
+        }
+    }
+
+    fn name(&self, instance: InstanceId) -> &str {
+        usize::try_from(instance.0)
+            .ok()
+            .and_then(|index| self.plan.instances.get(index))
+            .map_or("?", |instance| instance.name.as_str())
+    }
+}
+
+fn better(source: IpAddr, priority: u8) -> String {
+    format!("{source} is Master with priority {priority}")
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.6} s", duration.as_secs_f64())
+}

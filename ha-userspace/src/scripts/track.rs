@@ -1,0 +1,122 @@
+//! `vrrp_script`: programs that are run again and again, and whose exit code is the verdict.
+
+use std::time::Duration;
+
+use ha_config::Script;
+use ha_core::TrackerId;
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tracing::{debug, info};
+
+use crate::{
+    engine::Command,
+    plan::{Plan, TrackerPlan},
+    scripts::child,
+};
+
+/// A `vrrp_script` cannot run more often than this, whatever its interval says.
+const INTERVAL_MIN: Duration = Duration::from_millis(1);
+
+/// The running check scripts; dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct CheckScripts {
+    _tasks: JoinSet<()>,
+}
+
+/// Starts a task for each script that is tracked. Verdicts go to the engine when they change.
+pub(crate) fn start(plan: &Plan, commands: &mpsc::Sender<Command>) -> CheckScripts {
+    let mut tasks = JoinSet::new();
+    for (number, tracker) in (0..).zip(&plan.trackers) {
+        if let TrackerPlan::Script(script) = tracker {
+            tasks.spawn(watch(script.clone(), TrackerId(number), commands.clone()));
+        }
+    }
+    CheckScripts { _tasks: tasks }
+}
+
+async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Command>) {
+    let mut opinion = Opinion::new(&script);
+    if script.init_fail && commands.send(Command::Tracker { tracker, up: false }).await.is_err() {
+        return;
+    }
+    let mut turns = interval(script.interval.max(INTERVAL_MIN));
+    // A run that takes longer than its interval puts the next one off: no two at a time.
+    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        turns.tick().await;
+        let run = child::run(&script.command, &[], script.timeout).await;
+        debug!("script {}: {run}", script.name);
+        let Some(up) = opinion.hear(run.is_success()) else { continue };
+        let verdict = if up { "succeeds" } else { "fails" };
+        info!("script {} {verdict}: {run}", script.name);
+        if commands.send(Command::Tracker { tracker, up }).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// `rise` and `fall`: how many runs in a row change the verdict.
+#[derive(Clone, Copy, Debug)]
+struct Opinion {
+    rise: u32,
+    fall: u32,
+    /// `None` until the first run.
+    up: Option<bool>,
+    /// Runs in a row that disagree with the verdict.
+    against: u32,
+}
+
+impl Opinion {
+    fn new(script: &Script) -> Self {
+        let up = script.init_fail.then_some(false);
+        Self { rise: script.rise, fall: script.fall, up, against: 0 }
+    }
+
+    /// Takes the result of one run; says the verdict where it changes.
+    fn hear(&mut self, success: bool) -> Option<bool> {
+        let needed = match self.up {
+            // keepalived: at the start one run is enough.
+            None => 1,
+            Some(up) if up == success => {
+                self.against = 0;
+                return None;
+            }
+            Some(true) => self.fall,
+            Some(false) => self.rise,
+        };
+        self.against += 1;
+        if self.against < needed {
+            return None;
+        }
+        self.against = 0;
+        self.up = Some(success);
+        Some(success)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hear_all(up: Option<bool>, runs: &[bool]) -> Vec<Option<bool>> {
+        let mut opinion = Opinion { rise: 2, fall: 3, up, against: 0 };
+        runs.iter().map(|success| opinion.hear(*success)).collect()
+    }
+
+    #[test]
+    fn the_first_run_decides_at_once() {
+        assert_eq!(hear_all(None, &[true]), [Some(true)]);
+        assert_eq!(hear_all(None, &[false]), [Some(false)]);
+    }
+
+    #[test]
+    fn fall_and_rise_count_runs_in_a_row() {
+        let down = hear_all(Some(true), &[false, false, true, false, false, false, false]);
+        assert_eq!(down, [None, None, None, None, None, Some(false), None]);
+        let up = hear_all(Some(false), &[true, false, true, true, true]);
+        assert_eq!(up, [None, None, None, Some(true), None]);
+    }
+}

@@ -1,0 +1,136 @@
+//! `status.json`: how things are, for people and for tests.
+//!
+//! ```json
+//! { "version": 1, "at_nanos": 1, "scheduling": "SCHED_DEADLINE …", "reports_lost": 0,
+//!   "instances": [{ "name": "VI_1", "state": "MASTER", "priority": 100, "source": "198.51.100.10",
+//!     "master": { "address": "198.51.100.11", "priority": 100 }, "heard_ago_ms": 12.5,
+//!     "statistics": { "adverts_received": 1, … } }],
+//!   "interfaces": [{ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
+//!     "counters": { "accepted": 1, … } }] }
+//! ```
+//! `source`, `master` and `heard_ago_ms` are `null` while there is none.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use serde_json::{Value, json};
+
+use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
+
+/// Replaces the file at `path` in one step. A symbolic link there is replaced, not followed.
+///
+/// # Errors
+/// The directory cannot be made or written to.
+pub(crate) fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
+    let text = render(snapshot);
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut temporary = OsString::from(path);
+    temporary.push(".new");
+    // A daemon that was killed while writing leaves it behind.
+    drop(fs::remove_file(&temporary));
+    let mut file: File =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    fs::rename(&temporary, path)
+}
+
+fn render(snapshot: &Snapshot) -> String {
+    let instances: Vec<Value> = snapshot.instances.iter().map(instance).collect();
+    let interfaces: Vec<Value> = snapshot.interfaces.iter().map(interface).collect();
+    let status = json!({
+        "version": 1,
+        "at_nanos": snapshot.at.as_nanos(),
+        "scheduling": snapshot.scheduling,
+        "reports_lost": snapshot.reports_lost,
+        "instances": instances,
+        "interfaces": interfaces,
+    });
+    format!("{status:#}\n")
+}
+
+fn instance(instance: &InstanceSnapshot) -> Value {
+    let statistics = &instance.statistics;
+    let master = instance
+        .master
+        .map(|(address, priority)| json!({ "address": address, "priority": priority }));
+    json!({
+        "name": instance.name,
+        "state": instance.state.to_string(),
+        "priority": instance.priority,
+        "source": instance.source,
+        "master": master,
+        "heard_ago_ms": instance.heard_ago.map(|ago| ago.as_secs_f64() * 1e3),
+        "statistics": {
+            "adverts_received": statistics.adverts_received,
+            "adverts_sent": statistics.adverts_sent,
+            "became_master": statistics.became_master,
+            "released_master": statistics.released_master,
+            "priority_zero_received": statistics.priority_zero_received,
+            "priority_zero_sent": statistics.priority_zero_sent,
+            "rejected": statistics.rejected,
+            "saved_by_stamp": statistics.saved_by_stamp,
+            "late": statistics.late,
+        },
+    })
+}
+
+fn interface(interface: &InterfaceSnapshot) -> Value {
+    let counters =
+        interface.counters.iter().map(|(name, count)| ((*name).to_owned(), json!(count)));
+    let counters: serde_json::Map<String, Value> = counters.collect();
+    json!({
+        "name": interface.name,
+        "index": interface.index,
+        "is_up": interface.is_up,
+        "xdp": interface.xdp,
+        "counters": counters,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn snapshot() -> Snapshot {
+        Snapshot {
+            at: ha_core::Instant::from_nanos(7),
+            scheduling: "SCHED_OTHER".to_owned(),
+            instances: vec![InstanceSnapshot {
+                name: "VI_1".to_owned(),
+                state: ha_core::State::Master,
+                priority: 100,
+                source: None,
+                master: None,
+                heard_ago: None,
+                statistics: ha_core::Statistics::default(),
+            }],
+            interfaces: Vec::new(),
+            reports_lost: 0,
+        }
+    }
+
+    #[test]
+    fn the_file_is_private_and_a_link_is_not_followed() {
+        let directory = std::env::temp_dir().join(format!("ha-status-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let victim = directory.join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        let path = directory.join("status.json");
+        symlink(&victim, &path).unwrap();
+        write(&path, &snapshot()).unwrap();
+        let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        assert_eq!(read["instances"][0]["state"], "MASTER");
+        assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}
