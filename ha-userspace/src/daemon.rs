@@ -144,15 +144,10 @@ async fn run_once(options: &Options, config: &Config, signals: &mut Signals) -> 
     while let Some(report) = engine.reports.recv().await {
         reporter.handle(&report);
     }
-    let has_ended_well = engine.join();
+    let engine_end = engine.join();
     drop(cleanup);
     reporter.into_notifier().drain(LAST_SCRIPTS).await;
-    if !has_ended_well {
-        return Err(io::Error::other(
-            "the engine thread panicked: addresses were removed; please report the lines above",
-        ));
-    }
-    end
+    engine_end.and(end)
 }
 
 /// Serves signals and reports until the run has to end.

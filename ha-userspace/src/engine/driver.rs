@@ -130,7 +130,17 @@ impl Driver {
     }
 
     /// Runs until it is told to stop, or nobody is left to tell it.
-    pub(crate) async fn run(mut self) {
+    ///
+    /// # Errors
+    /// It is blind: interfaces cannot be watched any more. Everything has been released then.
+    pub(crate) async fn run(mut self) -> io::Result<()> {
+        let end = self.serve().await;
+        self.engine.handle(clock::now(), Input::Shutdown, &mut self.actions);
+        self.apply(clock::now());
+        end
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
         loop {
             while !self.turn() {}
             match self.wait().await {
@@ -143,6 +153,8 @@ impl Driver {
                 Wake::Links(Err(error)) => {
                     let text = format!("the kernel's notifications about interfaces: {error}");
                     self.effects.report(clock::now(), Message::Trouble(text));
+                    self.links = Links::open().await?;
+                    self.handle_change();
                 }
                 Wake::Command(Some(Command::Tracker { tracker, up })) => {
                     let input = Input::Tracker { tracker, up };
@@ -152,11 +164,7 @@ impl Driver {
                     // Whoever asked may have gone away.
                     drop(answer.send(self.snapshot()));
                 }
-                Wake::Command(Some(Command::Shutdown) | None) => {
-                    self.engine.handle(clock::now(), Input::Shutdown, &mut self.actions);
-                    self.apply(clock::now());
-                    return;
-                }
+                Wake::Command(Some(Command::Shutdown) | None) => return Ok(()),
             }
         }
     }
@@ -309,9 +317,7 @@ impl Driver {
     /// Writes the tables and tells the engine what it has to know of the host.
     fn tell_engine(&mut self) -> io::Result<()> {
         let now = clock::now();
-        let virtual_addresses: Vec<IpAddr> = (self.plan.instances.iter())
-            .flat_map(|instance| instance.addresses.iter().map(|address| address.address))
-            .collect();
+        let virtual_addresses = virtual_addresses(&self.plan);
         let mut tables = Tables::new();
         for link in self.links.iter() {
             for address in &link.addresses {
@@ -404,6 +410,13 @@ impl Driver {
             reports_lost: self.effects.reports_lost,
         }
     }
+}
+
+/// Addresses that come and go with mastership: nobody sends from them. An owner's are its own.
+fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
+    let instances = plan.instances.iter().zip(&plan.engine.instances);
+    let instances = instances.filter(|(_, engine)| !engine.priority.is_owner());
+    instances.flat_map(|(instance, _)| instance.addresses.iter().map(|one| one.address)).collect()
 }
 
 /// Families spoken on an interface, and the group to join for each that uses multicast.

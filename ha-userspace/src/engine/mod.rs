@@ -50,7 +50,7 @@ pub(crate) struct EngineThread {
     pub(crate) ledger: Ledger,
     /// What an operator should know about how it is scheduled.
     pub(crate) warning: Option<String>,
-    thread: thread::JoinHandle<()>,
+    thread: thread::JoinHandle<io::Result<()>>,
 }
 
 impl EngineThread {
@@ -71,11 +71,14 @@ impl EngineThread {
                     Ok((driver, ledger, warning)) => {
                         // Whoever started us may be gone; then so is the command queue.
                         drop(ready.send(Ok((ledger, warning))));
-                        driver.run().await;
+                        driver.run().await
                     }
-                    Err(error) => drop(ready.send(Err(error))),
+                    Err(error) => {
+                        drop(ready.send(Err(error)));
+                        Ok(())
+                    }
                 }
-            });
+            })
         };
         let thread = thread::Builder::new().name("ha-engine".to_owned()).spawn(work)?;
         let (ledger, warning) = is_ready.await.unwrap_or_else(|_| {
@@ -84,9 +87,16 @@ impl EngineThread {
         Ok(Self { commands, reports, ledger, warning, thread })
     }
 
-    /// Waits for the end of the thread; says whether it ended as it should.
-    pub(crate) fn join(self) -> bool {
-        self.thread.join().is_ok()
+    /// Waits for the end of the thread.
+    ///
+    /// # Errors
+    /// It ended by a panic, or could not go on.
+    pub(crate) fn join(self) -> io::Result<()> {
+        self.thread.join().unwrap_or_else(|_panic| {
+            Err(io::Error::other(
+                "the engine thread panicked, and addresses were removed: please report this",
+            ))
+        })
     }
 }
 

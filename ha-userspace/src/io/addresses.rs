@@ -204,11 +204,6 @@ impl Ledger {
         outcome
     }
 
-    /// Addresses that are present.
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Key>> {
         // A panic elsewhere is when the content is needed most.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
