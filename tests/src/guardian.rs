@@ -7,9 +7,14 @@
 use std::{
     env, fs,
     os::unix::process::CommandExt as _,
+    panic,
+    path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     sync::OnceLock,
+    thread,
 };
+
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::netns;
 
@@ -49,6 +54,45 @@ pub(crate) fn watch() {
 /// `HA_TESTS_KEEP=1` keeps temporary directories (logs, configurations) for a look at them.
 pub(crate) fn is_keeping() -> bool {
     env::var("HA_TESTS_KEEP").is_ok_and(|value| value == "1")
+}
+
+/// Makes SIGINT and SIGTERM clean up and then end the process. To be called before the process has
+/// other threads, which would take the signals otherwise.
+pub fn clean_up_on_signals() {
+    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+    signals.thread_block().expect("block signals");
+    let end = move || {
+        let signal = signals.wait().expect("a signal set of ours");
+        // The scene falls apart under the threads that play in it: their panics say nothing.
+        panic::set_hook(Box::new(|_| ()));
+        eprintln!("{signal}: cleaning up");
+        remove_own();
+        // As a shell tells it: 128 and the signal's number.
+        process::exit(if signal == Signal::SIGINT { 130 } else { 143 });
+    };
+    thread::spawn(end);
+}
+
+/// Removes what this process has made. What its other threads make meanwhile is the guardian's.
+fn remove_own() {
+    let prefix = format!("ha-{}-", process::id());
+    let names = |directory: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let is_own = |entry: &fs::DirEntry| {
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix))
+        };
+        entries.filter(is_own).map(|entry| entry.path()).collect()
+    };
+    for path in names(Path::new(netns::DIRECTORY)) {
+        if let Some(name) = path.file_name().and_then(|name| name.to_str()) {
+            netns::remove(name);
+        }
+    }
+    if !is_keeping() {
+        for path in names(&env::temp_dir()) {
+            fs::remove_dir_all(path).ok();
+        }
+    }
 }
 
 /// Removes the namespaces of harness processes that are gone.

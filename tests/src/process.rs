@@ -237,6 +237,14 @@ fn lay_over_etc(directory: &Path) {
     let flags = MsFlags::MS_RDONLY;
     mount(Some("overlay"), "/etc", Some("overlay"), flags, Some(layers.as_str()))
         .expect("an overlay over /etc");
+    // Each directory again by itself, because what changes under an overlay need not show in it.
+    for entry in std::fs::read_dir(directory).expect("our own directory").flatten() {
+        if entry.path().is_dir() {
+            let target = Path::new("/etc").join(entry.file_name());
+            mount(Some(&entry.path()), &target, nothing, MsFlags::MS_BIND, nothing)
+                .expect("a bind mount below /etc");
+        }
+    }
 }
 
 fn copy_bounded(mut reader: std::io::PipeReader, file: &mut File) {
@@ -271,10 +279,16 @@ mod tests {
         std::fs::create_dir(directory.path().join("nowhere-else")).unwrap();
         directory.write("nowhere-else/note", "seen\n");
         let mut command = Command::new("sh");
-        command.args(["-c", "cat /etc/nowhere-else/note; exec sleep 60"]);
+        command.args([
+            "-c",
+            "cat /etc/nowhere-else/note; echo too >/etc/nowhere-else/more; exec sleep 60",
+        ]);
         let log = directory.path().join("log");
         let mut process = Process::start(&namespace, command, &log, Some(directory.path()));
         wait::eventually(Duration::from_secs(5), "its log", || process.log() == "seen\n");
+        wait::eventually(Duration::from_secs(5), "its note", || {
+            directory.read("nowhere-else/more") == "too\n"
+        });
         assert!(process.is_running());
         assert!(!Path::new("/etc/nowhere-else").exists());
         assert_eq!(describe(process.kill()), "signal 9");

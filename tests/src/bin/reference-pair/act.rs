@@ -1,0 +1,55 @@
+//! One pace of the demonstration: the version, the interval, and what the RFC's arithmetic makes of
+//! them.
+
+use core::time::Duration;
+
+use ha_tests::{pair::Side, reference};
+
+/// The priority in the reference files.
+const PRIORITY: u32 = 100;
+
+/// What the routers are configured with, and how fast that is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Act {
+    pub(crate) title: &'static str,
+    interval: Duration,
+    /// `advert_int` for `VRRPv3`; none leaves the reference files as they are.
+    advert_int: Option<&'static str>,
+}
+
+impl Act {
+    /// The reference files, byte for byte.
+    pub(crate) const REFERENCE: Self = Self {
+        title: "the reference files, unchanged: VRRPv2, PASS, an advertisement every second",
+        interval: Duration::from_secs(1),
+        advert_int: None,
+    };
+    /// The same at the highest rate that the protocol has.
+    pub(crate) const FAST: Self = Self {
+        title: "the same pair with VRRPv3, an advertisement every 10 ms",
+        interval: Duration::from_millis(10),
+        advert_int: Some("0.01"),
+    };
+
+    pub(crate) fn config(self, side: Side) -> String {
+        let config = reference::config(side);
+        self.advert_int
+            .map_or(config.clone(), |advert_int| reference::as_version_3(&config, advert_int))
+    }
+
+    /// RFC 3768 §6.1: (256 - Priority) / 256 seconds; RFC 9568 §6.1: of the Master's interval. Both
+    /// are the same here, because the reference pair's interval in version 2 is one second.
+    pub(crate) fn skew(self) -> Duration {
+        self.interval * (256 - PRIORITY) / 256
+    }
+
+    /// Both RFCs §6.1: three intervals and the skew time.
+    pub(crate) fn master_down(self) -> Duration {
+        self.interval * 3 + self.skew()
+    }
+
+    /// How long it is watched that nothing moves: longer than any timer that could run.
+    pub(crate) fn quiet(self) -> Duration {
+        (self.master_down() + self.interval).max(Duration::from_millis(500))
+    }
+}
