@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, fs, io, path::PathBuf, process, time::Duration};
 
 use ha_config::Config;
+use nix::sys::signal::SigSet;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -91,6 +92,9 @@ impl Drop for PidFiles<'_> {
 /// # Errors
 /// One sentence for the operator.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
+    // Whoever started us may have blocked signals, and a mask is inherited: SIGTERM must arrive, here
+    // and in the scripts.
+    SigSet::empty().thread_set_mask()?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(supervise(options))
 }
