@@ -83,6 +83,7 @@ impl Engine {
             if down_at > now {
                 let deadline = instance.held_back.map_or(deadline, |earlier| earlier.deadline);
                 instance.held_back = Some(HeldBack { stamp, deadline });
+                instance.wants_master = false;
                 instance.statistics.saved_by_stamp += 1;
                 self.set_timer(id, Timer::Protocol, Some(down_at));
                 return;

@@ -29,6 +29,16 @@ pub(crate) struct Group {
     /// The sync group, for notifications.
     pub(crate) id: Option<GroupId>,
     pub(crate) members: Vec<InstanceId>,
+    /// When all of them became Master for the last time.
+    pub(crate) took_over: Option<Instant>,
+    /// How often in a row they yielded as soon as they were Master.
+    pub(crate) clashes: u32,
+}
+
+impl Group {
+    fn new(id: Option<GroupId>, members: Vec<InstanceId>) -> Self {
+        Self { id, members, took_over: None, clashes: 0 }
+    }
 }
 
 /// The two timers of an instance.
@@ -70,11 +80,11 @@ impl Engine {
                     members.push(member);
                 }
             }
-            engine.groups.push(Group { id: Some(GroupId(id)), members });
+            engine.groups.push(Group::new(Some(GroupId(id)), members));
         }
         for ((id, config), group) in (0..).zip(config.instances).zip(group_of) {
             let group = group.unwrap_or_else(|| {
-                engine.groups.push(Group { id: None, members: vec![InstanceId(id)] });
+                engine.groups.push(Group::new(None, vec![InstanceId(id)]));
                 engine.groups.len() - 1
             });
             engine.instances.push(Instance::new(config, group));
@@ -146,6 +156,11 @@ impl Engine {
 
     pub(crate) fn group_of(&self, id: InstanceId) -> Option<&Group> {
         self.instance(id).and_then(|instance| self.groups.get(instance.group))
+    }
+
+    pub(crate) fn group_of_mut(&mut self, id: InstanceId) -> Option<&mut Group> {
+        let group = self.instance(id)?.group;
+        self.groups.get_mut(group)
     }
 
     /// Puts the instance into a state, and tells of it. Timers are the caller's.

@@ -223,7 +223,7 @@ impl Checker {
                     .collect();
                 two |= members.iter().filter(|view| view.present[instance]).count() > 1;
                 if is_settled {
-                    check_election(now, instance, &members)?;
+                    check_election(now, instance, &members, self.plan.is_uneven)?;
                 }
             }
             self.check_meeting(now, instance, two)?;
@@ -360,7 +360,12 @@ fn check_group(step: &Step<'_>) -> Result<(), Violation> {
 }
 
 /// Exactly one Master among those who hear each other, and none whom a better one would replace.
-fn check_election(now: Instant, instance: usize, members: &[&View]) -> Result<(), Violation> {
+fn check_election(
+    now: Instant,
+    instance: usize,
+    members: &[&View],
+    is_uneven: bool,
+) -> Result<(), Violation> {
     let eligible: Vec<_> = members
         .iter()
         .filter(|view| matches!(view.states[instance], State::Backup | State::Master))
@@ -379,7 +384,9 @@ fn check_election(now: Instant, instance: usize, members: &[&View]) -> Result<()
         (0, []) => Ok(()),
         (_, [master]) => {
             let waits = |view: &View| {
-                view.preempts && view.priorities[instance] > master.priorities[instance]
+                view.preempts
+                    && !is_uneven
+                    && view.priorities[instance] > master.priorities[instance]
             };
             if eligible.iter().any(|view| waits(view)) {
                 return fail("a better one waits");

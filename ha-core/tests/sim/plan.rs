@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) routers: Vec<RouterPlan>,
     pub(crate) instances: usize,
     pub(crate) grouped: bool,
+    /// Members of one router's group have priorities of their own: two groups may clash.
+    pub(crate) is_uneven: bool,
     pub(crate) rounds: Vec<Round>,
     /// The longest interval that anybody sends in, and so what everybody's patience is made of.
     pub(crate) interval_max: Duration,
@@ -114,6 +116,7 @@ impl Plan {
         let mut chance = Prng::new(seed);
         let instances = 1 + chance.index(2);
         let grouped = chance.percent(60);
+        let is_uneven = grouped && chance.percent(25);
         let count = 2 + chance.index(2);
         let version = if chance.percent(25) { Version::V2 } else { Version::V3 };
         let base = match version {
@@ -129,7 +132,7 @@ impl Plan {
                 draw_router(
                     &mut chance,
                     router,
-                    (instances, grouped),
+                    (instances, grouped, is_uneven),
                     (version, base),
                     preempt,
                     is_owner,
@@ -142,7 +145,8 @@ impl Plan {
             .map(|instance| instance.interval.as_duration())
             .max()
             .unwrap_or_default();
-        let mut plan = Self { routers, instances, grouped, rounds: Vec::new(), interval_max };
+        let mut plan =
+            Self { routers, instances, grouped, is_uneven, rounds: Vec::new(), interval_max };
         plan.draw_rounds(&mut chance);
         plan
     }
@@ -150,10 +154,11 @@ impl Plan {
     /// How long the network may take to settle once nothing disturbs it.
     ///
     /// A late daemon listens for an interval and a skew time (2 intervals at most), then somebody's
-    /// `Active_Down_Interval` ends (4 at most: 3, and a skew time of up to 1). A router that became
-    /// Master may meet a better one whose own timer still runs (4 again).
+    /// `Active_Down_Interval` ends (4 at most: 3, and a skew time of up to 1). Groups that clash
+    /// need as long again for each time, and an interval of what they add.
     pub(crate) fn settling_time(&self) -> Duration {
-        self.interval_max * 10 + Duration::from_millis(20)
+        let intervals = if self.is_uneven { 6 + 8 * 5 } else { 6 };
+        self.interval_max * intervals + Duration::from_millis(20)
     }
 
     /// How long two Masters that hear each other may take to find out: a late one listens for an
@@ -237,18 +242,18 @@ impl FaultKind {
 fn draw_router(
     chance: &mut Prng,
     router: usize,
-    (instances, grouped): (usize, bool),
+    (instances, grouped, is_uneven): (usize, bool, bool),
     (version, base): (Version, u16),
     preempt: bool,
     is_owner: bool,
 ) -> RouterPlan {
-    // A group's members have one priority: one that wins here and loses there cannot move together.
+    // A group's members should have one priority: one that wins here loses there, otherwise.
     let shared = chance.pick(&[1, 50, 99, 100, 100, 101, 150, 200, 254]);
     let configs = (0..instances).map(|instance| {
         let own = chance.pick(&[1, 50, 100, 100, 200, 254]);
         let priority = if is_owner {
             255
-        } else if grouped {
+        } else if grouped && !is_uneven {
             shared
         } else {
             own
