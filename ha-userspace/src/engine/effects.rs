@@ -7,7 +7,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ha_common::proto;
-use ha_core::{Action, Family, InstanceId, Instant, wire::ChecksumScope};
+use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::ChecksumScope};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -115,10 +115,15 @@ impl Effects {
                         self.report(around.now, Message::Engine(*action));
                     }
                 }
-                Action::Transition(_)
-                | Action::Notify(_)
-                | Action::Priority { .. }
-                | Action::Late { .. } => self.report(around.now, Message::Engine(*action)),
+                Action::Transition(transition) => {
+                    if is_return(transition) {
+                        self.greet(around, transition.instance);
+                    }
+                    self.report(around.now, Message::Engine(*action));
+                }
+                Action::Notify(_) | Action::Priority { .. } | Action::Late { .. } => {
+                    self.report(around.now, Message::Engine(*action));
+                }
             }
         }
         failed
@@ -234,6 +239,26 @@ impl Effects {
         }
     }
 
+    /// A peer that was gone for its Master gets nothing until the Master's kernel knows where it is.
+    fn greet(&mut self, around: Surroundings<'_>, instance: InstanceId) {
+        let Some(plan) = plan_of(around.plan, instance) else { return };
+        if plan.peers.is_empty() {
+            return;
+        }
+        let source = self.outlet(instance).and_then(|outlet| outlet.source);
+        let link = around.links.by_name(&plan.interface);
+        if let (Some(address), Some(link)) = (source, link)
+            && let Some(mac) = link.mac
+        {
+            let me = Target { ifindex: link.index, mac, address, is_router: false };
+            let peers: Vec<IpAddr> = plan.peers.iter().map(|peer| peer.address).collect();
+            if let Some(error) = self.announcer.greet(&me, &peers).error {
+                let text = format!("{}: cannot tell the peers where it is: {error}", plan.name);
+                self.trouble(around.now, instance, text);
+            }
+        }
+    }
+
     fn trouble(&mut self, now: Instant, instance: InstanceId, text: String) {
         let Some(outlet) = self.outlet(instance) else { return };
         if is_due(&mut outlet.trouble_reported, now) {
@@ -268,6 +293,11 @@ impl Outlet {
         }
         self.built.as_ref().map_or(&[], |built| &built.messages)
     }
+}
+
+/// Whether an instance has begun to listen.
+fn is_return(transition: Transition) -> bool {
+    matches!(transition.from, State::Init | State::Fault) && transition.to == State::Backup
 }
 
 /// The group that a family's advertisements go to.

@@ -77,6 +77,33 @@ impl Announcer {
         })
     }
 
+    /// Tells unicast `peers` where `me` is, before they have to ask: their kernels may be in the
+    /// middle of asking once a second for a host that was gone, and hold advertisements back.
+    pub(crate) fn greet(&self, me: &Target, peers: &[IpAddr]) -> Announced {
+        let mut announced = Announced::default();
+        let to = match sys::link_address(me.ifindex, Frame::of(me).0) {
+            Ok(to) => to,
+            Err(error) => {
+                return Announced { failed: peers.len(), error: Some(error), sent: 0 };
+            }
+        };
+        // An ARP request tells whom it asks where the asker is, even who did not know of it; an
+        // unsolicited neighbour advertisement mends what is known wrongly.
+        let frames: Vec<Frame> = match me.address {
+            IpAddr::V4(own) => peers
+                .iter()
+                .filter_map(|peer| match peer {
+                    IpAddr::V4(peer) => Some(Frame::Arp(arp_frame(me.mac, own, *peer))),
+                    IpAddr::V6(_) => None,
+                })
+                .collect(),
+            IpAddr::V6(_) => vec![Frame::of(me).1],
+        };
+        let frames: Vec<_> = frames.iter().map(|frame| (to, frame.as_slice())).collect();
+        self.send(&frames, &mut announced, &mut 0);
+        announced
+    }
+
     /// Announces all targets once, then all again, `repeat` times in total.
     pub(crate) fn announce(&self, targets: &[Target], repeat: u32) -> Announced {
         let mut announced = Announced::default();
@@ -151,7 +178,10 @@ enum Frame {
 impl Frame {
     fn of(target: &Target) -> (u16, Self) {
         match target.address {
-            IpAddr::V4(address) => (ETHERTYPE_ARP, Self::Arp(arp_frame(target.mac, address))),
+            // RFC 5227 §3: sender and target are the same.
+            IpAddr::V4(address) => {
+                (ETHERTYPE_ARP, Self::Arp(arp_frame(target.mac, address, address)))
+            }
             IpAddr::V6(address) => (
                 ETHERTYPE_IPV6,
                 Self::NeighbourAdvertisement(neighbour_advertisement_frame(
@@ -171,15 +201,15 @@ impl Frame {
     }
 }
 
-/// A gratuitous ARP request for `address` (RFC 5227 §3): sender and target are the same.
-pub(crate) fn arp_frame(mac: [u8; 6], address: Ipv4Addr) -> [u8; ARP_LEN] {
+/// An ARP request of `sender` for `target`, to everybody (RFC 826).
+pub(crate) fn arp_frame(mac: [u8; 6], sender: Ipv4Addr, target: Ipv4Addr) -> [u8; ARP_LEN] {
     let [high, low] = ETHERTYPE_ARP.to_be_bytes();
     let mut frame = [0; ARP_LEN];
     // Ethernet and IPv4, address lengths, request.
     let fixed = [0, 1, 8, 0, 6, 4, 0, 1];
-    let address = address.octets();
+    let (sender, target) = (sender.octets(), target.octets());
     let parts: [&[u8]; 8] =
-        [&BROADCAST, &mac, &[high, low], &fixed, &mac, &address, &BROADCAST, &address];
+        [&BROADCAST, &mac, &[high, low], &fixed, &mac, &sender, &BROADCAST, &target];
     fill(&mut frame, &parts);
     frame
 }
@@ -243,7 +273,8 @@ mod tests {
             0x02, 0x00, 0x5e, 0x10, 0x20, 0x30, 198, 51, 100, 7,
             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 198, 51, 100, 7,
         ];
-        assert_eq!(arp_frame(MAC, Ipv4Addr::new(198, 51, 100, 7)), expected);
+        let address = Ipv4Addr::new(198, 51, 100, 7);
+        assert_eq!(arp_frame(MAC, address, address), expected);
     }
 
     #[test]
