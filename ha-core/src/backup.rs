@@ -1,10 +1,8 @@
 //! Backup (RFC 9568 §6.4.2): listen, and take over when the Master is silent for too long.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version,
-    engine::Timer,
-    instance::{HeldBack, Prospect},
-    wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, engine::Timer,
+    instance::Prospect, wire::Advertisement,
 };
 
 impl Engine {
@@ -50,14 +48,12 @@ impl Engine {
 
     /// Puts the deadline back that was held back for a frame which turned out not to count.
     ///
-    /// Only if it is that frame, stamped at `heard`, or a younger one: a frame read before it says
-    /// nothing about it.
+    /// If it is for another frame that it was held back, its stamp does so again when it fires. A
+    /// deadline of before the frame is due when that came: until then there was reason to wait, and
+    /// nobody was late.
     pub(crate) fn restore_deadline(&mut self, id: InstanceId, heard: Instant) {
-        let Some(instance) = self.instance_mut(id) else {
-            return;
-        };
-        if let Some(held_back) = instance.held_back.take_if(|held_back| held_back.stamp <= heard) {
-            self.set_timer(id, Timer::Protocol, Some(held_back.deadline));
+        if let Some(deadline) = self.instance_mut(id).and_then(|entry| entry.held_back.take()) {
+            self.set_timer(id, Timer::Protocol, Some(deadline.max(heard)));
         }
     }
 
@@ -81,8 +77,7 @@ impl Engine {
         if let Some(stamp) = unseen {
             down_at = down_at.max(stamp + instance.master_down_interval());
             if down_at > now {
-                let deadline = instance.held_back.map_or(deadline, |earlier| earlier.deadline);
-                instance.held_back = Some(HeldBack { stamp, deadline });
+                instance.held_back.get_or_insert(deadline);
                 instance.wants_master = false;
                 instance.statistics.saved_by_stamp += 1;
                 self.set_timer(id, Timer::Protocol, Some(down_at));

@@ -387,7 +387,7 @@ impl Engine {
         let after = instance.master_down_interval();
         let state = instance.state;
         if let Some(held_back) = &mut instance.held_back {
-            held_back.deadline = held_back.deadline + after - before;
+            *held_back = *held_back + after - before;
         }
         actions.push(Action::Priority { instance: id, from, to: priority });
         if state == State::Backup

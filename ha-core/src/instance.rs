@@ -56,15 +56,6 @@ pub(crate) enum Prospect {
     Lower,
 }
 
-/// A takeover that waits for the content of a frame.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct HeldBack {
-    /// The newest stamp whose content had not been seen.
-    pub(crate) stamp: Instant,
-    /// When the takeover would have been, had there been no such frame.
-    pub(crate) deadline: Instant,
-}
-
 /// Which announcements a Master sends next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Round {
@@ -91,7 +82,8 @@ pub struct Instance {
     pub(crate) heard: Option<Instant>,
     /// Stamp of the last frame whose content was seen, whether it counted or not.
     pub(crate) seen: Option<Instant>,
-    pub(crate) held_back: Option<HeldBack>,
+    /// The deadline before it was moved for a stamp whose content has not been seen.
+    pub(crate) held_back: Option<Instant>,
     pub(crate) prospect: Prospect,
     /// Its own `Active_Down_Timer` has fired; it waits for the other members of its group.
     pub(crate) wants_master: bool,

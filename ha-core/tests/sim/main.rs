@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// Seeds in an ordinary test run: some seconds, unoptimized, on two cores.
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
 
 #[test]
 fn many_seeds_hold() {
@@ -83,7 +83,7 @@ fn a_deaf_router_is_noticed() {
 
 #[test]
 fn a_network_without_master_is_noticed() {
-    notices(Sabotage::Meek, "timers");
+    notices(Sabotage::Meek, "election");
 }
 
 #[test]

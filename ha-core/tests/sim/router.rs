@@ -223,13 +223,16 @@ impl Router {
             let Some(deadline) = self.engine.as_ref().and_then(Engine::next_deadline) else {
                 return Ok(());
             };
-            if deadline.at > now || self.sabotage == Sabotage::Meek && deadline.takeover.is_some() {
+            if deadline.at > now {
                 return Ok(());
             }
             let slot = deadline.takeover.map(index);
-            let heard = slot
-                .filter(|_| self.sabotage != Sabotage::Unstamped)
-                .and_then(|slot| self.stamps[slot]);
+            let heard = match self.sabotage {
+                Sabotage::Unstamped => None,
+                // As if a frame had come in this very moment.
+                Sabotage::Meek => Some(now),
+                _ => slot.and_then(|slot| self.stamps[slot]),
+            };
             self.handle(now, Input::Deadline { heard }, checker, sent)?;
         }
         Err(Violation::new("timers", format!("router {} fires for ever", self.number)))
