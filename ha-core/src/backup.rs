@@ -28,6 +28,7 @@ impl Engine {
             self.restore_deadline(id, heard);
             return;
         }
+        let is_stopping = is_stop && instance.prospect == Prospect::Stop;
         instance.heard = Some(heard);
         instance.held_back = None;
         instance.wants_master = false;
@@ -43,7 +44,13 @@ impl Engine {
             }
             instance.master_down_interval()
         };
-        self.set_timer(id, Timer::Protocol, Some(heard + wait));
+        let mut deadline = heard + wait;
+        if is_stopping {
+            // Stops without a Master between them do not add up: a stream of them, forged or not,
+            // must not keep everybody from taking over. (The RFC restarts the timer each time.)
+            deadline = deadline.min(self.deadline(id).unwrap_or(deadline));
+        }
+        self.set_timer(id, Timer::Protocol, Some(deadline));
     }
 
     /// Puts the deadline back that was held back for a frame which turned out not to count.
