@@ -4,11 +4,18 @@
 //! carrier) and a host can be cut off as a switch does it (carrier stays, frames go nowhere). A
 //! capture here sees every frame once, with the port by which it came.
 
-use crate::netns::Namespace;
+use core::time::Duration;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use crate::{netns::Namespace, sys, wait};
+
+/// At once; a second where the kernel is in no hurry.
+const FORWARDING_WITHIN: Duration = Duration::from_secs(5);
 
 /// One bridge. Not learning from multicast and without spanning tree: a frame passes at once.
 #[derive(Debug)]
 pub struct Lan {
+    control: OwnedFd,
     switch: Namespace,
 }
 
@@ -19,7 +26,8 @@ impl Lan {
         switch.set_sysctl("net/ipv6/conf/default/disable_ipv6", "1");
         switch.ip("link add bridge type bridge stp_state 0 mcast_snooping 0 forward_delay 0");
         switch.ip("link set bridge up");
-        Self { switch }
+        let control = switch.run(|| sys::control_socket().expect("a socket"));
+        Self { control, switch }
     }
 
     /// The switch's namespace, for captures.
@@ -33,21 +41,27 @@ impl Lan {
         let [lan, node] = mac_tail;
         let mac = format!("02:00:00:00:{lan:02x}:{node:02x}");
         let target = host.name();
+        // An index that the other end cannot have by chance: the kernel takes equal ones for a
+        // device that is nobody's other end, and tells of its carrier up to a second later.
+        let index = 1000 + u32::from(node);
         self.switch.ip(&format!(
-            "link add name {port} type veth peer name {interface} address {mac} netns {target}"
+            "link add name {port} index {index} type veth peer name {interface} address {mac} \
+             netns {target}"
         ));
         self.switch.ip(&format!("link set dev {port} master bridge up"));
         host.ip(&format!("link set {interface} up"));
+        self.await_forwarding(port);
     }
 
     /// Pulls the cable: the host loses carrier.
     pub fn cut(&self, port: &str) {
-        self.switch.ip(&format!("link set dev {port} down"));
+        sys::set_up(self.control.as_fd(), port, false).expect("take a port down");
     }
 
     /// Plugs the cable in again.
     pub fn mend(&self, port: &str) {
-        self.switch.ip(&format!("link set dev {port} up"));
+        sys::set_up(self.control.as_fd(), port, true).expect("take a port up");
+        self.await_forwarding(port);
     }
 
     /// Takes the port out of the bridge: the host keeps carrier, and reaches nobody.
@@ -58,13 +72,19 @@ impl Lan {
     /// Puts the port back into the bridge.
     pub fn rejoin(&self, port: &str) {
         self.switch.ip(&format!("link set dev {port} master bridge"));
+        self.await_forwarding(port);
+    }
+
+    /// A port that is up need not pass frames yet.
+    fn await_forwarding(&self, port: &str) {
+        wait::eventually(FORWARDING_WITHIN, "a port that forwards", || {
+            self.switch.ip(&format!("-d link show dev {port}")).contains("state forwarding")
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use core::time::Duration;
-
     use super::*;
     use crate::{require::require_root, wait::eventually};
 

@@ -108,12 +108,16 @@ impl Namespace {
         pids_in(inode)
     }
 
-    /// Ends every process in the namespace at once, none of which gets to say goodbye: they are all
-    /// stopped first, so that no parent restarts a child and no child notices its parent's death.
+    /// Stops every process in the namespace where it is.
+    pub fn freeze_all(&self) {
+        signal_all(&self.pids(), Signal::SIGSTOP);
+    }
+
+    /// Ends every process in the namespace, none of which gets to say goodbye: they are all stopped
+    /// first, so that no parent restarts a child and no child notices its parent's death.
     pub fn kill_all(&self) {
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            signal_all(&self.pids(), signal);
-        }
+        self.freeze_all();
+        signal_all(&self.pids(), Signal::SIGKILL);
     }
 
     /// The addresses on `interface`, as `ip` prints them: `198.51.100.13/32`.

@@ -11,8 +11,10 @@ use crate::{
     capture::{Capture, Frame},
     clock::Stamp,
     decode::{self, Advert},
+    guardian,
     lan::Lan,
     netns::Namespace,
+    pcap,
     prober::Prober,
     process::{Program, Router, Start},
     tempdir::TempDir,
@@ -201,6 +203,15 @@ impl Default for Pair {
     }
 }
 
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if guardian::is_keeping() {
+            let directory = TempDir::new("captures");
+            self.save_captures(directory.path());
+        }
+    }
+}
+
 impl Pair {
     pub fn new() -> Self {
         let lans = [Lan::new("lan1"), Lan::new("lan2")];
@@ -328,6 +339,14 @@ impl Pair {
     pub fn await_master(&self, side: Side, deadline: Duration) {
         let is_master = wait::holds_within(deadline, || self.master() == Some(side));
         assert!(is_master, "{side:?} is not Master within {deadline:?}{}", self.logs());
+    }
+
+    /// Writes what was captured to `<interface>.pcap` in `directory`.
+    pub fn save_captures(&self, directory: &Path) {
+        for (segment, capture) in SEGMENTS.iter().zip(&self.captures) {
+            let file = directory.join(format!("{}.pcap", segment.interface));
+            pcap::write(&file, &capture.frames());
+        }
     }
 
     /// Both routers' logs, for a message.

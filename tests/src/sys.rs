@@ -81,6 +81,29 @@ pub(crate) fn set_receive_buffer(socket: &OwnedFd, bytes: usize) -> io::Result<(
     Ok(())
 }
 
+/// A socket through which the interfaces of its namespace are asked and told.
+pub(crate) fn control_socket() -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC;
+    Ok(socket(AddressFamily::Inet, SockType::Datagram, flags, None::<SockProtocol>)?)
+}
+
+/// Takes the interface `name` up or down, without the milliseconds that a program would take.
+pub(crate) fn set_up(control: BorrowedFd<'_>, name: &str, is_up: bool) -> io::Result<()> {
+    let mut request = interface_request(name)?;
+    // SAFETY: `request` is a whole ifreq with a name that ends, which the kernel fills.
+    let result = unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) };
+    Errno::result(result)?;
+    let up = libc::c_short::try_from(libc::IFF_UP).map_err(io::Error::other)?;
+    // SAFETY: the kernel has filled in the flags; of the union only these are looked at.
+    let flags = unsafe { request.ifr_ifru.ifru_flags };
+    request.ifr_ifru.ifru_flags = if is_up { flags | up } else { flags & !up };
+    // SAFETY: as above; the kernel only reads it.
+    let result =
+        unsafe { libc::ioctl(control.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
+    Errno::result(result)?;
+    Ok(())
+}
+
 /// Puts the calling thread under `SCHED_FIFO` at the lowest real-time priority: before ordinary
 /// work, after every daemon. Refused where the limits do not allow it; the caller decides.
 pub(crate) fn prefer_this_thread() -> io::Result<()> {
@@ -108,6 +131,18 @@ fn link_address(ifindex: u32, protocol: u16) -> io::Result<libc::sockaddr_ll> {
     address.sll_protocol = protocol;
     address.sll_ifindex = c_int::try_from(ifindex).map_err(io::Error::other)?;
     Ok(address)
+}
+
+fn interface_request(name: &str) -> io::Result<libc::ifreq> {
+    // SAFETY: ifreq is plain numbers, for which zero is a value.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
+    for (place, byte) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *place = libc::c_char::from_ne_bytes([byte]);
+    }
+    Ok(request)
 }
 
 fn length_of<T>() -> io::Result<libc::socklen_t> {

@@ -1,6 +1,6 @@
 //! The demonstration: the reference pair fails over in every way it can, on this machine.
 //!
-//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE]`, as root. Two nodes and a client live
+//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE] [--act reference|fast]`, as root. Two nodes and a client live
 //! in namespaces of their own; the nodes run the reference files unchanged, and then the same
 //! deployment with VRRPv3 at 10 ms. Times are the kernel's, of frames at the switch and of answers
 //! at the client. With `--keepalived` (or `HA_DEMO_PEER=keepalived`) both nodes run keepalived, for
@@ -19,7 +19,7 @@ use std::{env, panic, process::ExitCode};
 
 use ha_tests::{guardian, process::Program, require};
 
-use crate::play::Cast;
+use crate::{act::Act, play::Cast};
 
 fn main() -> ExitCode {
     guardian::clean_up_on_signals();
@@ -27,7 +27,9 @@ fn main() -> ExitCode {
         Ok(cast) => cast,
         Err(complaint) => {
             eprintln!("reference-pair: {complaint}");
-            eprintln!("usage: reference-pair [--keepalived] [--xdp auto|native|generic|off]");
+            eprintln!(
+                "usage: reference-pair [--keepalived] [--xdp auto|native|generic|off] [--act reference|fast]"
+            );
             return ExitCode::from(2);
         }
     };
@@ -56,6 +58,7 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
     let mut cast = Cast {
         program: if is_keepalived { Program::Keepalived } else { Program::Daemon },
         words: Vec::new(),
+        acts: vec![Act::REFERENCE, Act::FAST],
     };
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -63,6 +66,13 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
             "--xdp" => {
                 let mode = words.next().ok_or("--xdp needs a mode")?;
                 cast.words.extend([word, mode]);
+            }
+            "--act" => {
+                cast.acts = match words.next().as_deref() {
+                    Some("reference") => vec![Act::REFERENCE],
+                    Some("fast") => vec![Act::FAST],
+                    _ => return Err("--act is reference or fast".to_owned()),
+                };
             }
             _ => return Err(format!("`{word}` is not a word of this program")),
         }
