@@ -6,7 +6,10 @@ use std::{fmt, time::Duration};
 
 use ha_core::{Action, Cause, Instant, State};
 
-use crate::{plan::Plan, router::index};
+use crate::{
+    plan::{Plan, WEIGHT},
+    router::index,
+};
 
 /// A broken rule: the checker's name, and what it saw.
 #[derive(Clone, Debug)]
@@ -162,8 +165,11 @@ impl Checker {
                 Way::StampFirst | Way::Lost => shortest.min().unwrap_or_default(),
             };
             *alive = Some(Alive { at, interval, way });
-        } else if alive.is_some_and(|alive| alive.way == Way::Lost) {
-            // Two Masters and a full ring: nobody can tell whose frame it was that was lost.
+        } else if priority >= own.saturating_sub(WEIGHT)
+            || alive.is_some_and(|alive| alive.way == Way::Lost)
+        {
+            // It may count by the time it is read, and teach a shorter interval. Or there are two
+            // Masters and a full ring: nobody can tell whose frame it was that was lost.
             *alive = None;
         }
     }
