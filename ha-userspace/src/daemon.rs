@@ -18,6 +18,7 @@ use crate::{
     engine::{Command, EngineThread, Setup},
     io::{addresses::Ledger, carrier, lock::InterfaceLock, schedule, xdp::Xdp},
     plan::{Plan, TrackerPlan},
+    privileges,
     report::Reporter,
     scripts::{notify::Notifier, track},
     status,
@@ -101,6 +102,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 
 async fn supervise(options: &Options) -> io::Result<()> {
     let mut config = check::load(&options.config).map_err(io::Error::other)?;
+    privileges::check()?;
     let _pid_files = PidFiles::write(&options.pid_files)?;
     let mut signals = Signals::new()?;
     if let Some(warning) = schedule::lock_memory() {

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod daemon;
 mod plan;
+mod privileges;
 
 mod engine;
 mod io;
