@@ -30,6 +30,7 @@ impl Reporter {
 
     pub(crate) fn handle(&mut self, report: &Report) {
         match &report.message {
+            Message::Note(text) => info!("{text}"),
             Message::Trouble(text) => warn!("{text}"),
             Message::Engine(action) => self.handle_action(report.at, action),
         }

@@ -62,7 +62,7 @@ pub(crate) struct Driver {
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
     retries: BTreeMap<InstanceId, Retry>,
-    pub(crate) scheduling: String,
+    scheduling: String,
 }
 
 /// When an instance's addresses are tried again.
@@ -127,6 +127,13 @@ impl Driver {
         driver.tell_engine()?;
         driver.engine.handle(clock::now(), Input::Start, &mut driver.actions);
         Ok((driver, ledger))
+    }
+
+    /// Says how the thread is scheduled.
+    pub(crate) fn set_scheduling(&mut self, description: String) {
+        let note = Message::Note(format!("engine thread: {description}"));
+        self.effects.report(clock::now(), note);
+        self.scheduling = description;
     }
 
     /// Runs until it is told to stop, or nobody is left to tell it.
@@ -303,10 +310,12 @@ impl Driver {
             });
             match opened {
                 Ok((port, warning)) => {
+                    let message = match warning {
+                        Some(warning) => Message::Trouble(warning),
+                        None => Message::Note(format!("{name}: XDP {}", port.xdp_name())),
+                    };
+                    self.effects.report(clock::now(), message);
                     self.ports.insert(name, port);
-                    if let Some(warning) = warning {
-                        self.effects.report(clock::now(), Message::Trouble(warning));
-                    }
                 }
                 Err(error) => errors.push(error),
             }
@@ -369,7 +378,7 @@ impl Driver {
         if !removed.is_empty() {
             let list: Vec<String> = removed.iter().map(ToString::to_string).collect();
             let text = format!("removed what a killed run had left: {}", list.join(", "));
-            self.effects.report(clock::now(), Message::Trouble(text));
+            self.effects.report(clock::now(), Message::Note(text));
         }
         Ok(())
     }

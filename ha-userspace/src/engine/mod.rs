@@ -103,7 +103,7 @@ impl EngineThread {
 async fn open(parts: Parts, policy: Policy) -> io::Result<(Driver, Ledger, Option<String>)> {
     let (mut driver, ledger) = Driver::open(parts).await?;
     let outcome = schedule::apply(policy)?;
-    driver.scheduling = outcome.description;
+    driver.set_scheduling(outcome.description);
     Ok((driver, ledger, outcome.warning))
 }
 
@@ -131,6 +131,8 @@ pub(crate) enum Message {
     /// `Transition`, `Notify`, `Priority`, `Rejected` or `Late`; never one of those carried out on
     /// the engine thread. `Rejected` comes once an instance and ten seconds at most.
     Engine(Action),
+    /// Something good to know.
+    Note(String),
     /// Something that could not be done, in one sentence for the operator.
     Trouble(String),
 }
