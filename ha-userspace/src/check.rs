@@ -1,30 +1,37 @@
 //! Reading a configuration, and saying what is wrong with it: all of it, at once.
 
-use std::{fs::File, io::Read as _, path::Path, process::ExitCode};
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::ExitCode,
+};
 
-use ha_config::{Config, Diagnostic, Severity};
-use tracing::warn;
+use ha_config::{Config, Diagnostic, Parsed, Severity};
+use tracing::{error, warn};
+
+use crate::plan::Plan;
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// keepalived's exit code for a file with errors (`keepalived -t`).
 const EXIT_ERRORS: u8 = 4;
 
-/// The command `check`: shows everything; warnings alone are no failure.
-pub(crate) fn run(path: &Path) -> ExitCode {
-    match read(path) {
-        Ok(text) => {
-            let name = path.display().to_string();
-            let parsed = ha_config::parse(&name, &text);
-            show(&parsed.diagnostics, &name, &text);
-            if count(&parsed.diagnostics, Severity::Error) == 0 {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(EXIT_ERRORS)
-            }
-        }
+/// The command `check`: shows everything, on standard error or at the end of `log_file`. Warnings
+/// alone are no failure.
+pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
+    let checked = read(path).and_then(|text| {
+        let name = path.display().to_string();
+        let parsed = ha_config::parse(&name, &text);
+        show(&describe(&parsed, &name, &text), log_file)?;
+        Ok(count(&parsed.diagnostics, Severity::Error))
+    });
+    match checked {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_ERRORS),
         Err(error) => {
-            tracing::error!("{error}");
+            error!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -38,7 +45,10 @@ pub(crate) fn load(path: &Path) -> Result<Config, String> {
     let text = read(path)?;
     let name = path.display().to_string();
     let parsed = ha_config::parse(&name, &text);
-    show(&parsed.diagnostics, &name, &text);
+    if !parsed.diagnostics.is_empty() {
+        let rendered = ha_config::render(&parsed.diagnostics, &text);
+        show(&format!("{rendered}{}", summary(&parsed.diagnostics, &name)), None)?;
+    }
     match count(&parsed.diagnostics, Severity::Error) {
         0 => Ok(parsed.config),
         errors => Err(format!("{name} has {errors} error(s), listed above: nothing is run of it")),
@@ -47,10 +57,10 @@ pub(crate) fn load(path: &Path) -> Result<Config, String> {
 
 fn read(path: &Path) -> Result<String, String> {
     let name = path.display();
-    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| {
         format!("cannot open the configuration {name}: {error}; name another one with --config")
     })?;
+    let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot read the configuration {name}: {error}"))?;
@@ -58,22 +68,107 @@ fn read(path: &Path) -> Result<String, String> {
         return Err(format!("the configuration {name} is larger than {FILE_BYTES_MAX} bytes"));
     }
     String::from_utf8(bytes).or_else(|error| {
-        warn!("{name} is not UTF-8 throughout: what is not is shown as \u{fffd}");
+        warn!("{name} is not UTF-8 throughout: what is not is read as \u{fffd}");
         Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
     })
 }
 
-#[expect(clippy::print_stderr, reason = "diagnostics have a form of their own, not a log's")]
-fn show(diagnostics: &[Diagnostic], name: &str, text: &str) {
-    if diagnostics.is_empty() {
-        return;
+/// Everything there is to say about a file, also what only a start would say.
+fn describe(parsed: &Parsed, name: &str, text: &str) -> String {
+    let mut out = ha_config::render(&parsed.diagnostics, text);
+    // Of a file that is not run as it is, a start says nothing more.
+    if count(&parsed.diagnostics, Severity::Error) == 0 {
+        let (_, warnings) = Plan::new(&parsed.config, &[]);
+        out.extend(warnings.iter().map(|warning| format!("note: {warning}\n")));
     }
-    eprint!("{}", ha_config::render(diagnostics, text));
+    out + &summary(&parsed.diagnostics, name)
+}
+
+fn summary(diagnostics: &[Diagnostic], name: &str) -> String {
     let errors = count(diagnostics, Severity::Error);
     let warnings = count(diagnostics, Severity::Warning);
-    eprintln!("{name}: {errors} error(s), {warnings} warning(s)");
+    format!("{name}: {errors} error(s), {warnings} warning(s)\n")
+}
+
+/// Diagnostics have a form of their own, not a log's.
+fn show(text: &str, log_file: Option<&Path>) -> Result<(), String> {
+    let Some(log_file) = log_file else {
+        // Not `eprint!`: it panics when nobody reads any more, and a reload must survive that.
+        io::stderr().write_all(text.as_bytes()).ok();
+        return Ok(());
+    };
+    // Never truncated, as keepalived: it may be named by mistake.
+    let append = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = options.append(true).create(true).mode(0o600).open(log_file)?;
+        file.write_all(text.as_bytes())
+    };
+    append().map_err(|error| format!("cannot write to {}: {error}", log_file.display()))
 }
 
 fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
     diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, path::PathBuf, process};
+
+    use super::*;
+
+    const SOUND: &str = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 1\n \
+                         virtual_ipaddress {\n 192.0.2.1\n }\n}\n";
+
+    /// A file of this test, removed at its end.
+    struct Scratch(PathBuf);
+
+    impl Scratch {
+        fn new(name: &str, content: &[u8]) -> Self {
+            let path = env::temp_dir().join(format!("ha-check-{}-{name}", process::id()));
+            fs::write(&path, content).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            fs::remove_file(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_error_refuses_the_whole_file() {
+        let broken = format!("{SOUND}vrrp_instance VI_2 {{\n interface eth1\n}}\n");
+        let broken = Scratch::new("broken", broken.as_bytes());
+        let error = load(&broken.0).unwrap_err();
+        assert!(error.contains("error(s), listed above"), "{error}");
+        assert_eq!(run(&broken.0, None), ExitCode::from(EXIT_ERRORS));
+        let sound = Scratch::new("sound", SOUND.as_bytes());
+        assert_eq!(load(&sound.0).unwrap().instances.len(), 1);
+        assert_eq!(run(&sound.0, None), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let missing = Path::new("/nonexistent/ha.conf");
+        assert!(load(missing).unwrap_err().contains("/nonexistent/ha.conf"));
+        assert_eq!(run(missing, None), ExitCode::FAILURE);
+        assert!(load(Path::new("/")).unwrap_err().starts_with("cannot read"));
+    }
+
+    #[test]
+    fn other_encodings_are_read() {
+        let latin1 = Scratch::new("latin1", &[b"! caf\xe9\n", SOUND.as_bytes()].concat());
+        assert_eq!(load(&latin1.0).unwrap().instances.len(), 1);
+    }
+
+    #[test]
+    fn a_log_file_is_added_to() {
+        let sound = Scratch::new("checked", SOUND.as_bytes());
+        let log = Scratch::new("log", b"before\n");
+        assert_eq!(run(&sound.0, Some(&log.0)), ExitCode::SUCCESS);
+        let text = fs::read_to_string(&log.0).unwrap();
+        assert!(text.starts_with("before\n"), "{text}");
+        assert!(text.ends_with(": 0 error(s), 0 warning(s)\n"), "{text}");
+    }
 }

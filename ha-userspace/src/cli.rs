@@ -6,11 +6,11 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-use crate::{check, daemon, io::schedule::Policy};
+use crate::{check, daemon, io::schedule::Policy, scripts::launch};
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
 const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
@@ -20,8 +20,11 @@ const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
 #[command(
     version,
     about,
-    after_help = "Signals: TERM and INT stop (priority 0, addresses \
-    removed), HUP reads the configuration again, USR1 writes status.json to the run directory."
+    // keepalived's letter for it is a small one.
+    disable_version_flag = true,
+    after_help = "Signals: TERM and INT stop (priority 0, addresses removed), HUP reads the \
+    configuration again, USR1 writes status.json to the run directory.\n\
+    Log: to standard error; RUST_LOG chooses what (error, warn, info, debug)."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "one per flag of keepalived's command line")]
 struct Arguments {
@@ -45,11 +48,12 @@ struct Arguments {
     /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
     #[arg(long, value_enum, default_value = "auto")]
     sched: Scheduling,
-    /// Check the configuration and end: the same as the command check
-    #[arg(short = 't', long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    /// Check the configuration and end, as the command check does; what is wrong is added to a
+    /// file, if one is named, instead of written to standard error
+    #[arg(short = 't', long, value_name = "LOG_FILE", num_args = 0..=1, require_equals = true)]
     #[expect(clippy::option_option, reason = "absent, without a value, with one")]
     config_test: Option<Option<PathBuf>>,
-    /// Log more
+    /// Log more: each run of a script too
     #[arg(short = 'D', long)]
     log_detail: bool,
     /// keepalived's: write the process's number to this file
@@ -67,7 +71,7 @@ struct Arguments {
     /// keepalived's, without effect: it always logs to standard error
     #[arg(short = 'l', long)]
     log_console: bool,
-    /// keepalived's, without effect yet: see `check`
+    /// keepalived's, without effect yet: `check` shows what is wrong with a configuration
     #[arg(short = 'd', long)]
     dump_conf: bool,
     /// keepalived's, without effect yet: it logs to standard error
@@ -76,11 +80,15 @@ struct Arguments {
     /// keepalived's, without effect: VRRP is all there is
     #[arg(short = 'P', long)]
     vrrp: bool,
+    /// Say which version this is
+    #[arg(short = 'v', long, action = ArgAction::Version)]
+    version: (),
 }
 
 #[derive(Debug, Subcommand)]
 enum Work {
-    /// Say everything that is wrong with a configuration; exit 0 if it would run, 4 if not
+    /// Say everything that is wrong with a configuration; exit 0 if there are at most warnings,
+    /// 4 if there are errors, 1 if it cannot be read
     Check {
         /// The file [default: the one that would be run]
         file: Option<PathBuf>,
@@ -130,15 +138,20 @@ pub(crate) struct Options {
 
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
+    // The daemon runs its own program for each script: that one has no command line for people.
+    if let Some(exit_code) = launch::main() {
+        return exit_code;
+    }
     let arguments = Arguments::parse();
     set_up_log(arguments.log_detail);
     let file = |named: Option<PathBuf>| {
         named.or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
     };
     match (&arguments.command, &arguments.config_test) {
-        (Some(Work::Check { file: named }), _) | (None, Some(named)) => {
-            check::run(&file(named.clone()))
+        (Some(Work::Check { file: named }), log_file) => {
+            check::run(&file(named.clone()), log_file.as_ref().and_then(Option::as_deref))
         }
+        (None, Some(log_file)) => check::run(&file(None), log_file.as_deref()),
         (None, None) => match daemon::run(&options(&arguments, file(None))) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -180,6 +193,8 @@ fn set_up_log(detail: bool) {
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // It would say so on standard error, and panic when that is what is gone.
+        .log_internal_errors(false)
         .init();
 }
 
@@ -201,5 +216,22 @@ mod tests {
         let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
         let options = options(&arguments, "/x".into());
         assert_eq!(options.pid_files, [Path::new("/run/a.pid"), Path::new("/run/b.pid")]);
+    }
+
+    #[test]
+    fn a_config_test_s_file_is_where_it_writes_to() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        let arguments = parse("ha-userspace --config-test=/tmp/log -f /x").unwrap();
+        assert_eq!(arguments.config_test, Some(Some("/tmp/log".into())));
+        assert_eq!(arguments.config, Some("/x".into()));
+        assert_eq!(parse("ha-userspace -t -f /x").unwrap().config_test, Some(None));
+        // A configuration where no value belongs must not be taken for the file to write to.
+        parse("ha-userspace -t /etc/keepalived/keepalived.conf").unwrap_err();
+    }
+
+    #[test]
+    fn the_version_has_keepalived_s_letter() {
+        let error = Arguments::try_parse_from(["ha-userspace", "-v"]).unwrap_err();
+        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
     }
 }

@@ -4,7 +4,8 @@
 use std::{collections::BTreeSet, net::IpAddr};
 
 use ha_config::{
-    Address, Authentication, Config, Instance, Notify, Peer, Script, SyncGroup, Transport, Weight,
+    Address, Authentication, Command, Config, Instance, Notify, Peer, Script, ScriptUser,
+    Transport, Weight,
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, InstanceConfig, InstanceId, Track, TrackerId, Version,
@@ -73,7 +74,8 @@ impl Plan {
     /// may not expect of it.
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {
         let mut warnings = later(config);
-        let mut builder = Builder { config, trackers: Vec::new(), warnings: Vec::new() };
+        let mut builder = Builder { config, trackers: Vec::new() };
+        let script_user = config.global.script_user.as_ref();
         let mut instances = Vec::new();
         let mut engine = ha_core::Config::default();
         for instance in &config.instances {
@@ -85,7 +87,7 @@ impl Plan {
                 continue;
             }
             engine.instances.push(builder.engine_instance(instance));
-            instances.push(instance_plan(instance));
+            instances.push(instance_plan(instance, script_user));
         }
         let used: BTreeSet<&str> =
             instances.iter().map(|instance| instance.interface.as_str()).collect();
@@ -98,10 +100,10 @@ impl Plan {
             let members = members.filter(|(_, instance)| group.members.contains(&instance.name));
             let members: Vec<InstanceId> = members.map(|(id, _)| InstanceId(id)).collect();
             engine.groups.push(GroupConfig { members });
-            groups.push(GroupPlan { name: group.name.clone(), notify: group.notify.clone() });
+            let notify = notify_as(&group.notify, script_user);
+            groups.push(GroupPlan { name: group.name.clone(), notify });
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
-        warnings.append(&mut builder.warnings);
         (Self { engine, instances, groups, trackers: builder.trackers }, warnings)
     }
 }
@@ -110,7 +112,6 @@ impl Plan {
 struct Builder<'a> {
     config: &'a Config,
     trackers: Vec<TrackerPlan>,
-    warnings: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -138,48 +139,28 @@ impl Builder<'_> {
     }
 
     fn tracks(&mut self, instance: &Instance) -> Vec<Track> {
-        let config = self.config;
-        let group = config.group_of(&instance.name);
+        let group = self.config.group_of(&instance.name);
         let mut tracks = Vec::new();
         if instance.track_primary {
             let tracker = self.interface(&instance.interface);
             tracks.push(Track { tracker, weight: 0, reverse: false });
         }
-        for track in &instance.track_interfaces {
-            let tracker = self.interface(&track.interface);
-            // keepalived: the members of a group must not drift apart by weights of their own.
-            let weight = if group.is_some() { Weight::default() } else { track.weight };
-            tracks.push(engine_track(tracker, weight));
-        }
-        for track in &instance.track_scripts {
-            if let Some(group) = group.filter(|_| track.weight.value != 0) {
-                self.warn_of_weight(instance, group, &track.script);
-                continue;
+        // Weights of a member's own trackers are no more: the configuration has dropped them.
+        let of_group = group.map(|group| (&group.track_interfaces, &group.track_scripts));
+        let of_both = [(&instance.track_interfaces, &instance.track_scripts)];
+        for (interfaces, scripts) in of_both.into_iter().chain(of_group) {
+            for track in interfaces {
+                tracks.push(engine_track(self.interface(&track.interface), track.weight));
             }
-            if let Some(tracker) = self.script(&track.script) {
-                tracks.push(engine_track(tracker, track.weight));
-            }
-        }
-        for track in group.iter().flat_map(|group| &group.track_interfaces) {
-            let tracker = self.interface(&track.interface);
-            tracks.push(engine_track(tracker, track.weight));
-        }
-        for track in group.iter().flat_map(|group| &group.track_scripts) {
-            if let Some(tracker) = self.script(&track.script) {
-                tracks.push(engine_track(tracker, track.weight));
+            for track in scripts {
+                if let Some(tracker) = self.script(&track.script) {
+                    tracks.push(engine_track(tracker, track.weight));
+                }
             }
         }
         tracks.sort_unstable_by_key(|track| (track.tracker, track.weight, track.reverse));
         tracks.dedup();
         tracks
-    }
-
-    fn warn_of_weight(&mut self, instance: &Instance, group: &SyncGroup, script: &str) {
-        self.warnings.push(format!(
-            "{}: track_script {script} has a weight and is not tracked: members of a sync group \
-             move together; track it in vrrp_sync_group {} instead",
-            instance.name, group.name
-        ));
     }
 
     fn interface(&mut self, name: &str) -> TrackerId {
@@ -190,9 +171,10 @@ impl Builder<'_> {
 
     fn script(&mut self, name: &str) -> Option<TrackerId> {
         let script = self.config.script(name)?;
+        let command = command_as(&script.command, self.config.global.script_user.as_ref());
         let is_it =
             |tracker: &TrackerPlan| matches!(tracker, TrackerPlan::Script(of) if of.name == name);
-        Some(self.number(is_it, || TrackerPlan::Script(script.clone())))
+        Some(self.number(is_it, || TrackerPlan::Script(Script { command, ..script.clone() })))
     }
 
     fn number(
@@ -213,7 +195,24 @@ fn engine_track(tracker: TrackerId, weight: Weight) -> Track {
     Track { tracker, weight: weight.value, reverse: weight.reverse }
 }
 
-fn instance_plan(instance: &Instance) -> InstancePlan {
+/// `user` runs what names no user of its own.
+fn command_as(command: &Command, user: Option<&ScriptUser>) -> Command {
+    let user = command.user.as_ref().or(user).cloned();
+    Command { user, ..command.clone() }
+}
+
+fn notify_as(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
+    let of = |command: &Option<Command>| command.as_ref().map(|command| command_as(command, user));
+    Notify {
+        master: of(&notify.master),
+        backup: of(&notify.backup),
+        fault: of(&notify.fault),
+        stop: of(&notify.stop),
+        any: of(&notify.any),
+    }
+}
+
+fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> InstancePlan {
     let password = match &instance.authentication {
         Authentication::None => None,
         Authentication::Pass(password) => Some(*password.as_bytes()),
@@ -242,18 +241,167 @@ fn instance_plan(instance: &Instance) -> InstancePlan {
         peers,
         ttl,
         addresses: instance.addresses.iter().chain(&instance.excluded).cloned().collect(),
-        notify: instance.notify.clone(),
+        notify: notify_as(&instance.notify, script_user),
     }
 }
 
 /// What the configuration asks for and this daemon does not do yet: said once, at the start.
 fn later(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    if !config.global.mail.to.is_empty() {
-        warnings.push("notification_email: the mail settings are kept; no mail is sent yet".into());
-    }
-    if config.instances.iter().any(|instance| !instance.preempt_delay.is_zero()) {
-        warnings.push("preempt_delay: not built yet, preemption is not delayed".into());
-    }
+    let mut warn = |is_asked_for: bool, text: &str| {
+        if is_asked_for {
+            warnings.push(text.to_owned());
+        }
+    };
+    let instances = || config.instances.iter();
+    let mails =
+        !config.global.mail.to.is_empty() || instances().any(|instance| instance.smtp_alert);
+    warn(mails, "the mail settings are kept; sending mail is not built yet");
+    let security = "enable_script_security is kept; the paths of scripts are not checked yet";
+    warn(config.global.script_security, security);
+    let delays = instances().any(|instance| !instance.preempt_delay.is_zero());
+    warn(delays, "preempt_delay is not built yet: preemption is not delayed");
+    let second_rounds =
+        instances().any(|instance| instance.garp.lower_prio_delay != instance.garp.master_delay);
+    let lower = "garp_lower_prio_delay is not built yet: one round answers a lower priority";
+    warn(second_rounds, lower);
     warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NODE_A: &str =
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/reference-pair/node-a.conf"));
+
+    fn plan(text: &str, only: &[&str]) -> (Plan, Vec<String>) {
+        let parsed = ha_config::parse("x", text);
+        let errors = |one: &&ha_config::Diagnostic| one.severity == ha_config::Severity::Error;
+        assert_eq!(parsed.diagnostics.iter().find(errors), None);
+        let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+        Plan::new(&parsed.config, &only)
+    }
+
+    fn instance(number: u8, more: &str) -> String {
+        format!(
+            "vrrp_instance VI_{number} {{\n interface eth{number}\n virtual_router_id {number}\n \
+             virtual_ipaddress {{\n 192.0.2.{number}\n }}\n {more}\n}}\n"
+        )
+    }
+
+    fn group(more: &str) -> String {
+        format!("vrrp_sync_group VG {{\n group {{\n VI_1\n VI_2\n }}\n {more}\n}}\n")
+    }
+
+    const SCRIPT: &str = "vrrp_script chk {\n script \"/bin/true\"\n weight -20\n}\n";
+
+    /// The trackers of each instance in words.
+    fn tracks(plan: &Plan) -> Vec<Vec<String>> {
+        let describe = |track: &Track| {
+            let name = match &plan.trackers[usize::try_from(track.tracker.0).unwrap()] {
+                TrackerPlan::Interface(name) => name,
+                TrackerPlan::Script(script) => &script.name,
+            };
+            format!("{name} {}", track.weight)
+        };
+        let instances = plan.engine.instances.iter();
+        instances.map(|instance| instance.tracks.iter().map(describe).collect()).collect()
+    }
+
+    #[test]
+    fn the_reference_pair() {
+        let (plan, warnings) = plan(NODE_A, &[]);
+        assert_eq!(warnings, ["the mail settings are kept; sending mail is not built yet"]);
+        let names: Vec<&str> = plan.instances.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["VI_1", "VI_2"]);
+        assert_eq!(
+            tracks(&plan),
+            [["bond0 0", "monitor_service 0"], ["monitor_service 0", "eth2 0"]]
+        );
+        assert_eq!(plan.engine.trackers, 3);
+        let members = &plan.engine.groups[0].members;
+        assert_eq!(members, &[InstanceId(0), InstanceId(1)]);
+        assert!(plan.groups[0].notify.fault.is_some());
+        let first = &plan.instances[0];
+        assert_eq!(first.source, Some("198.51.100.10".parse().unwrap()));
+        assert_eq!(first.peers[0].address, "198.51.100.11".parse::<IpAddr>().unwrap());
+        // keepalived cuts a password at eight bytes.
+        assert_eq!(first.template.password.as_ref(), Some(b"33763994"));
+        assert_eq!(first.template.addresses.len(), 2);
+        assert!(!first.pseudo_header, "version 2");
+        let engine = &plan.engine.instances[0];
+        assert!(!engine.preempt);
+        assert_eq!((engine.down_adverts, engine.announce.repeat), (3, 5));
+        assert_eq!(engine.announce.delay, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn other_interfaces_are_left_out_and_groups_follow() {
+        let (plan, warnings) = plan(NODE_A, &["eth2", "eth9"]);
+        assert_eq!(plan.instances.len(), 1);
+        assert_eq!(plan.instances[0].name, "VI_2");
+        assert_eq!(plan.engine.groups[0].members, [InstanceId(0)]);
+        assert_eq!(tracks(&plan), [["eth2 0", "monitor_service 0"]]);
+        assert!(warnings.iter().any(|text| text.starts_with("VI_1 is not started")));
+        assert!(warnings.iter().any(|text| text.starts_with("--iface eth9: ")));
+    }
+
+    #[test]
+    fn own_weights_of_members_do_not_count() {
+        let own = "track_script {\n chk\n }\n track_interface {\n eth7 weight 5\n }";
+        let text = [SCRIPT, &group(""), &instance(1, own), &instance(2, "")].concat();
+        let (plan, _) = plan(&text, &[]);
+        assert_eq!(tracks(&plan), [vec!["eth1 0", "eth7 0"], vec!["eth2 0"]]);
+    }
+
+    #[test]
+    fn a_group_s_trackers_are_every_member_s() {
+        let tracked = "track_script {\n chk\n }";
+        let text = [SCRIPT, &group(tracked), &instance(1, tracked), &instance(2, "")].concat();
+        let (plan, warnings) = plan(&text, &[]);
+        assert_eq!(tracks(&plan), [["eth1 0", "chk -20"], ["chk -20", "eth2 0"]]);
+        assert_eq!(warnings, [""; 0]);
+    }
+
+    #[test]
+    fn outside_groups_weights_count() {
+        let own = "track_script {\n chk\n }\n dont_track_primary";
+        let (plan, _) = plan(&[SCRIPT, &instance(1, own)].concat(), &[]);
+        assert_eq!(tracks(&plan), [["chk -20"]]);
+    }
+
+    #[test]
+    fn script_user_runs_what_names_no_user() {
+        let scripts = "notify \"/bin/a\"\n notify_stop \"/bin/b\" daemon\n \
+                       track_script {\n chk\n }";
+        let global = "global_defs {\n script_user nobody\n}\n";
+        let (plan, _) = plan(&[global, SCRIPT, &instance(1, scripts)].concat(), &[]);
+        let user = |command: &Command| command.user.clone().unwrap().user;
+        let notify = &plan.instances[0].notify;
+        assert_eq!(user(notify.any.as_ref().unwrap()), "nobody");
+        assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");
+        let script = plan.trackers.iter().find_map(|tracker| match tracker {
+            TrackerPlan::Script(script) => Some(&script.command),
+            TrackerPlan::Interface(_) => None,
+        });
+        assert_eq!(user(script.unwrap()), "nobody");
+    }
+
+    #[test]
+    fn checksums_of_version_3_over_ipv4_cover_keepalived_s_pseudo_header() {
+        let pseudo_header = |more: &str| plan(&instance(1, more), &[]).0.instances[0].pseudo_header;
+        assert!(!pseudo_header("version 2"));
+        assert!(pseudo_header("version 3"));
+        assert!(!pseudo_header("version 3\n v3_checksum_as_v2"));
+    }
+
+    #[test]
+    fn what_does_not_act_yet_is_said() {
+        let (_, warnings) = plan(&instance(1, "preempt_delay 60\n garp_lower_prio_delay 1"), &[]);
+        assert!(warnings[0].starts_with("preempt_delay"), "{warnings:?}");
+        assert!(warnings[1].starts_with("garp_lower_prio_delay"), "{warnings:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ha_core::{Action, Cause, InstanceId, Instant, TrackerId, Transition};
+use ha_core::{Action, Cause, GroupId, InstanceId, Instant, Subject, TrackerId, Transition};
 use tracing::{info, warn};
 
 use crate::{
@@ -42,7 +42,13 @@ impl Reporter {
                 let why = self.why(at, cause);
                 info!("{}: {from} -> {to}: {why}", self.name(instance));
             }
-            Action::Notify(notify) => self.notifier.notify(notify),
+            Action::Notify(notify) => {
+                // Instances have said why in their transitions.
+                if let Subject::Group(group) = notify.subject {
+                    info!("sync group {}: {}", self.group_name(group), notify.event);
+                }
+                self.notifier.notify(notify);
+            }
             Action::Priority { instance, from, to } => {
                 info!("{}: priority {from} -> {to}", self.name(instance));
             }
@@ -97,6 +103,13 @@ impl Reporter {
             .and_then(|index| self.plan.instances.get(index))
             .map_or("?", |instance| instance.name.as_str())
     }
+
+    fn group_name(&self, group: GroupId) -> &str {
+        usize::try_from(group.0)
+            .ok()
+            .and_then(|index| self.plan.groups.get(index))
+            .map_or("?", |group| group.name.as_str())
+    }
 }
 
 fn better(source: IpAddr, priority: u8) -> String {
@@ -105,4 +118,32 @@ fn better(source: IpAddr, priority: u8) -> String {
 
 fn seconds(duration: Duration) -> String {
     format!("{:.6} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "vrrp_script chk {\n script \"/bin/true\"\n}\n\
+        vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 1\n \
+        virtual_ipaddress {\n 192.0.2.1\n }\n track_script {\n chk\n }\n}\n";
+
+    #[test]
+    fn causes_are_said_in_words() {
+        let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
+        let reporter = Reporter::new(plan.clone(), Notifier::new(plan));
+        let at = Instant::from_nanos(5_000_000_000);
+        let check = |cause, words: &str| assert_eq!(reporter.why(at, cause), words);
+        let heard = Some(Instant::from_nanos(1_390_625_000));
+        check(Cause::MasterDown { heard, deadline: at }, "no advertisement for 3.609375 s");
+        let never = Cause::MasterDown { heard: None, deadline: at };
+        check(never, "no advertisement since the start");
+        let source = "192.0.2.7".parse().unwrap();
+        check(Cause::BetterMaster { source, priority: 9 }, "192.0.2.7 is Master with priority 9");
+        check(Cause::TrackerDown(TrackerId(0)), "interface eth0 is down");
+        check(Cause::TrackerDown(TrackerId(1)), "script chk failed");
+        check(Cause::TrackerDown(TrackerId(2)), "something it depends on failed");
+        check(Cause::Group(InstanceId(0)), "VI_1 of the same sync group moved");
+        check(Cause::Group(InstanceId(1)), "? of the same sync group moved");
+    }
 }

@@ -119,6 +119,31 @@ mod tests {
     }
 
     #[test]
+    fn the_shape_is_the_documented_one() {
+        let mut snapshot = snapshot();
+        let instance = &mut snapshot.instances[0];
+        instance.master = Some(("192.0.2.7".parse().unwrap(), 9));
+        instance.heard_ago = Some(std::time::Duration::from_micros(12_500));
+        snapshot.interfaces = vec![InterfaceSnapshot {
+            name: "bond0".to_owned(),
+            index: 2,
+            is_up: true,
+            xdp: "native",
+            counters: vec![("accepted", 1)],
+        }];
+        let read: Value = serde_json::from_str(&render(&snapshot)).unwrap();
+        assert_eq!(read["version"], 1);
+        assert_eq!(read["instances"][0]["source"], Value::Null);
+        let master = json!({ "address": "192.0.2.7", "priority": 9 });
+        assert_eq!(read["instances"][0]["master"], master);
+        assert_eq!(read["instances"][0]["heard_ago_ms"], 12.5);
+        assert_eq!(read["instances"][0]["statistics"]["adverts_sent"], 0);
+        let interface = json!({ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
+            "counters": { "accepted": 1 } });
+        assert_eq!(read["interfaces"][0], interface);
+    }
+
+    #[test]
     fn the_file_is_private_and_a_link_is_not_followed() {
         let directory = std::env::temp_dir().join(format!("ha-status-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();

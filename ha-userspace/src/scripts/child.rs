@@ -1,5 +1,7 @@
 //! One run of an operator's program: in a process group of its own, with a limit on its time and on
 //! what is kept of its output.
+//!
+//! Only groups that were started here are ever signalled.
 
 use std::{
     fmt, io,
@@ -8,45 +10,48 @@ use std::{
     time::Duration,
 };
 
-use ha_config::{Command, ScriptUser};
+use ha_config::Command;
 use nix::{
     sys::signal::{Signal, killpg},
-    unistd::{Group as UnixGroup, Pid, User},
+    unistd::Pid,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _},
+    io::AsyncReadExt as _,
+    net::unix::pipe,
     process::{Child, Command as Process},
-    sync::Semaphore,
-    time::timeout,
+    sync::{Semaphore, SemaphorePermit},
+    time::{interval, timeout},
 };
 
-use crate::clock;
+use crate::{clock, scripts::launch};
 
-/// Runs at one time, of all scripts together.
-static RUNS: Semaphore = Semaphore::const_new(64);
 /// What is kept of a run's output: its end.
 const OUTPUT_BYTES_MAX: usize = 4_096;
 /// From SIGTERM to SIGKILL (as keepalived).
 const GRACE: Duration = Duration::from_secs(2);
-/// A background process of the script may hold the pipe open: its output is not waited for.
+/// How often a group is looked at whose leader has ended, but not all others.
+const LOOK: Duration = Duration::from_millis(50);
+/// A background process may hold the pipe open: output after the end is not waited for longer.
 const LAST_OUTPUT: Duration = Duration::from_millis(100);
-/// keepalived's default user for scripts, where it exists.
-const DEFAULT_USER: &str = "keepalived_script";
+/// Background processes of ended runs whose output is still read, and thrown away. Further ones
+/// find their pipe closed.
+static LEFT_OPEN: Semaphore = Semaphore::const_new(64);
 
-/// How a run ended.
+/// How a run ended, or why it is to end.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) end: End,
     pub(crate) duration: Duration,
     /// The last [`OUTPUT_BYTES_MAX`] bytes of standard output and error.
-    pub(crate) output: String,
+    output: Vec<u8>,
+    overdue: Option<Overdue>,
 }
 
 /// Why a run was over.
 #[derive(Debug)]
 pub(crate) enum End {
     Exited(ExitStatus),
-    /// It did not end within its limit, and was ended.
+    /// It did not end within its limit: [`Run::finish`] sees to its end.
     TimedOut,
     /// It could not be started.
     NotStarted(io::Error),
@@ -55,6 +60,21 @@ pub(crate) enum End {
 impl Run {
     pub(crate) fn is_success(&self) -> bool {
         matches!(&self.end, End::Exited(status) if status.success())
+    }
+
+    /// Waits until nothing is left of a run that took too long; at once for all others.
+    ///
+    /// Apart from [`run`], because a program that hangs in the kernel does not end by any signal,
+    /// and its verdict must not wait for that.
+    pub(crate) async fn finish(self) {
+        if let Some(overdue) = self.overdue {
+            overdue.finish().await;
+        }
+    }
+
+    fn not_started(error: io::Error) -> Self {
+        let end = End::NotStarted(error);
+        Self { end, duration: Duration::ZERO, output: Vec::new(), overdue: None }
     }
 }
 
@@ -66,210 +86,327 @@ impl fmt::Display for Run {
                 (None, Some(signal)) => write!(formatter, "ended by signal {signal}")?,
                 (None, None) => write!(formatter, "{status}")?,
             },
-            End::TimedOut => formatter.write_str("ended for taking too long")?,
+            End::TimedOut => formatter.write_str("still running, and ended,")?,
             End::NotStarted(error) => return write!(formatter, "not started: {error}"),
         }
         write!(formatter, " after {:.3} s", self.duration.as_secs_f64())?;
-        let output = self.output.trim();
-        if !output.is_empty() {
-            write!(formatter, ", output: {output}")?;
+        let output = String::from_utf8_lossy(&self.output);
+        let mut separator = ", output: ";
+        // One line of the log, whatever is in it.
+        for line in output.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            formatter.write_str(separator)?;
+            separator = " / ";
+            for char in line.chars() {
+                let shown = if char.is_control() { char::REPLACEMENT_CHARACTER } else { char };
+                write!(formatter, "{shown}")?;
+            }
         }
         Ok(())
     }
 }
 
-/// Runs `command` with further arguments, for at most `limit`.
-pub(crate) async fn run(command: &Command, more: &[String], limit: Duration) -> Run {
-    // The semaphore is never closed.
-    let _turn = RUNS.acquire().await.ok();
+/// Runs `command` with further arguments for at most `limit`, the wait for one of `slots` included.
+pub(crate) async fn run(
+    command: &Command,
+    more: &[String],
+    limit: Duration,
+    slots: &'static Semaphore,
+) -> Run {
     let start = clock::now();
-    let mut output = Vec::new();
-    let end = match spawn(command, more) {
-        Ok(child) => watch(child, limit, &mut output).await,
-        Err(error) => End::NotStarted(error),
+    // The semaphore is never closed.
+    let Ok(Ok(slot)) = timeout(limit, slots.acquire()).await else {
+        return Run::not_started(io::Error::other("too many scripts are running already"));
     };
-    let output = String::from_utf8_lossy(&output).into_owned();
-    Run { end, duration: clock::now().since(start), output }
-}
-
-/// Ends whatever is left of a process group when its run is over, or given up.
-struct Group(Pid);
-
-impl Group {
-    fn signal(&self, signal: Signal) {
-        // The group may have ended by itself.
-        killpg(self.0, signal).ok();
-    }
-}
-
-async fn watch(mut child: Child, limit: Duration, output: &mut Vec<u8>) -> End {
-    let Some(group) = child.id().and_then(|id| i32::try_from(id).ok()) else {
-        return End::NotStarted(io::Error::other("it has no process number"));
+    let (mut child, mut output) = match spawn(command, more) {
+        Ok(started) => started,
+        Err(error) => return Run::not_started(error),
     };
-    let group = Group(Pid::from_raw(group));
-    let mut guard = KillOnDrop(Some(&group));
-    let pipes = (child.stdout.take(), child.stderr.take());
-    let end = {
-        let read = async {
-            let (out, err) = pipes;
-            let mut tails = (Vec::new(), Vec::new());
-            let (tail_out, tail_err) = (&mut tails.0, &mut tails.1);
-            tokio::join!(keep_tail(out, tail_out), keep_tail(err, tail_err));
-            tails
-        };
-        tokio::pin!(read);
-        let mut tails = None;
-        let wait = async {
-            loop {
-                tokio::select! {
-                    status = child.wait() => return status,
-                    both = &mut read, if tails.is_none() => tails = Some(both),
-                }
-            }
-        };
-        let end = match timeout(limit, wait).await {
-            Ok(Ok(status)) => End::Exited(status),
-            Ok(Err(error)) => End::NotStarted(error),
-            Err(_elapsed) => End::TimedOut,
-        };
-        if tails.is_none() && !matches!(end, End::TimedOut) {
-            tails = timeout(LAST_OUTPUT, read).await.ok();
-        }
-        if let Some((out, err)) = tails {
-            output.extend(out);
-            output.extend(err);
-        }
-        end
+    let Some(mut group) = child.id().and_then(Group::new) else {
+        return Run::not_started(io::Error::other("it has no process number"));
     };
+    let limit = limit.saturating_sub(clock::now().since(start));
+    let end = match timeout(limit, output.keep_until_end_of(&mut child)).await {
+        Ok(Ok(status)) => End::Exited(status),
+        Ok(Err(error)) => End::NotStarted(error),
+        Err(_elapsed) => End::TimedOut,
+    };
+    let duration = clock::now().since(start);
+    let mut overdue = None;
+    let tail;
     if matches!(end, End::TimedOut) {
         group.signal(Signal::SIGTERM);
-        if timeout(GRACE, child.wait()).await.is_err() {
-            group.signal(Signal::SIGKILL);
-            drop(child.wait().await);
-        }
+        tail = output.tail.clone();
+        overdue = Some(Overdue { child, output, group, _slot: slot });
+    } else {
+        // What a script left running on purpose (a daemon it started) is the operator's.
+        group.forget();
+        tail = output.keep_rest().await;
     }
-    // What a script left running on purpose (a daemon it started) is the operator's.
-    guard.0 = None;
-    end
+    Run { end, duration, output: tail, overdue }
 }
 
-/// A run that is given up (reload, stop) must not go on unseen.
-struct KillOnDrop<'a>(Option<&'a Group>);
+/// A run that took too long, and has been sent SIGTERM.
+#[derive(Debug)]
+struct Overdue {
+    child: Child,
+    output: Output,
+    group: Group,
+    _slot: SemaphorePermit<'static>,
+}
 
-impl Drop for KillOnDrop<'_> {
-    fn drop(&mut self) {
+impl Overdue {
+    async fn finish(mut self) {
+        let all_ended = async {
+            // Read on: a full pipe would keep it from ending.
+            drop(self.output.keep_until_end_of(&mut self.child).await);
+            let mut looks = interval(LOOK);
+            while self.group.has_members() {
+                looks.tick().await;
+            }
+        };
+        if timeout(GRACE, all_ended).await.is_err() {
+            self.group.signal(Signal::SIGKILL);
+            drop(self.child.wait().await);
+        }
+        self.group.forget();
+    }
+}
+
+/// A process group. A run that is given up (reload, stop) must not go on unseen: dropped, it is
+/// killed.
+#[derive(Debug)]
+struct Group(Option<Pid>);
+
+impl Group {
+    fn new(leader: u32) -> Option<Self> {
+        i32::try_from(leader).ok().map(|id| Self(Some(Pid::from_raw(id))))
+    }
+
+    /// Its number may soon be another's.
+    fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            group.signal(Signal::SIGKILL);
+            // It may have ended by itself.
+            killpg(group, signal).ok();
         }
     }
-}
 
-async fn keep_tail<R: AsyncRead + Unpin>(pipe: Option<R>, tail: &mut Vec<u8>) {
-    let Some(mut pipe) = pipe else { return };
-    let mut chunk = [0; 1_024];
-    while let Ok(len @ 1..) = pipe.read(&mut chunk).await {
-        tail.extend(chunk.get(..len).unwrap_or_default());
-        let excess = tail.len().saturating_sub(OUTPUT_BYTES_MAX);
-        tail.drain(..excess);
+    fn has_members(&self) -> bool {
+        self.0.is_some_and(|group| killpg(group, None).is_ok())
     }
 }
 
-fn spawn(command: &Command, more: &[String]) -> io::Result<Child> {
-    let (program, arguments) = command
-        .argv
-        .split_first()
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// Standard output and error of a run, in the order in which they were written.
+#[derive(Debug)]
+struct Output {
+    pipe: pipe::Receiver,
+    is_open: bool,
+    tail: Vec<u8>,
+}
+
+impl Output {
+    async fn keep_until_end_of(&mut self, child: &mut Child) -> io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                status = child.wait() => return status,
+                () = self.keep_some(), if self.is_open => {}
+            }
+        }
+    }
+
+    /// What is in the pipe when the program has ended; then whoever still writes is not disturbed.
+    async fn keep_rest(mut self) -> Vec<u8> {
+        let rest = async {
+            while self.is_open {
+                self.keep_some().await;
+            }
+        };
+        let is_left_open = timeout(LAST_OUTPUT, rest).await.is_err();
+        let tail = std::mem::take(&mut self.tail);
+        if is_left_open && let Ok(slot) = LEFT_OPEN.try_acquire() {
+            // A closed pipe would end, at its next word, a daemon that a notify script started.
+            tokio::spawn(async move {
+                while self.is_open {
+                    self.keep_some().await;
+                }
+                drop(slot);
+            });
+        }
+        tail
+    }
+
+    async fn keep_some(&mut self) {
+        let mut chunk = [0; 1_024];
+        let len = self.pipe.read(&mut chunk).await.unwrap_or(0);
+        self.is_open = len > 0;
+        self.tail.extend(chunk.get(..len).unwrap_or_default());
+        let excess = self.tail.len().saturating_sub(OUTPUT_BYTES_MAX);
+        self.tail.drain(..excess);
+    }
+}
+
+fn spawn(command: &Command, more: &[String]) -> io::Result<(Child, Output)> {
+    let launch = launch::arguments(command.user.as_ref());
+    // The tests' own program does not know how to become a script.
+    let launch = if cfg!(test) { &[] } else { launch.as_slice() };
+    let mut words = launch.iter().chain(&command.argv).chain(more);
+    let program = words
+        .next()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
+    let (reader, writer) = io::pipe()?;
+    let pipe = pipe::Receiver::from_owned_fd(reader.into())?;
+    // The pipe ends when `process`, which holds its other end, and the child's ends are gone.
     let mut process = Process::new(program);
     process
-        .args(arguments)
-        .args(more)
+        .args(words)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
         .process_group(0)
         .kill_on_drop(true);
-    if let Some((uid, gid)) = user(command.user.as_ref())? {
-        // Supplementary groups are dropped along with the uid.
-        process.uid(uid).gid(gid);
-    }
-    process.spawn()
-}
-
-/// Whom to run as; `None`: as this daemon.
-fn user(configured: Option<&ScriptUser>) -> io::Result<Option<(u32, u32)>> {
-    let Some(configured) = configured else {
-        let default = User::from_name(DEFAULT_USER).ok().flatten();
-        return Ok(default.map(|user| (user.uid.as_raw(), user.gid.as_raw())));
-    };
-    let name = &configured.user;
-    let (uid, own_gid) = match name.parse::<u32>() {
-        Ok(uid) => (uid, uid),
-        Err(_) => match User::from_name(name)? {
-            Some(user) => (user.uid.as_raw(), user.gid.as_raw()),
-            None => return Err(io::Error::other(format!("there is no user {name}"))),
-        },
-    };
-    let gid = match &configured.group {
-        None => own_gid,
-        Some(group) => match group.parse::<u32>() {
-            Ok(gid) => gid,
-            Err(_) => UnixGroup::from_name(group)?
-                .ok_or_else(|| io::Error::other(format!("there is no group {group}")))?
-                .gid
-                .as_raw(),
-        },
-    };
-    Ok(Some((uid, gid)))
+    let child = process.spawn()?;
+    Ok((child, Output { pipe, is_open: true, tail: Vec::new() }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{env, fs, path::PathBuf};
+
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
 
     fn shell(text: &str) -> Command {
         let argv = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
-        let own = ScriptUser { user: nix::unistd::getuid().to_string(), group: None };
-        Command { argv, user: Some(own).filter(|_| !nix::unistd::getuid().is_root()), line: 1 }
+        Command { argv, user: None, line: 1 }
+    }
+
+    async fn run_for(command: &Command, limit: Duration) -> Run {
+        static SLOTS: Semaphore = Semaphore::const_new(16);
+        run(command, &[], limit, &SLOTS).await
+    }
+
+    /// A path of this test alone.
+    fn scratch(name: &str) -> PathBuf {
+        env::temp_dir().join(format!("ha-child-{}-{name}", std::process::id()))
+    }
+
+    async fn until(condition: impl Fn() -> bool) {
+        let mut looks = interval(Duration::from_millis(10));
+        let wait = async {
+            while !condition() {
+                looks.tick().await;
+            }
+        };
+        timeout(LONG, wait).await.unwrap();
     }
 
     #[tokio::test]
     async fn exit_codes_and_arguments_arrive() {
-        let more = ["7".to_owned()];
+        static SLOTS: Semaphore = Semaphore::const_new(1);
         let mut command = shell("exit $1");
         command.argv.push("name".to_owned());
-        let run = run(&command, &more, Duration::from_secs(10)).await;
+        let run = run(&command, &["7".to_owned()], LONG, &SLOTS).await;
         assert!(matches!(&run.end, End::Exited(status) if status.code() == Some(7)), "{run}");
         assert!(!run.is_success());
     }
 
     #[tokio::test]
-    async fn output_is_kept_at_its_end_only() {
-        let text = "head -c 100000 /dev/zero | tr '\\0' x; echo; echo the end";
-        let run = run(&shell(text), &[], Duration::from_secs(10)).await;
+    async fn output_is_kept_at_its_end_only_and_in_order() {
+        let text =
+            "head -c 100000 /dev/zero | tr '\\0' x; echo; echo one; echo two >&2; echo three";
+        let run = run_for(&shell(text), LONG).await;
         assert!(run.is_success(), "{run}");
         assert_eq!(run.output.len(), OUTPUT_BYTES_MAX);
-        assert!(run.output.ends_with("x\nthe end\n"));
+        assert!(run.to_string().ends_with("x / one / two / three"), "{run}");
+    }
+
+    #[tokio::test]
+    async fn output_cannot_forge_a_line_of_the_log() {
+        let run = run_for(&shell("printf 'a\\n\\033[31mb\\r\\n'"), LONG).await;
+        assert!(run.to_string().ends_with("output: a / \u{fffd}[31mb"), "{run}");
     }
 
     #[tokio::test]
     async fn what_takes_too_long_is_ended_with_its_children() {
-        // The shell and its child ignore SIGTERM: SIGKILL has to come, to the whole group.
-        let text = "trap '' TERM; sleep 1000";
-        let run = run(&shell(text), &[], Duration::from_millis(50)).await;
+        let pid_file = scratch("pid");
+        // The shell goes at SIGTERM; its child does not: SIGKILL has to come, to the whole group.
+        let text = format!(
+            "(trap '' TERM; echo begun; sleep 1000) & echo $! >{}; wait",
+            pid_file.display()
+        );
+        let run = run_for(&shell(&text), Duration::from_secs(1)).await;
         assert!(matches!(run.end, End::TimedOut), "{run}");
-        assert!(run.duration >= GRACE);
+        assert!(run.to_string().ends_with("output: begun"), "{run}");
+        let is_alive = run.overdue.as_ref().is_some_and(|overdue| overdue.group.has_members());
+        assert!(is_alive, "the verdict does not wait for the end");
+        let start = clock::now();
+        run.finish().await;
+        assert!(clock::now().since(start) >= GRACE);
+        let pid = fs::read_to_string(&pid_file).unwrap();
+        let entry = format!("/proc/{}/stat", pid.trim());
+        // Nobody here waits for a grandchild: it may be a zombie.
+        let is_over = || fs::read_to_string(&entry).map_or(true, |text| text.contains(") Z "));
+        until(is_over).await;
+        fs::remove_file(pid_file).unwrap();
     }
 
     #[tokio::test]
-    async fn a_background_process_that_keeps_the_pipe_is_not_waited_for() {
-        let run = run(&shell("sleep 20 & echo started"), &[], Duration::from_secs(15)).await;
+    async fn sigterm_leaves_time_to_clean_up() {
+        let mark = scratch("cleaned-up");
+        let text = format!("trap 'echo >{}; exit' TERM; sleep 1000 & wait", mark.display());
+        run_for(&shell(&text), Duration::from_secs(1)).await.finish().await;
+        fs::remove_file(mark).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_run_that_is_given_up_is_killed() {
+        let run = run_for(&shell("trap '' TERM; sleep 1000"), Duration::from_millis(50)).await;
+        let overdue = run.overdue.unwrap();
+        let Group(Some(pid)) = overdue.group else { panic!("no group") };
+        drop(overdue);
+        let group = Group(Some(pid));
+        until(|| !group.has_members()).await;
+        std::mem::forget(group);
+    }
+
+    #[tokio::test]
+    async fn a_background_process_is_neither_waited_for_nor_ended() {
+        let (go, mark) = (scratch("go"), scratch("background"));
+        // `echo` would end the shell by SIGPIPE if nobody read any more.
+        let text = format!(
+            "(until test -e {}; do sleep 0.02; done; echo more; echo >{}) & echo started",
+            go.display(),
+            mark.display()
+        );
+        let run = run_for(&shell(&text), LONG).await;
         assert!(run.is_success(), "{run}");
+        fs::write(&go, "").unwrap();
+        until(|| mark.exists()).await;
+        fs::remove_file(go).unwrap();
+        fs::remove_file(mark).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_run_without_a_slot_is_over_at_its_limit() {
+        static SLOTS: Semaphore = Semaphore::const_new(0);
+        let run = run(&shell("true"), &[], Duration::from_millis(20), &SLOTS).await;
+        assert_eq!(run.to_string(), "not started: too many scripts are running already");
     }
 
     #[tokio::test]
     async fn a_missing_program_is_said_so() {
         let command = Command { argv: vec!["/nonexistent".to_owned()], user: None, line: 1 };
-        let run = run(&command, &[], Duration::from_secs(1)).await;
+        let run = run_for(&command, LONG).await;
         assert!(matches!(&run.end, End::NotStarted(_)));
         assert!(run.to_string().starts_with("not started: "), "{run}");
     }

@@ -2,6 +2,7 @@
 //!
 //! All of it runs on the main thread. Every run has a time limit, every queue a bound.
 
+pub(crate) mod launch;
 pub(crate) mod notify;
 pub(crate) mod track;
 

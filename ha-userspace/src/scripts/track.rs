@@ -5,11 +5,11 @@ use std::time::Duration;
 use ha_config::Script;
 use ha_core::TrackerId;
 use tokio::{
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use crate::{
     engine::Command,
@@ -17,6 +17,9 @@ use crate::{
     scripts::child,
 };
 
+/// Runs at one time, of all check scripts together. Those of notify scripts are counted apart: a
+/// service that hangs its checks must not keep the operator from being told.
+static SLOTS: Semaphore = Semaphore::const_new(64);
 /// A `vrrp_script` cannot run more often than this, whatever its interval says.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
@@ -47,14 +50,19 @@ async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Comman
     turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         turns.tick().await;
-        let run = child::run(&script.command, &[], script.timeout).await;
+        let run = child::run(&script.command, &[], script.timeout, &SLOTS).await;
         debug!("script {}: {run}", script.name);
-        let Some(up) = opinion.hear(run.is_success()) else { continue };
-        let verdict = if up { "succeeds" } else { "fails" };
-        info!("script {} {verdict}: {run}", script.name);
-        if commands.send(Command::Tracker { tracker, up }).await.is_err() {
-            return;
+        if let Some(up) = opinion.hear(run.is_success()) {
+            if up {
+                info!("script {} succeeds: {run}", script.name);
+            } else {
+                warn!("script {} fails: {run}", script.name);
+            }
+            if commands.send(Command::Tracker { tracker, up }).await.is_err() {
+                return;
+            }
         }
+        run.finish().await;
     }
 }
 
@@ -99,6 +107,8 @@ impl Opinion {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     fn hear_all(up: Option<bool>, runs: &[bool]) -> Vec<Option<bool>> {
@@ -118,5 +128,55 @@ mod tests {
         assert_eq!(down, [None, None, None, None, None, Some(false), None]);
         let up = hear_all(Some(false), &[true, false, true, true, true]);
         assert_eq!(up, [None, None, None, Some(true), None]);
+    }
+
+    fn script(text: &str, init_fail: bool) -> Script {
+        let argv = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
+        Script {
+            name: "chk".to_owned(),
+            command: ha_config::Command { argv, user: None, line: 1 },
+            interval: Duration::from_millis(5),
+            timeout: Duration::from_secs(1),
+            weight: ha_config::Weight::default(),
+            rise: 1,
+            fall: 1,
+            init_fail,
+            line: 1,
+        }
+    }
+
+    /// The first verdicts of a script.
+    async fn verdicts<const N: usize>(script: Script) -> [bool; N] {
+        let (commands, mut queue) = mpsc::channel(1);
+        let task = tokio::spawn(watch(script, TrackerId(3), commands));
+        let mut verdicts = [false; N];
+        for verdict in &mut verdicts {
+            let command = timeout(Duration::from_secs(20), queue.recv()).await.unwrap().unwrap();
+            let Command::Tracker { tracker: TrackerId(3), up } = command else {
+                panic!("{command:?}");
+            };
+            *verdict = up;
+        }
+        task.abort();
+        verdicts
+    }
+
+    #[tokio::test]
+    async fn only_changes_are_told() {
+        // Succeeds three times, fails ever after.
+        let count = std::env::temp_dir().join(format!("ha-track-{}", std::process::id()));
+        let text = format!("echo >>{0}; test $(wc -l <{0}) -le 3", count.display());
+        assert_eq!(verdicts(script(&text, false)).await, [true, false]);
+        std::fs::remove_file(count).unwrap();
+    }
+
+    #[tokio::test]
+    async fn init_fail_is_down_before_the_first_run() {
+        assert_eq!(verdicts(script("exit 0", true)).await, [false, true]);
+    }
+
+    #[tokio::test]
+    async fn taking_too_long_is_a_failure() {
+        assert_eq!(verdicts(script("sleep 1000", false)).await, [false]);
     }
 }

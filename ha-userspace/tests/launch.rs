@@ -1,0 +1,90 @@
+//! The program that becomes a script, run as the daemon runs it.
+#![cfg(test)]
+#![expect(clippy::print_stderr, reason = "a test that was not run says why")]
+
+use std::{
+    fs::File,
+    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    process::{self, Command, Output},
+};
+
+use nix::{
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    unistd::geteuid,
+};
+
+/// Launches `script` by a shell, for `parent`.
+fn launch(parent: u32, user: &str, group: &str, script: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ha-userspace"))
+        .args(["launch-script", &parent.to_string(), user, group, "/bin/sh", "-c", script])
+        .process_group(0)
+        .output()
+        .unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+#[test]
+fn it_becomes_the_script() {
+    let output = launch(process::id(), "", "", "echo $1; exit 7");
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn signals_mean_what_a_script_expects() {
+    // This test's own process ignores SIGPIPE, as the daemon does. Real-time signals are left out:
+    // the C library ignores two of its own.
+    let status =
+        stdout(&launch(process::id(), "", "", "grep -E 'SigBlk|SigIgn' /proc/self/status"));
+    assert_eq!(status.lines().count(), 2, "{status}");
+    assert!(
+        status.lines().all(|line| line.ends_with("80000000") || line.ends_with("00000000")),
+        "{status}"
+    );
+}
+
+#[test]
+fn it_takes_on_another_user() {
+    if !geteuid().is_root() {
+        eprintln!("not run: only root can become another user");
+        return;
+    }
+    let id = "echo $(id -u) $(id -g) $(id -G)";
+    assert_eq!(stdout(&launch(process::id(), "4000", "4001", id)), "4000 4001 4001\n");
+}
+
+#[test]
+fn what_is_wrong_is_said_in_its_output() {
+    let check = |user: &str, program: &str, exit_code, words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_ha-userspace"))
+            .args(["launch-script", &process::id().to_string(), user, "", program])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(exit_code), "{output:?}");
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(text.contains(words), "{text}");
+    };
+    check("", "/nonexistent", 127, "cannot run /nonexistent: ");
+    check("", "/", 126, "cannot run /: ");
+    check("no-such-user", "/bin/true", 126, "there is no user no-such-user");
+}
+
+#[test]
+fn it_does_not_outlive_the_daemon() {
+    // Process 1 stands for whoever inherits the children of a daemon that died.
+    let output = launch(1, "", "", "echo ran");
+    assert_eq!(output.status.code(), Some(126));
+    assert_eq!(output.stdout, b"");
+}
+
+#[test]
+fn inherited_descriptors_are_closed() {
+    let file = File::open("/dev/null").unwrap();
+    fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let script = format!("test ! -e /proc/self/fd/{}", file.as_raw_fd());
+    let output = launch(process::id(), "", "", &script);
+    assert!(output.status.success(), "{output:?}");
+}
