@@ -15,6 +15,7 @@
 
 pub mod capture;
 pub mod clock;
+pub mod config;
 pub mod decode;
 pub mod forge;
 pub mod guardian;
@@ -28,6 +29,7 @@ pub mod process;
 pub mod program;
 pub mod reference;
 pub mod require;
+pub mod status;
 mod sys;
 pub mod tempdir;
 pub mod tool;

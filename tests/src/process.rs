@@ -19,12 +19,14 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{netns::Namespace, tempdir::TempDir, wait};
+use crate::{netns::Namespace, status::Status, tempdir::TempDir, wait};
 
 /// What of a program's output is kept: a log that grows beyond is a finding of its own.
 const LOG_BYTES_MAX: u64 = 4 << 20;
 /// How long a program may take to stop when asked to.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long the daemon may take to tell how it is.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A running program. Killed and reaped on drop, if it still runs then.
 #[derive(Debug)]
@@ -199,6 +201,17 @@ impl Router {
 
     pub fn log(&self) -> String {
         self.process.log()
+    }
+
+    /// The daemon's status now. Only of a daemon that has shown signs of life: before that, the
+    /// signal that asks for it would end it.
+    pub fn status(&mut self) -> Status {
+        let file = self.directory.path().join("status.json");
+        std::fs::remove_file(&file).ok();
+        self.process.signal(Signal::SIGUSR1);
+        wait::eventually_some(STATUS_WITHIN, "the daemon's status", || {
+            Status::parse(&self.directory.read("status.json"))
+        })
     }
 
     /// Asks it to stop, which makes a Master send priority 0, and waits until it has.
