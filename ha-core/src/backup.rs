@@ -29,6 +29,7 @@ impl Engine {
             return;
         }
         let is_stopping = is_stop && instance.prospect == Prospect::Stop;
+        let is_steady = !is_stop && instance.is_steady(received.source, heard);
         instance.heard = Some(heard);
         instance.held_back = None;
         instance.wants_master = false;
@@ -51,6 +52,7 @@ impl Engine {
             deadline = deadline.min(self.deadline(id).unwrap_or(deadline));
         }
         self.set_timer(id, Timer::Protocol, Some(deadline));
+        self.note_master(id, is_steady);
     }
 
     /// Puts the deadline back that was held back for a frame which turned out not to count.
@@ -88,6 +90,7 @@ impl Engine {
                 instance.wants_master = false;
                 instance.statistics.saved_by_stamp += 1;
                 self.set_timer(id, Timer::Protocol, Some(down_at));
+                self.note_master(id, false);
                 return;
             }
         }
@@ -116,7 +119,9 @@ impl Engine {
                 .iter()
                 .all(|member| self.instance(*member).is_some_and(|instance| instance.wants_master))
         }) {
-            self.become_master(now, id, cause, actions);
+            if !self.waits_for_others(now, id) {
+                self.become_master(now, id, cause, actions);
+            }
         } else {
             // The other members still hear their Master: keepalived waits for all of them.
             self.set_timer(id, Timer::Protocol, Some(now + wait));

@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use crate::{
     Action, Actions, Cause, Config, Event, GroupId, Input, InstanceId, Instant, Notify, Received,
     Rejection, State, Subject, TrackerId, Transition, Version,
+    clash::Clash,
     instance::{Condition, Instance, Source},
     timers::Timers,
     wire::Advertisement,
@@ -29,15 +30,12 @@ pub(crate) struct Group {
     /// The sync group, for notifications.
     pub(crate) id: Option<GroupId>,
     pub(crate) members: Vec<InstanceId>,
-    /// When all of them became Master for the last time.
-    pub(crate) took_over: Option<Instant>,
-    /// How often in a row they yielded as soon as they were Master.
-    pub(crate) clashes: u32,
+    pub(crate) clash: Clash,
 }
 
 impl Group {
     fn new(id: Option<GroupId>, members: Vec<InstanceId>) -> Self {
-        Self { id, members, took_over: None, clashes: 0 }
+        Self { id, members, clash: Clash::default() }
     }
 }
 

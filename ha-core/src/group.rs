@@ -3,8 +3,6 @@
 //! What the network sees comes first, phase by phase over all members: advertisements, addresses,
 //! announcements; then the operator is told, the instance that caused it first and the group last.
 
-use core::{net::IpAddr, time::Duration};
-
 use crate::{
     Action, Actions, Cause, Engine, Event, InstanceId, Instant, State,
     engine::Timer,
@@ -34,9 +32,7 @@ impl Engine {
             self.plan_announcements(now, id);
             self.advertise(id, priority, actions);
         }
-        if let Some(group) = self.group_of_mut(lead) {
-            group.took_over = Some(now);
-        }
+        self.note_takeover(now, lead);
         for &id in &members {
             actions.push(Action::Addresses { instance: id, present: true });
         }
@@ -62,7 +58,9 @@ impl Engine {
                 actions.push(Action::Addresses { instance: id, present: false });
             }
         }
-        let scatter = self.scatter(since, lead);
+        if self.instance(lead).is_some_and(|entry| entry.state == State::Master) {
+            self.note_yield(since, lead);
+        }
         for &id in &members {
             let Some(instance) = self.instance_mut(id) else {
                 continue;
@@ -71,7 +69,7 @@ impl Engine {
                 continue;
             }
             instance.prospect = Prospect::Silence;
-            let wait = instance.master_down_interval() + scatter;
+            let wait = instance.master_down_interval();
             self.set_timer(id, Timer::Announce, None);
             self.set_timer(id, Timer::Protocol, Some(since + wait));
         }
@@ -139,32 +137,6 @@ impl Engine {
         }
     }
 
-    /// What is added to the wait of a group that yields as soon as it is Master, again and again.
-    ///
-    /// Two groups of which each wins with one member and loses with another take over together,
-    /// yield together, and there is no Master for ever. What is added depends on the own address,
-    /// so that one of them comes first before long. Nothing is added where it could be noticed
-    /// otherwise: a Master that stays resets the timers with its next advertisement.
-    fn scatter(&mut self, since: Instant, lead: InstanceId) -> Duration {
-        let Some(instance) = self.instance(lead) else {
-            return Duration::ZERO;
-        };
-        let (state, interval) = (instance.state, instance.config.interval.as_duration());
-        let source = instance.source();
-        let Some(group) = self.group_of_mut(lead) else {
-            return Duration::ZERO;
-        };
-        if state != State::Master || group.members.len() < 2 {
-            return Duration::ZERO;
-        }
-        let is_clash = group.took_over.is_some_and(|took_over| since.since(took_over) < interval);
-        group.clashes = if is_clash { group.clashes.saturating_add(1) } else { 0 };
-        match (group.clashes, source) {
-            (0 | 1, _) | (_, None) => Duration::ZERO,
-            (clashes, Some(source)) => interval * u32::from(spread(source, clashes)) / 256,
-        }
-    }
-
     fn enter_all(
         &mut self,
         members: &[InstanceId],
@@ -180,17 +152,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// A number that differs between addresses, and from round to round (FNV-1a).
-fn spread(address: IpAddr, round: u32) -> u8 {
-    let bits = match address {
-        IpAddr::V4(address) => address.to_bits().into(),
-        IpAddr::V6(address) => address.to_bits(),
-    };
-    let bytes = bits.to_be_bytes().into_iter().chain(round.to_be_bytes());
-    let hash = bytes
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    let [high, low, ..] = hash.to_be_bytes();
-    high ^ low
 }

@@ -197,6 +197,14 @@ impl Instance {
         priority >= self.priority || !self.config.preempt && !self.is_owner()
     }
 
+    /// Whether this Master's last advertisement was about one interval ago: it is no newcomer.
+    pub(crate) fn is_steady(&self, source: IpAddr, heard: Instant) -> bool {
+        let is_known = self.master.is_some_and(|(master, _)| master == source);
+        let gap = self.heard.map(|before| heard.since(before));
+        let range = self.master_interval / 2..=self.master_interval * 2;
+        is_known && gap.is_some_and(|gap| range.contains(&gap))
+    }
+
     /// Whether a Master gives way to another one (V-6.4.3-10).
     pub(crate) fn loses_to(&self, priority: u8, source: IpAddr) -> bool {
         match self.source {

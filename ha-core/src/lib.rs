@@ -14,6 +14,7 @@ mod engine;
 mod instance;
 
 mod backup;
+mod clash;
 mod group;
 mod master;
 

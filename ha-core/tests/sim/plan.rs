@@ -225,8 +225,7 @@ impl FaultKind {
             Self::VitalDown { .. }
             | Self::WeightedDown { .. }
             | Self::LinkDown { .. }
-            | Self::NoSource { .. }
-            | Self::Refuses { .. } => true,
+            | Self::NoSource { .. } => true,
             Self::Loss(_)
             | Self::Delay(_)
             | Self::Duplicates(_)
@@ -234,7 +233,9 @@ impl FaultKind {
             | Self::Restart { .. }
             | Self::Sleep { .. }
             | Self::Freeze { .. }
-            | Self::RingFull { .. } => false,
+            | Self::RingFull { .. }
+            // Nobody knows of it before the takeover: then the next one has to try.
+            | Self::Refuses { .. } => false,
         }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Router {
     pub(crate) weighted_up: bool,
     pub(crate) has_source: Vec<bool>,
     pub(crate) refuses: Vec<bool>,
+    /// What the kernel refused and the engine does not know yet.
+    untold: usize,
     sabotage: Sabotage,
     actions: Actions,
 }
@@ -88,6 +90,7 @@ impl Router {
             weighted_up: true,
             has_source: vec![true; count],
             refuses: vec![false; count],
+            untold: 0,
             sabotage,
             actions: Actions::default(),
         }
@@ -270,7 +273,8 @@ impl Router {
             .map(|id| self.engine.as_ref().and_then(|engine| engine.deadline(id)))
             .collect();
         // What the kernel refused is judged when the engine knows of it.
-        let present = if failed.is_empty() { Some(self.present.as_slice()) } else { None };
+        self.untold += failed.len();
+        let present = (self.untold == 0).then_some(self.present.as_slice());
         checker.step(&Step {
             router: self.number,
             now,
@@ -282,6 +286,7 @@ impl Router {
             timers: &timers,
         })?;
         for instance in failed {
+            self.untold -= 1;
             let input = Input::AddressesUsable { instance, usable: false };
             self.handle(now, input, checker, sent)?;
         }

@@ -39,6 +39,8 @@ pub(crate) struct World {
     queue: BTreeMap<(Instant, u64), Event>,
     events: u64,
     routers: Vec<Router>,
+    /// When the last frame from one router reaches another: a healthy LAN keeps their order.
+    last_arrival: BTreeMap<(usize, usize), Instant>,
     /// Faults that are going on.
     faults: Vec<FaultKind>,
     checker: Checker,
@@ -60,6 +62,7 @@ impl World {
             queue: BTreeMap::new(),
             events: 0,
             routers,
+            last_arrival: BTreeMap::new(),
             faults: Vec::new(),
             checker: Checker::new(&plan, log),
             plan,
@@ -300,7 +303,12 @@ impl World {
                 }
             }
             for _ in 0..copies {
-                let at = self.now + WAY_MIN + random(&mut self.chance, spread);
+                let mut at = self.now + WAY_MIN + random(&mut self.chance, spread);
+                if spread == WAY_SPREAD {
+                    let last = self.last_arrival.entry((from, to)).or_default();
+                    at = at.max(*last + Duration::from_nanos(1));
+                    *last = at;
+                }
                 let source = self.routers[from].plan.address;
                 let (instance, message) = (sent.instance, sent.message.clone());
                 let frame = Waiting::Frame { instance, at, source, message };
