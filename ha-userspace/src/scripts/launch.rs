@@ -1,11 +1,11 @@
 //! Between the daemon and a script: this program, run once more, becomes the script.
 //!
-//! The daemon never forks. A fork copies its page tables and makes each page that the engine thread
-//! writes to next a fault: with 64 MiB locked, a `SCHED_FIFO` thread with a timer of 1 ms was 3.5 ms
-//! late at the 99th percentile, against 0.08 ms with `posix_spawn`, which shares the memory until
-//! `exec`. What `posix_spawn` cannot do (another user, a signal when the daemon dies) is done here,
-//! after the `exec` and before the next one. Looking up users may block on a name service, too: here
-//! it blocks nobody else.
+//! The daemon never forks. A fork copies its page tables and makes each page that the engine
+//! thread writes to next a fault: with 64 MiB locked, a `SCHED_FIFO` thread with a timer of 1 ms was
+//! 3.5 ms late at the 99th percentile, against 0.08 ms with `posix_spawn`, which shares the memory
+//! until `exec`. What `posix_spawn` cannot do (another user, a signal when the daemon dies) is done
+//! here, after the `exec` and before the next one. Looking up users may block on a name service,
+//! too: here it blocks nobody else.
 
 use std::{
     env,
