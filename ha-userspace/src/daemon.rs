@@ -103,20 +103,25 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 async fn supervise(options: &Options) -> io::Result<()> {
     let mut config = check::load(&options.config).map_err(io::Error::other)?;
     privileges::check()?;
-    let _pid_files = PidFiles::write(&options.pid_files)?;
+    let mut pid_files = None;
     let mut signals = Signals::new()?;
     if let Some(warning) = schedule::lock_memory() {
         warn!("{warning}");
     }
     loop {
-        match run_once(options, &config, &mut signals).await? {
+        match run_once(options, &config, &mut signals, &mut pid_files).await? {
             End::Stop => return Ok(()),
             End::Reload(changed) => config = *changed,
         }
     }
 }
 
-async fn run_once(options: &Options, config: &Config, signals: &mut Signals) -> io::Result<End> {
+async fn run_once<'a>(
+    options: &'a Options,
+    config: &Config,
+    signals: &mut Signals,
+    pid_files: &mut Option<PidFiles<'a>>,
+) -> io::Result<End> {
     let (plan, warnings) = Plan::new(config, &options.interfaces);
     for warning in warnings {
         warn!("{warning}");
@@ -130,6 +135,10 @@ async fn run_once(options: &Options, config: &Config, signals: &mut Signals) -> 
     }
     // Held until the end of this run: one daemon an interface.
     let _locks = lock_interfaces(&plan)?;
+    // Not before the locks: these files may be those of the daemon that runs here already.
+    if pid_files.is_none() {
+        *pid_files = Some(PidFiles::write(&options.pid_files)?);
+    }
     let xdp = load_xdp(options)?;
     let setup = Setup { plan: plan.clone(), choice: options.xdp, policy: options.scheduling, xdp };
     let mut engine = EngineThread::start(setup).await?;
