@@ -24,6 +24,11 @@ impl Lan {
         let switch = Namespace::new(name);
         // The bridge itself takes no part: it has no addresses, not even a link-local one.
         switch.set_sysctl("net/ipv6/conf/default/disable_ipv6", "1");
+        // A switch forwards what it does not understand: no firewall looks into its frames.
+        for sysctl in ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables"] {
+            // Not there where the kernel cannot do it anyway.
+            switch.set_sysctl_if_present(&format!("net/bridge/{sysctl}"), "0");
+        }
         switch.ip("link add bridge type bridge stp_state 0 mcast_snooping 0 forward_delay 0");
         switch.ip("link set bridge up");
         let control = switch.run(|| sys::control_socket().expect("a socket"));

@@ -100,6 +100,14 @@ impl Namespace {
         });
     }
 
+    /// [`Self::set_sysctl`], for what not every kernel has.
+    pub fn set_sysctl_if_present(&self, name: &str, value: &str) {
+        let is_present = self.run(|| fs::exists(format!("/proc/sys/{name}")).unwrap_or(false));
+        if is_present {
+            self.set_sysctl(name, value);
+        }
+    }
+
     /// The processes in the namespace.
     pub fn pids(&self) -> Vec<Pid> {
         let Ok(inode) = self.handle.metadata().map(|metadata| metadata.ino()) else {
