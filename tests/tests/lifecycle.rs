@@ -1,0 +1,261 @@
+//! Start, stop, crash and reload of the daemon: what it takes from the host and what it gives back.
+
+use core::time::Duration;
+
+use ha_tests::{
+    clock::Stamp,
+    config::{self, Dialect},
+    decode,
+    pair::{Pair, SEGMENTS, Side},
+    process::{Program, Router, Start, describe},
+    require, wait,
+};
+use nix::sys::signal::Signal;
+
+const SOON: Duration = Duration::from_secs(20);
+/// Longer than any timer at a fifth of a second runs.
+const QUIET: Duration = Duration::from_secs(1);
+const INTERFACE: &str = "bond0";
+const INSTANCE: &str = "VI_1";
+
+fn config(side: Side) -> String {
+    let priority = if side == Side::A { 150 } else { 100 };
+    config::instance(Dialect::V3Multicast, side, priority, "")
+}
+
+/// A and B with the daemon; A is Master.
+fn start(words: &[&str]) -> Pair {
+    let mut pair = Pair::new();
+    for side in Side::BOTH {
+        pair.node_mut(side).start(Program::Daemon, &config(side), words);
+    }
+    await_master(&pair, Side::A);
+    pair
+}
+
+fn is_master(pair: &Pair, side: Side) -> bool {
+    pair.node(side).addresses_held() == [2, 0] && pair.node(side.other()).addresses_held() == [0, 0]
+}
+
+fn await_master(pair: &Pair, side: Side) {
+    let comes = wait::holds_within(SOON, || is_master(pair, side));
+    assert!(comes, "{side:?} is not the one Master{}", pair.logs());
+}
+
+/// What the kernel says about XDP on the interface: `xdp`, `xdpgeneric` or nothing.
+fn attached(pair: &Pair, side: Side) -> Option<String> {
+    let text = pair.node(side).namespace().ip(&format!("link show dev {INTERFACE}"));
+    text.split_whitespace().find(|word| word.starts_with("xdp")).map(str::to_owned)
+}
+
+fn judges_by(mode: &str, in_kernel: Option<&str>) {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&["--xdp", mode]);
+    for side in Side::BOTH {
+        let status = pair.node_mut(side).router().status();
+        assert_eq!(status.xdp(INTERFACE), mode, "{}", pair.logs());
+        assert_eq!(attached(&pair, side).as_deref(), in_kernel);
+    }
+    wait::eventually(SOON, "advertisements to be counted", || {
+        let status = pair.node_mut(Side::B).router().status();
+        status.counter(INTERFACE, "accepted") > 3
+    });
+    let status = pair.node_mut(Side::A).router().stop();
+    assert!(status.success(), "{}{}", describe(status), pair.logs());
+    await_master(&pair, Side::B);
+    assert_eq!(attached(&pair, Side::A), None, "a program is left after a stop");
+    pair.node_mut(Side::B).router().process().kill();
+    let is_gone = wait::holds_within(SOON, || attached(&pair, Side::B).is_none());
+    assert!(is_gone, "a program is left after SIGKILL");
+}
+
+#[test]
+fn native_xdp() {
+    judges_by("native", Some("xdp"));
+}
+
+#[test]
+fn generic_xdp() {
+    judges_by("generic", Some("xdpgeneric"));
+}
+
+#[test]
+fn no_xdp() {
+    judges_by("off", None);
+}
+
+#[test]
+fn what_was_demanded_and_cannot_be_had_is_said() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let namespace = pair.node(Side::A).namespace();
+    // A device whose driver knows no XDP, and what it needs to have a carrier.
+    namespace.ip("link add simple type bridge");
+    namespace.ip("link add name inner type veth peer name outer");
+    namespace.ip("link set inner master simple up");
+    namespace.ip("link set outer up");
+    namespace.ip("link set simple up");
+    namespace.ip("addr add 198.51.100.30/24 dev simple");
+    let text = config(Side::A).replace(INTERFACE, "simple");
+    let start = |mode: &str| {
+        let words = ["--xdp", mode];
+        let start = Start { words: &words, etc: None };
+        Router::start_with(Program::Daemon, namespace, &text, &start)
+    };
+    let mut demanding = start("native");
+    let status = demanding.process().wait(SOON);
+    assert!(!status.success(), "{}", demanding.log());
+    assert!(demanding.log().contains("simple"), "no word on the interface: {}", demanding.log());
+
+    let mut content = start("auto");
+    let is_master = || namespace.has_address("simple", "198.51.100.13");
+    assert!(wait::holds_within(SOON, is_master), "{}", content.log());
+    assert_eq!(content.status().xdp("simple"), "generic");
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let namespace = pair.node(Side::A).namespace();
+    let mut second = Router::start(Program::Daemon, namespace, &config(Side::A));
+    let status = second.process().wait(SOON);
+    assert!(!status.success(), "{}", second.log());
+    let log = second.log();
+    assert!(log.contains(INTERFACE), "no word on the interface: {log}");
+    let pid = pair.node_mut(Side::A).router().process().pid();
+    assert!(log.contains(&pid.to_string()), "no word on the first daemon {pid}: {log}");
+    // The first has noticed nothing.
+    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    assert!(attached(&pair, Side::A).is_some());
+}
+
+#[test]
+fn left_overs_are_removed_and_nothing_else() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let own = "198.51.100.77";
+    pair.node(Side::A).namespace().ip(&format!("addr add {own}/32 dev {INTERFACE}"));
+    pair.node_mut(Side::A).router().process().kill();
+    // The host lives on, with the addresses that its daemon has set: both have them.
+    let takes_over = wait::holds_within(SOON, || pair.node(Side::B).addresses_held() == [2, 0]);
+    assert!(takes_over, "{}", pair.logs());
+    assert_eq!(pair.node(Side::A).addresses_held(), [2, 0]);
+
+    // Lower than B now, so it would only be Backup; what was left must go nevertheless.
+    let text = config(Side::A).replace("priority 150", "priority 50");
+    pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
+    await_master(&pair, Side::B);
+    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::B)), "{}", pair.logs());
+    let status = pair.node_mut(Side::A).router().stop();
+    assert!(status.success(), "{}", describe(status));
+    let namespace = pair.node(Side::A).namespace();
+    assert!(namespace.has_address(INTERFACE, own), "an address of the operator's is gone");
+    assert!(namespace.has_address(INTERFACE, "198.51.100.10"));
+}
+
+#[test]
+fn a_network_that_falls_apart_has_one_master_when_it_is_whole_again() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = start(&[]);
+    pair.isolate(Side::B, INTERFACE);
+    let both = || Side::BOTH.iter().all(|side| pair.node(*side).addresses_held() == [2, 0]);
+    assert!(wait::holds_within(SOON, both), "B does not take over{}", pair.logs());
+    // The client has learned B's hardware address where it could; now it must learn A's.
+    let whole = Stamp::now();
+    pair.rejoin(Side::B, INTERFACE);
+    await_master(&pair, Side::A);
+    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    let [segment, _] = SEGMENTS;
+    for address in segment.virtual_addresses {
+        let announced =
+            wait::some_within(SOON, || pair.first_announcement(INTERFACE, Side::A, address, whole));
+        assert!(announced.is_some(), "A does not announce {address} again{}", pair.logs());
+    }
+    let (_, _, capture) = pair.segment(INTERFACE);
+    let later = Stamp::now();
+    let speaks = |frame: &ha_tests::capture::Frame| {
+        let advert = decode::advert(frame)?;
+        (advert.source == segment.host(Side::B.number())).then_some(frame.at)
+    };
+    let is_silent = wait::holds_throughout(QUIET, || capture.first(later, speaks).is_none());
+    assert!(is_silent, "B still advertises{}", pair.logs());
+}
+
+#[test]
+fn a_configuration_with_an_error_does_not_replace_a_good_one() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let file = pair.node_mut(Side::A).router().directory().path().join("keepalived.conf");
+    std::fs::write(file, "vrrp_instance VI_1 {\n    virtual_router_id 300\n").expect("our own");
+    let before = pair.node_mut(Side::A).router().status();
+    pair.node_mut(Side::A).router().process().signal(Signal::SIGHUP);
+    let is_said = || pair.node(Side::A).log().contains("300");
+    assert!(wait::holds_within(SOON, is_said), "no word on the error{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    let after = pair.node_mut(Side::A).router().status();
+    let released =
+        |status: &ha_tests::status::Status| status.statistic(INSTANCE, "released_master");
+    assert_eq!(released(&after), released(&before));
+}
+
+#[test]
+fn a_good_configuration_is_taken_at_sighup() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let more = "198.51.100.15";
+    let text =
+        config(Side::A).replace("198.51.100.14\n", &format!("198.51.100.14\n        {more}\n"));
+    let file = pair.node_mut(Side::A).router().directory().path().join("keepalived.conf");
+    std::fs::write(file, text).expect("our own");
+    pair.node_mut(Side::A).router().process().signal(Signal::SIGHUP);
+    let has_it = || pair.node(Side::A).namespace().has_address(INTERFACE, more);
+    assert!(wait::holds_within(SOON, has_it), "{}", pair.logs());
+    await_master(&pair, Side::A);
+    let status = pair.node_mut(Side::A).router().stop();
+    assert!(status.success(), "{}", describe(status));
+    assert!(!has_it_at(&pair, more), "an address is left after the stop");
+}
+
+fn has_it_at(pair: &Pair, address: &str) -> bool {
+    pair.node(Side::A).namespace().has_address(INTERFACE, address)
+}
+
+#[test]
+fn a_client_reaches_the_new_master_by_announcement_alone() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let [segment, _] = SEGMENTS;
+    let [address, _] = segment.virtual_addresses;
+    let neighbour = |pair: &Pair| {
+        let text = pair.client().ip(&format!("neigh show to {address} dev {INTERFACE}"));
+        let mut words = text.split_whitespace();
+        words.find(|word| *word == "lladdr").and_then(|_| words.next().map(str::to_owned))
+    };
+    let prober = pair.probe(SOON);
+    let begin = Stamp::now();
+    wait::eventually(SOON, "an answer", || prober.replies_since(address, begin) > 0);
+    // Asks no more, so only an announcement can change what the client knows.
+    drop(prober);
+    assert_eq!(neighbour(&pair).as_deref(), Some("02:00:00:00:01:0a"));
+    pair.node_mut(Side::A).router().stop();
+    await_master(&pair, Side::B);
+    let moves = || neighbour(&pair).as_deref() == Some("02:00:00:00:01:0b");
+    assert!(wait::holds_within(SOON, moves), "{:?}{}", neighbour(&pair), pair.logs());
+}
