@@ -1,6 +1,7 @@
 //! The demonstration: the reference pair fails over in every way it can, on this machine.
 //!
-//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE] [--act reference|fast]`, as root. Two nodes and a client live
+//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE] [--act reference|fast] [--load N]`,
+//! as root. Two nodes and a client live
 //! in namespaces of their own; the nodes run the reference files unchanged, and then the same
 //! deployment with VRRPv3 at 10 ms. Times are the kernel's, of frames at the switch and of answers
 //! at the client. With `--keepalived` (or `HA_DEMO_PEER=keepalived`) both nodes run keepalived, for
@@ -20,6 +21,9 @@ use std::{env, panic, process::ExitCode};
 use ha_tests::{guardian, process::Program, require};
 
 use crate::{act::Act, play::Cast};
+
+/// Busy programs beside the routers; more than this shows nothing more.
+const LOAD_MAX: usize = 64;
 
 fn main() -> ExitCode {
     guardian::clean_up_on_signals();
@@ -59,6 +63,7 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
         program: if is_keepalived { Program::Keepalived } else { Program::Daemon },
         words: Vec::new(),
         acts: vec![Act::REFERENCE, Act::FAST],
+        load: 0,
     };
     while let Some(word) = words.next() {
         match word.as_str() {
@@ -73,6 +78,11 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
                     Some("fast") => vec![Act::FAST],
                     _ => return Err("--act is reference or fast".to_owned()),
                 };
+            }
+            "--load" => {
+                let count = words.next().and_then(|word| word.parse().ok());
+                let count = count.filter(|count| (1..=LOAD_MAX).contains(count));
+                cast.load = count.ok_or(format!("--load is a number from 1 to {LOAD_MAX}"))?;
             }
             _ => return Err(format!("`{word}` is not a word of this program")),
         }

@@ -1,12 +1,13 @@
 //! The events, in their order, and what must be seen of each.
 
 use core::time::Duration;
+use std::{path::Path, process::Command};
 
 use ha_tests::{
     clock::Stamp,
     pair::{Pair, SEGMENTS, Side},
     prober::Prober,
-    process::{self, Program},
+    process::{self, Process, Program},
     wait,
 };
 
@@ -22,12 +23,17 @@ const ALLOWANCE: Duration = Duration::from_millis(500);
 /// Until a node that comes back has found itself well: the service check runs every two seconds.
 const WELL_WITHIN: Duration = Duration::from_secs(10);
 
+/// What is shown of a router's log after a failure.
+const LOG_LINES: usize = 30;
+
 /// Who plays the routers.
 #[derive(Clone, Debug)]
 pub(crate) struct Cast {
     pub(crate) program: Program,
     /// Further words of the daemon's command line.
     pub(crate) words: Vec<String>,
+    /// How many programs do nothing but use the processors meanwhile.
+    pub(crate) load: usize,
     /// What they play.
     pub(crate) acts: Vec<Act>,
 }
@@ -43,8 +49,13 @@ pub(crate) fn run(cast: &Cast) -> Outcome {
         let result = stage.play();
         tables.push((act.title, stage.rows));
         if let Err(failure) = result {
-            let logs = stage.pair.logs();
-            eprintln!("{logs}");
+            for side in Side::BOTH {
+                let log = stage.pair.node(side).log();
+                let lines: Vec<&str> = log.lines().collect();
+                let start = lines.len().saturating_sub(LOG_LINES);
+                let end = lines.get(start..).unwrap_or_default().join("\n");
+                eprintln!("--- the end of {side:?}'s log\n{end}");
+            }
             return Err(failure);
         }
     }
@@ -60,6 +71,7 @@ struct Stage<'a> {
     cast: &'a Cast,
     act: Act,
     prober: Prober,
+    _load: Vec<Process>,
     pair: Pair,
     rows: Vec<Row>,
 }
@@ -67,7 +79,9 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn new(cast: &'a Cast, act: Act) -> Self {
         let pair = Pair::new();
-        Self { cast, act, prober: pair.probe(PROBE_FOR), pair, rows: Vec::new() }
+        let prober = pair.probe(PROBE_FOR);
+        let load = (0..cast.load).map(|_| keep_busy(&pair)).collect();
+        Self { cast, act, prober, _load: load, pair, rows: Vec::new() }
     }
 
     fn play(&mut self) -> Outcome {
@@ -328,4 +342,11 @@ impl<'a> Stage<'a> {
         );
         self.rows.push(row);
     }
+}
+
+/// A program that uses a processor and does nothing, for as long as the scene lasts.
+fn keep_busy(pair: &Pair) -> Process {
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do :; done"]);
+    Process::start(pair.client(), command, Path::new("/dev/null"), None)
 }
