@@ -79,6 +79,36 @@ fn a_group_moves_together_and_does_not_come_back() {
     }
 }
 
+/// What a Master sends between the loss of its carrier and its noticing waits in the kernel for ARP,
+/// and would go out when the link is back: an advertisement of a Master that is none any more, which
+/// takes the place of the new one if the addresses say so.
+#[test]
+fn what_a_lost_link_held_back_is_not_sent_when_it_returns() {
+    // At 10 ms, one of a few losses falls on an advertisement.
+    const ROUNDS: usize = 10;
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = Pair::new();
+    for side in Side::BOTH {
+        let text = reference::as_version_3(&reference::config(side), "0.01");
+        pair.node_mut(side).start(Program::Daemon, &text, &[]);
+    }
+    let mut master = await_any_master(&pair);
+    for round in 0..ROUNDS {
+        let old = master;
+        master = old.other();
+        pair.cut(old, "eth2");
+        pair.await_master(master, SOON);
+        let mended = Stamp::now();
+        pair.mend(old, "eth2");
+        assert_stays(&pair, master);
+        let heard = pair.heard("eth2", mended);
+        let late: Vec<_> = heard.iter().filter(|one| one.from == old).collect();
+        assert!(late.is_empty(), "round {round}: {late:?}{}", pair.logs());
+    }
+}
+
 #[test]
 fn nopreempt_leaves_a_lower_master_alone() {
     if !require::require_daemon() {

@@ -253,7 +253,8 @@ impl<'a> Stage<'a> {
             interfaces.all(|interface| self.pair.first_claim(interface, master, begin).is_some())
         };
         // To a peer that was gone, the kernel asks by ARP only once a second.
-        if !wait::holds_within(SHOWN_WITHIN, is_heard) {
+        let is_settled = || self.pair.master() != Some(master) || is_heard();
+        if !wait::holds_within(SHOWN_WITHIN, is_settled) {
             return Err(format!("{master:?} is Master and says nothing"));
         }
         let since = Stamp::now();
