@@ -186,9 +186,10 @@ impl Instance {
     /// How long after a Master's deadline to advertise the most impatient Backup still waits.
     ///
     /// The last advertisement went out one interval before that deadline, and a Backup's skew
-    /// time may be next to nothing.
+    /// time may be next to nothing. One interval at least, although Backups with
+    /// `down_timer_adverts 1` wait less: every timer fires a little late.
     pub(crate) fn patience(&self) -> Duration {
-        self.config.interval.as_duration() * self.config.down_adverts.saturating_sub(1)
+        self.config.interval.as_duration() * self.config.down_adverts.saturating_sub(1).max(1)
     }
 
     /// Whether a Backup accepts an advertisement of this priority as its Master's (V-6.4.2-9).
