@@ -36,6 +36,8 @@ pub(crate) struct InstancePlan {
     pub(crate) interface: String,
     pub(crate) family: Family,
     pub(crate) vrid: u8,
+    /// Priority 255: the virtual addresses are the interface's own.
+    pub(crate) is_owner: bool,
     /// 2 or 3.
     pub(crate) version: u8,
     /// The advertisement that it sends.
@@ -228,6 +230,7 @@ fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> Insta
         interface: instance.interface.clone(),
         family: instance.family,
         vrid: instance.vrid.as_u8(),
+        is_owner: instance.priority.is_owner(),
         version: instance.version.as_u8(),
         template: Template {
             version: instance.version,

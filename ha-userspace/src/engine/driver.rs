@@ -28,9 +28,11 @@ use crate::{
         port::{Opening, Port},
     },
     io::{
-        addresses::{self, AddressSocket, Ledger},
+        addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
         announce::Announcer,
-        links::Links,
+        links::{self, Links},
+        lock::InterfaceLock,
+        neighbours::NeighbourSocket,
         tables::Tables,
         timer::Timer,
         xdp::{Advert, Xdp},
@@ -77,7 +79,7 @@ struct Retry {
 enum Wake {
     Arrived,
     Timer(io::Result<()>),
-    Links(io::Result<crate::io::links::Change>),
+    Links(io::Result<links::Change>),
     Command(Option<Command>),
 }
 
@@ -100,7 +102,9 @@ impl Driver {
         let addresses = AddressSocket::open()?;
         let ledger = addresses.ledger();
         let announcer = Announcer::open()?;
-        let effects = Effects::new(addresses, announcer, plan.instances.len(), reports);
+        let neighbours = NeighbourSocket::open()?;
+        let count = plan.instances.len();
+        let effects = Effects::new(addresses, announcer, neighbours, count, reports);
         let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
         let mut driver = Self {
             engine: Engine::new(plan.engine.clone()),
@@ -119,7 +123,7 @@ impl Driver {
             scheduling: String::new(),
             plan,
         };
-        driver.remove_leftovers()?;
+        driver.remove_leftovers();
         let problems = driver.open_ports();
         if let Some(error) = problems.into_iter().next() {
             return Err(error);
@@ -244,8 +248,16 @@ impl Driver {
     /// Addresses that could not be set may be possible now.
     fn retry(&mut self, now: Instant) {
         for (&instance, retry) in &mut self.retries {
-            if retry.at.is_some_and(|at| at <= now) {
-                retry.at = None;
+            if retry.at.is_none_or(|at| at > now) {
+                continue;
+            }
+            // To try without its interface would only take mastership from whoever has it.
+            let plan = usize::try_from(instance.0).ok().and_then(|id| self.plan.instances.get(id));
+            let is_possible = plan.is_some_and(|plan| {
+                plan.addresses.iter().all(|one| self.links.by_name(&one.interface).is_some())
+            });
+            retry.at = (!is_possible).then(|| now + retry.pause);
+            if is_possible {
                 let input = Input::AddressesUsable { instance, usable: true };
                 self.engine.handle(now, input, &mut self.actions);
             }
@@ -303,6 +315,7 @@ impl Driver {
             let Some(link) = link else { continue };
             let opened = Port::open(Opening {
                 link,
+                carries_vlans: self.links.carries_vlans(link.index),
                 families: &families_on(&self.plan, &name),
                 choice: self.choice,
                 xdp: self.xdp.as_mut(),
@@ -366,21 +379,36 @@ impl Driver {
         Ok(())
     }
 
-    fn remove_leftovers(&mut self) -> io::Result<()> {
-        let mut ifindexes: Vec<u32> = (self.plan.instances.iter())
-            .flat_map(|instance| instance.addresses.iter())
-            .filter_map(|address| self.links.by_name(&address.interface))
-            .map(|link| link.index)
-            .collect();
-        ifindexes.sort_unstable();
-        ifindexes.dedup();
-        let removed = addresses::remove_leftovers(&ifindexes)?;
-        if !removed.is_empty() {
-            let list: Vec<String> = removed.iter().map(ToString::to_string).collect();
-            let text = format!("removed what a killed run had left: {}", list.join(", "));
-            self.effects.report(clock::now(), Message::Note(text));
+    /// Addresses that a killed run left, marked as ours, wherever no other daemon of ours runs; and
+    /// virtual addresses that are here although nobody is Master yet (keepalived removes them too).
+    fn remove_leftovers(&mut self) {
+        let virtual_addresses = virtual_addresses(&self.plan);
+        let mut leftovers = Vec::new();
+        for link in self.links.iter() {
+            let is_ours = is_used(&self.plan, &link.name);
+            let is_marked = |own: &&links::Address| own.protocol == PROTOCOL_MARK;
+            if !is_ours && !link.addresses.iter().any(|own| is_marked(&own)) {
+                continue;
+            }
+            // Held until the end of the round: a daemon that starts now waits with its addresses.
+            let lock = if is_ours { None } else { Some(InterfaceLock::take(&link.name)) };
+            if matches!(lock, Some(Err(_))) {
+                continue;
+            }
+            let is_left = |own: &&links::Address| {
+                is_marked(own) || is_ours && virtual_addresses.contains(&own.address)
+            };
+            leftovers.extend(link.addresses.iter().filter(is_left).map(|own| AddressChange {
+                present: false,
+                ifindex: link.index,
+                address: own.address,
+                prefix_len: own.prefix_len,
+                broadcast: None,
+                scope: own.scope,
+                label: None,
+            }));
         }
-        Ok(())
+        self.effects.remove(clock::now(), &leftovers);
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -421,11 +449,18 @@ impl Driver {
     }
 }
 
+/// Whether an instance speaks on the interface, or has an address there.
+fn is_used(plan: &Plan, interface: &str) -> bool {
+    plan.instances.iter().any(|instance| {
+        instance.interface == interface
+            || instance.addresses.iter().any(|address| address.interface == interface)
+    })
+}
+
 /// Addresses that come and go with mastership: nobody sends from them. An owner's are its own.
 fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
-    let instances = plan.instances.iter().zip(&plan.engine.instances);
-    let instances = instances.filter(|(_, engine)| !engine.priority.is_owner());
-    instances.flat_map(|(instance, _)| instance.addresses.iter().map(|one| one.address)).collect()
+    let instances = plan.instances.iter().filter(|instance| !instance.is_owner);
+    instances.flat_map(|instance| instance.addresses.iter().map(|one| one.address)).collect()
 }
 
 /// Families spoken on an interface, and the group to join for each that uses multicast.

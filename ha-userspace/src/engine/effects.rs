@@ -7,15 +7,17 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use ha_common::proto;
+use ha_config::Address;
 use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::ChecksumScope};
 use tokio::sync::mpsc;
 
 use crate::{
     engine::{Message, Report, port::Port},
     io::{
-        addresses::{AddressChange, AddressSocket},
+        addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
         announce::{Announcer, Target},
-        links::Links,
+        links::{self, Links},
+        neighbours::NeighbourSocket,
     },
     plan::{InstancePlan, Plan},
 };
@@ -28,6 +30,7 @@ const REPORT_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Effects {
     addresses: AddressSocket,
     announcer: Announcer,
+    neighbours: NeighbourSocket,
     outlets: Vec<Outlet>,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
@@ -40,7 +43,8 @@ pub(crate) struct Outlet {
     pub(crate) source: Option<IpAddr>,
     /// Destinations and messages for one source and priority: built once, sent many times.
     built: Option<Built>,
-    are_addresses_wanted: bool,
+    /// The addresses as they were set, while they are wanted.
+    set: Option<Vec<AddressChange>>,
     refusal_reported: Option<Instant>,
     trouble_reported: Option<Instant>,
 }
@@ -66,11 +70,12 @@ impl Effects {
     pub(crate) fn new(
         addresses: AddressSocket,
         announcer: Announcer,
+        neighbours: NeighbourSocket,
         instances: usize,
         reports: mpsc::Sender<Report>,
     ) -> Self {
         let outlets = (0..instances).map(|_| Outlet::default()).collect();
-        Self { addresses, announcer, outlets, reports, reports_lost: 0 }
+        Self { addresses, announcer, neighbours, outlets, reports, reports_lost: 0 }
     }
 
     pub(crate) fn outlet(&mut self, instance: InstanceId) -> Option<&mut Outlet> {
@@ -119,6 +124,9 @@ impl Effects {
                     if is_return(transition) {
                         self.greet(around, transition.instance);
                     }
+                    if transition.to == State::Fault {
+                        self.forget_peers(around, transition.instance);
+                    }
                     self.report(around.now, Message::Engine(*action));
                 }
                 Action::Notify(_) | Action::Priority { .. } | Action::Late { .. } => {
@@ -140,6 +148,10 @@ impl Effects {
         let Some(plan) = plan_of(around.plan, instance) else { return };
         let Some(port) = around.ports.get(&plan.interface) else { return };
         let Some(sender) = port.sender(plan.family) else { return };
+        // Nothing leaves without carrier, but the kernel would keep it for later.
+        if !around.links.by_index(port.ifindex).is_some_and(|link| link.is_up) {
+            return;
+        }
         let mut failure = None;
         if let Some(outlet) = self.outlet(instance)
             && let Some(source) = outlet.source
@@ -150,9 +162,7 @@ impl Effects {
                 }
             }
         }
-        // A Master whose carrier is gone says goodbye into the void: nothing to complain about.
-        let is_up = around.links.by_name(&plan.interface).is_some_and(|link| link.is_up);
-        if let Some(failure) = failure.filter(|_| is_up) {
+        if let Some(failure) = failure {
             let text = format!("{}: cannot send an advertisement {failure}", plan.name);
             self.trouble(around.now, instance, text);
         }
@@ -167,36 +177,22 @@ impl Effects {
         let mut changes = Vec::new();
         let mut failed = Vec::new();
         for (&instance, &present) in wanted {
-            let Some(plan) = plan_of(around.plan, instance) else { continue };
-            if let Some(outlet) = self.outlet(instance) {
-                outlet.are_addresses_wanted = present;
-            }
-            for address in &plan.addresses {
-                match around.links.by_name(&address.interface) {
-                    Some(link) => {
-                        owners.push(instance);
-                        changes.push(AddressChange {
-                            present,
-                            ifindex: link.index,
-                            address: address.address,
-                            prefix_len: address.prefix_len,
-                            broadcast: address.broadcast,
-                            scope: address.scope.0,
-                            label: address.label.clone(),
-                        });
-                    }
-                    // What is gone has taken its addresses along.
-                    None if !present => {}
-                    None => {
-                        let what = format!(
-                            "{}: cannot set {}: there is no interface {}",
-                            plan.name, address.address, address.interface
-                        );
-                        self.report(around.now, Message::Trouble(what));
+            let additions = present.then(|| additions(around, instance));
+            let Some(outlet) = self.outlet(instance) else { continue };
+            let wishes = match additions {
+                Some((additions, missing)) => {
+                    outlet.set = Some(additions.clone());
+                    if let Some(missing) = missing {
+                        self.report(around.now, Message::Trouble(missing));
                         failed.push(instance);
                     }
+                    additions
                 }
-            }
+                // Removed exactly as added: an interface may have another name by now.
+                None => outlet.set.take().unwrap_or_default().into_iter().map(removal).collect(),
+            };
+            owners.extend(wishes.iter().map(|_| instance));
+            changes.extend(wishes);
         }
         let results = self.addresses.apply(&changes);
         for ((result, change), instance) in results.into_iter().zip(&changes).zip(owners) {
@@ -213,11 +209,25 @@ impl Effects {
         failed
     }
 
+    /// Removes what a run before this one left; says what could not be removed.
+    pub(crate) fn remove(&mut self, now: Instant, leftovers: &[AddressChange]) {
+        let results = self.addresses.apply(leftovers);
+        for (change, result) in leftovers.iter().zip(results) {
+            let text = match result {
+                Ok(()) => Message::Note(format!("removed {}, left over", change.address)),
+                Err(error) => {
+                    Message::Trouble(format!("cannot remove {}: {error}", change.address))
+                }
+            };
+            self.report(now, text);
+        }
+    }
+
     fn announce(&mut self, around: Surroundings<'_>, wanted: &BTreeMap<InstanceId, u32>) {
         let mut by_repeat: BTreeMap<u32, Vec<Target>> = BTreeMap::new();
         for (&instance, &repeat) in wanted {
             let Some(plan) = plan_of(around.plan, instance) else { continue };
-            let is_master = self.outlet(instance).is_some_and(|outlet| outlet.are_addresses_wanted);
+            let is_master = self.outlet(instance).is_some_and(|outlet| outlet.set.is_some());
             if !is_master {
                 continue;
             }
@@ -236,6 +246,17 @@ impl Effects {
                 let text = format!("{failed} announcements could not be sent: {error}");
                 self.report(around.now, Message::Trouble(text));
             }
+        }
+    }
+
+    /// What could not leave must not leave when the link is back: it is not true any more.
+    fn forget_peers(&mut self, around: Surroundings<'_>, instance: InstanceId) {
+        let Some(plan) = plan_of(around.plan, instance) else { return };
+        let Some(port) = around.ports.get(&plan.interface) else { return };
+        let peers: Vec<IpAddr> = plan.peers.iter().map(|peer| peer.address).collect();
+        if let Err(error) = self.neighbours.forget(port.ifindex, &peers) {
+            let text = format!("{}: what waits for its peers may be sent late: {error}", plan.name);
+            self.trouble(around.now, instance, text);
         }
     }
 
@@ -306,6 +327,44 @@ pub(crate) fn group(family: Family) -> IpAddr {
         Family::V4 => IpAddr::from(proto::GROUP_V4),
         Family::V6 => IpAddr::from(proto::GROUP_V6),
     }
+}
+
+/// The addresses of an instance as they are to be set, and what is in the way of one.
+fn additions(
+    around: Surroundings<'_>,
+    instance: InstanceId,
+) -> (Vec<AddressChange>, Option<String>) {
+    let mut additions = Vec::new();
+    let mut missing = None;
+    let Some(plan) = plan_of(around.plan, instance) else { return (additions, missing) };
+    for address in &plan.addresses {
+        let Some(link) = around.links.by_name(&address.interface) else {
+            let Address { address, interface, .. } = address;
+            let name = &plan.name;
+            missing = Some(format!("{name}: cannot set {address}: there is no {interface}"));
+            continue;
+        };
+        // An owner's address is the interface's own, set by the administrator: not ours to touch.
+        let is_its_own =
+            |own: &links::Address| own.address == address.address && own.protocol != PROTOCOL_MARK;
+        if plan.is_owner && link.addresses.iter().any(is_its_own) {
+            continue;
+        }
+        additions.push(AddressChange {
+            present: true,
+            ifindex: link.index,
+            address: address.address,
+            prefix_len: address.prefix_len,
+            broadcast: address.broadcast,
+            scope: address.scope.0,
+            label: address.label.clone(),
+        });
+    }
+    (additions, missing)
+}
+
+fn removal(addition: AddressChange) -> AddressChange {
+    AddressChange { present: false, ..addition }
 }
 
 fn destinations(plan: &InstancePlan) -> Vec<IpAddr> {

@@ -14,7 +14,7 @@ use crate::{
     cli::XdpChoice,
     io::{
         advert_socket::AdvertSocket,
-        links::Link,
+        links::{Kind, Link},
         packet_socket::PacketSocket,
         tables::{self, Tables},
         xdp::{Advert, Mode, Xdp},
@@ -56,6 +56,8 @@ impl Drop for Listener {
 /// What a port is opened with.
 pub(crate) struct Opening<'a> {
     pub(crate) link: &'a Link,
+    /// VLAN interfaces are on top of it.
+    pub(crate) carries_vlans: bool,
     /// Families of its instances, and the multicast group to join for each, if any.
     pub(crate) families: &'a [(Family, Option<std::net::IpAddr>)],
     pub(crate) choice: XdpChoice,
@@ -70,14 +72,19 @@ impl Port {
     /// # Errors
     /// A socket was refused, or XDP was demanded and cannot be had.
     pub(crate) fn open(opening: Opening<'_>) -> io::Result<(Self, Option<String>)> {
-        let Opening { link, families, choice, xdp, arrived } = opening;
+        let Opening { link, carries_vlans, families, choice, xdp, arrived } = opening;
         let mut senders = Vec::with_capacity(families.len());
         for (family, group) in families {
             let socket = AdvertSocket::open(&link.name, link.index, *family, *group)?;
             senders.push((*family, socket));
         }
         let attached = match xdp {
-            Some(xdp) => xdp.attach(link.index, choice),
+            // A network card may take the tag off before XDP sees the frame: the kernel's packet
+            // sockets know whose frame it is, XDP does not.
+            Some(_) if carries_vlans && choice == XdpChoice::Auto => {
+                Err(io::Error::other("VLAN interfaces are on top of it"))
+            }
+            Some(xdp) => xdp.attach(link.index, link.kind == Kind::Aggregate, choice),
             None => Err(io::Error::other("the XDP program is not loaded")),
         };
         let (receiver, warning) = match attached {

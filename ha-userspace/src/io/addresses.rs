@@ -12,9 +12,7 @@ use std::{
 };
 
 use rtnetlink::{
-    packet_core::{
-        NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP_INTR, NLM_F_REPLACE, NLMSG_DONE, NLMSG_ERROR,
-    },
+    packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLMSG_ERROR},
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
         address::{
@@ -40,8 +38,6 @@ const BATCH_MAX: usize = 128;
 const RECEIVE_BYTES: usize = 1 << 20;
 /// How long the kernel may take to answer: it does so within the system call.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);
-/// Dumps in a row that changes may spoil before the last one is taken as it is.
-const DUMPS_MAX: u32 = 5;
 
 /// `IFNAMSIZ`, with the closing zero.
 const LABEL_MAX: usize = 15;
@@ -210,19 +206,6 @@ impl Ledger {
     }
 }
 
-/// Removes addresses that a killed run left on these interfaces; says which.
-pub(crate) fn remove_leftovers(ifindexes: &[u32]) -> io::Result<Vec<IpAddr>> {
-    let mut requests = Requests::open()?;
-    let keys = requests.marked_addresses()?;
-    let changes: Vec<_> = keys
-        .iter()
-        .filter(|(ifindex, _, _)| ifindexes.contains(ifindex))
-        .map(AddressChange::removal)
-        .collect();
-    let results = requests.apply(&changes);
-    changes.iter().zip(results).map(|(change, result)| result.map(|()| change.address)).collect()
-}
-
 /// A socket, and the numbers of its requests.
 #[derive(Debug)]
 struct Requests {
@@ -288,46 +271,6 @@ impl Requests {
                 if let Some(answer) = answer.filter(|_| message.kind == NLMSG_ERROR) {
                     *answer = message.verdict();
                     missing = missing.saturating_sub(1);
-                }
-            }
-        }
-    }
-
-    /// All addresses of this host that carry our mark.
-    fn marked_addresses(&mut self) -> io::Result<Vec<Key>> {
-        let mut dumps = 1;
-        loop {
-            let (keys, is_interrupted) = self.dump_marked()?;
-            if !is_interrupted || dumps == DUMPS_MAX {
-                return Ok(keys);
-            }
-            dumps += 1;
-        }
-    }
-
-    fn dump_marked(&mut self) -> io::Result<(Vec<Key>, bool)> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let message = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        netlink::request_dump(&self.socket, self.sequence, message)?;
-        let deadline = clock::now() + ANSWER_TIME_MAX;
-        let (mut keys, mut is_interrupted) = (Vec::new(), false);
-        loop {
-            let datagram = self.socket.recv_until(&mut self.buffer, deadline)?;
-            for message in netlink::messages(datagram) {
-                if message.sequence != self.sequence {
-                    continue;
-                }
-                is_interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-                match message.kind {
-                    libc::RTM_NEWADDR => keys.extend(
-                        netlink::parse_address(message.payload)
-                            .filter(|(_, address)| address.protocol == PROTOCOL_MARK)
-                            .map(|(index, own)| (index, own.address, own.prefix_len)),
-                    ),
-                    NLMSG_DONE | NLMSG_ERROR => {
-                        return message.verdict().map(|()| (keys, is_interrupted));
-                    }
-                    _ => {}
                 }
             }
         }

@@ -3,11 +3,7 @@
 //! One netlink socket carries both the dumps and the notifications, so that they come in the order
 //! in which they happened. Nothing here polls, and nothing here changes anything.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    net::IpAddr,
-};
+use std::{collections::BTreeSet, io, net::IpAddr};
 
 use ha_core::Family;
 use rtnetlink::{
@@ -17,10 +13,12 @@ use rtnetlink::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    addresses::PROTOCOL_MARK,
-    netlink::{self, Message, NetlinkSocket},
+    link_table::Table,
+    netlink::{self, NetlinkSocket},
     sys,
 };
+
+pub(crate) use super::link_table::{Address, Kind, Link};
 
 /// Room for the notifications of some thousand virtual addresses at once, at 1 to 2 KiB each.
 const RECEIVE_BYTES: usize = 8 << 20;
@@ -34,17 +32,6 @@ const DUMPS_MAX: u32 = 5;
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 
-const LINK_HEADER_LEN: usize = 16;
-const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-/// `IFF_UP | IFF_RUNNING | IFF_LOWER_UP`: administratively up, operational, with carrier.
-const FLAGS_UP: u32 = 0x1 | 0x40 | 0x1_0000;
-
-const IFA_F_SECONDARY: u32 = 0x01;
-/// `IFA_F_DADFAILED | IFA_F_TENTATIVE`: the kernel does not send from such an address.
-const UNUSABLE: u32 = 0x08 | 0x40;
-
 /// Something in the table is different.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Change {
@@ -54,40 +41,6 @@ pub(crate) enum Change {
     Link(u32),
     /// The addresses of an interface (by index) changed.
     Addresses(u32),
-}
-
-/// An interface.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Link {
-    pub(crate) index: u32,
-    pub(crate) name: String,
-    /// Administratively up, and with carrier.
-    pub(crate) is_up: bool,
-    /// `None` where the interface has no Ethernet address.
-    pub(crate) mac: Option<[u8; 6]>,
-    pub(crate) mtu: u32,
-    /// In the kernel's order.
-    pub(crate) addresses: Vec<Address>,
-}
-
-/// An address of an interface.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::struct_field_names, reason = "there is no better name for the address itself")]
-pub(crate) struct Address {
-    pub(crate) address: IpAddr,
-    pub(crate) prefix_len: u8,
-    /// `RT_SCOPE_*`.
-    pub(crate) scope: u8,
-    /// `IFA_F_*`.
-    pub(crate) flags: u32,
-    /// `IFA_PROTO`: who set it; 0 if nobody said.
-    pub(crate) protocol: u8,
-}
-
-impl Address {
-    fn is_usable(&self) -> bool {
-        self.flags & UNUSABLE == 0
-    }
 }
 
 /// The table, and the subscription that keeps it up to date.
@@ -150,6 +103,11 @@ impl Links {
 
     pub(crate) fn by_index(&self, index: u32) -> Option<&Link> {
         self.table.0.get(&index)
+    }
+
+    /// Whether VLAN interfaces are on top of this one: tagged frames come in by it then.
+    pub(crate) fn carries_vlans(&self, index: u32) -> bool {
+        self.iter().any(|link| link.kind == Kind::Vlan && link.lower == index)
     }
 
     /// The address to send from: the configured one if the host has it and it is usable, else the
@@ -275,217 +233,4 @@ struct Dump {
     /// Something changed while the kernel was at it.
     is_interrupted: bool,
     attempt: u32,
-}
-
-/// Interfaces by index.
-#[derive(Debug, Default)]
-struct Table(BTreeMap<u32, Link>);
-
-impl Table {
-    /// Takes in a message; says what it changed.
-    fn handle(&mut self, message: &Message<'_>) -> Option<Change> {
-        match message.kind {
-            libc::RTM_NEWLINK => self.handle_new_link(message.payload),
-            libc::RTM_DELLINK => {
-                let (index, _, _) = parse_link_header(message.payload)?;
-                self.0.remove(&index).map(|_| Change::Link(index))
-            }
-            libc::RTM_NEWADDR => {
-                let (index, new) = netlink::parse_address(message.payload)?;
-                let addresses = &mut self.0.get_mut(&index)?.addresses;
-                match addresses.iter_mut().find(|old| is_same(old, &new)) {
-                    Some(old) if *old == new => return None,
-                    Some(old) => *old = new,
-                    None => addresses.push(new),
-                }
-                Some(Change::Addresses(index))
-            }
-            libc::RTM_DELADDR => {
-                let (index, gone) = netlink::parse_address(message.payload)?;
-                let addresses = &mut self.0.get_mut(&index)?.addresses;
-                let before = addresses.len();
-                addresses.retain(|old| !is_same(old, &gone));
-                (addresses.len() != before).then_some(Change::Addresses(index))
-            }
-            _ => None,
-        }
-    }
-
-    fn handle_new_link(&mut self, payload: &[u8]) -> Option<Change> {
-        let (index, flags, rest) = parse_link_header(payload)?;
-        let old = self.0.get(&index);
-        let mut link = old.cloned().unwrap_or_default();
-        link.index = index;
-        link.is_up = flags & FLAGS_UP == FLAGS_UP;
-        for (kind, value) in netlink::attributes(rest) {
-            match kind {
-                IFLA_ADDRESS => link.mac = value.try_into().ok(),
-                IFLA_IFNAME => {
-                    let name = value.strip_suffix(&[0]).unwrap_or(value);
-                    link.name = String::from_utf8_lossy(name).into_owned();
-                }
-                IFLA_MTU => link.mtu = netlink::parse_u32(value)?,
-                _ => {}
-            }
-        }
-        if old == Some(&link) {
-            return None;
-        }
-        self.0.insert(index, link);
-        Some(Change::Link(index))
-    }
-
-    fn source_for(
-        &self,
-        ifindex: u32,
-        family: Family,
-        configured: Option<IpAddr>,
-        excluded: &[IpAddr],
-    ) -> Option<IpAddr> {
-        if let Some(configured) = configured {
-            return self.has_usable(ifindex, family, configured).then_some(configured);
-        }
-        let is_source = |address: &&Address| {
-            let is_ours = address.protocol == PROTOCOL_MARK || excluded.contains(&address.address);
-            let is_primary = match (family, address.address) {
-                (Family::V4, IpAddr::V4(_)) => address.flags & IFA_F_SECONDARY == 0,
-                (Family::V6, IpAddr::V6(v6)) => v6.is_unicast_link_local(),
-                (Family::V4, IpAddr::V6(_)) | (Family::V6, IpAddr::V4(_)) => false,
-            };
-            is_primary && !is_ours && address.is_usable()
-        };
-        self.0.get(&ifindex)?.addresses.iter().find(is_source).map(|address| address.address)
-    }
-
-    fn has_usable(&self, ifindex: u32, family: Family, wanted: IpAddr) -> bool {
-        let (is_family, is_link_local) = match wanted {
-            IpAddr::V4(_) => (family == Family::V4, false),
-            IpAddr::V6(v6) => (family == Family::V6, v6.is_unicast_link_local()),
-        };
-        // A link-local address means something on its own link only.
-        let mut links = self.0.values().filter(|link| !is_link_local || link.index == ifindex);
-        is_family
-            && links.any(|link| {
-                link.addresses.iter().any(|own| own.address == wanted && own.is_usable())
-            })
-    }
-}
-
-/// Index, flags, and attributes; `None` for what is not about the interface itself, such as a
-/// bridge's port, whose removal looks like the interface's but for the family.
-fn parse_link_header(payload: &[u8]) -> Option<(u32, u32, &[u8])> {
-    let (header, rest) = payload.split_first_chunk::<LINK_HEADER_LEN>()?;
-    let [family, _, _, _, i0, i1, i2, i3, f0, f1, f2, f3, ..] = *header;
-    (family == 0).then_some((
-        u32::from_ne_bytes([i0, i1, i2, i3]),
-        u32::from_ne_bytes([f0, f1, f2, f3]),
-        rest,
-    ))
-}
-
-fn is_same(one: &Address, other: &Address) -> bool {
-    one.address == other.address && one.prefix_len == other.prefix_len
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(text: &str, flags: u32, protocol: u8) -> Address {
-        Address { address: text.parse().unwrap(), prefix_len: 24, scope: 0, flags, protocol }
-    }
-
-    fn table(addresses: &[Address]) -> Table {
-        let link = |index, addresses: &[Address]| {
-            (index, Link { index, addresses: addresses.to_vec(), ..Link::default() })
-        };
-        let other = [address("192.0.2.1", 0, 0), address("fe80::1", 0, 0)];
-        Table(BTreeMap::from([link(1, &other), link(2, addresses)]))
-    }
-
-    #[test]
-    fn primary_ipv4_is_the_first_that_is_not_secondary_nor_virtual() {
-        let table = table(&[
-            address("2001:db8::1", 0, 0),
-            address("198.51.100.1", IFA_F_SECONDARY, 0),
-            address("198.51.100.2", 0, 0),
-            address("198.51.100.3", 0, PROTOCOL_MARK),
-            address("198.51.100.4", 0, 0),
-        ]);
-        let virtual_addresses = ["198.51.100.2".parse().unwrap()];
-        let source = table.source_for(2, Family::V4, None, &virtual_addresses);
-        assert_eq!(source, "198.51.100.4".parse().ok());
-        assert_eq!(table.source_for(3, Family::V4, None, &[]), None);
-    }
-
-    #[test]
-    fn ipv6_needs_a_link_local_address_that_passed_duplicate_detection() {
-        let mut addresses = vec![
-            address("2001:db8::1", 0, 0),
-            address("fe80::1", 0x40, 0),
-            address("fe80::2", 0x08, 0),
-        ];
-        assert_eq!(table(&addresses).source_for(2, Family::V6, None, &[]), None);
-        addresses.push(address("fe80::3", 0x80, 0));
-        let source = table(&addresses).source_for(2, Family::V6, None, &[]);
-        assert_eq!(source, "fe80::3".parse().ok());
-    }
-
-    #[test]
-    fn a_configured_address_may_be_anywhere_but_must_be_there() {
-        let table = table(&[address("2001:db8::1", 0x40, 0)]);
-        let source =
-            |family, text: &str| table.source_for(2, family, text.parse().ok(), &[]).is_some();
-        assert!(source(Family::V4, "192.0.2.1"));
-        assert!(!source(Family::V6, "192.0.2.1"), "wrong family");
-        assert!(!source(Family::V4, "192.0.2.2"), "absent");
-        assert!(!source(Family::V6, "2001:db8::1"), "tentative");
-        assert!(!source(Family::V6, "fe80::1"), "another link's");
-    }
-
-    /// `RTM_NEWLINK` of eth0, index 7, MTU 1500.
-    fn new_link(flags: u32) -> Vec<u8> {
-        let mut payload = vec![0, 0, 1, 0];
-        payload.extend(7_u32.to_ne_bytes());
-        payload.extend(flags.to_ne_bytes());
-        payload.extend([0; 4]);
-        for (kind, value) in [
-            (IFLA_IFNAME, &b"eth0\0\0\0\0"[..5]),
-            (IFLA_MTU, &1500_u32.to_ne_bytes()),
-            (IFLA_ADDRESS, &[2, 0, 0, 0, 0, 1]),
-        ] {
-            let len = u16::try_from(4 + value.len()).unwrap();
-            payload.extend(len.to_ne_bytes());
-            payload.extend(kind.to_ne_bytes());
-            payload.extend(value);
-            payload.resize(payload.len().next_multiple_of(4), 0);
-        }
-        payload
-    }
-
-    fn handle(table: &mut Table, kind: u16, payload: &[u8]) -> Option<Change> {
-        table.handle(&Message { kind, flags: 0, sequence: 0, payload })
-    }
-
-    #[test]
-    fn follows_a_link() {
-        let mut table = Table::default();
-        let up = new_link(FLAGS_UP);
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &up), Some(Change::Link(7)));
-        let link = table.0[&7].clone();
-        assert_eq!((link.name.as_str(), link.mtu, link.is_up), ("eth0", 1500, true));
-        assert_eq!(link.mac, Some([2, 0, 0, 0, 0, 1]));
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &up), None, "nothing new");
-
-        // Carrier lost, before the kernel has made up its mind about the operational state.
-        let no_carrier = new_link(0x1 | 0x40);
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &no_carrier), Some(Change::Link(7)));
-        assert!(!table.0[&7].is_up);
-
-        let mut bridge_port = up.clone();
-        bridge_port[0] = 7;
-        assert_eq!(handle(&mut table, libc::RTM_DELLINK, &bridge_port), None);
-        assert_eq!(handle(&mut table, libc::RTM_DELLINK, &up), Some(Change::Link(7)));
-        assert!(table.0.is_empty());
-    }
 }

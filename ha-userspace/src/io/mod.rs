@@ -9,11 +9,13 @@ pub(crate) mod announce;
 pub(crate) mod carrier;
 pub(crate) mod links;
 pub(crate) mod lock;
+pub(crate) mod neighbours;
 pub(crate) mod packet_socket;
 pub(crate) mod schedule;
 pub(crate) mod tables;
 pub(crate) mod timer;
 pub(crate) mod xdp;
 
+mod link_table;
 mod netlink;
 mod sys;

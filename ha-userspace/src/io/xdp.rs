@@ -76,6 +76,8 @@ pub(crate) struct Xdp {
     links: BTreeMap<u32, XdpLinkId>,
     /// What the maps hold, to write differences only.
     written: Tables,
+    /// Values of an entry in a per-CPU map.
+    cpus: usize,
 }
 
 impl Xdp {
@@ -97,6 +99,9 @@ impl Xdp {
         let program = program(&mut ebpf)?;
         program.load().map_err(|error| refused(&error))?;
         let slots = Slots::map(take(&mut ebpf, names::SLOTS)?)?;
+        let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
+            io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
+        })?;
         Ok(Self {
             addresses: hash_map(&mut ebpf, names::ADDRESSES)?,
             instances: hash_map(&mut ebpf, names::INSTANCES)?,
@@ -107,6 +112,7 @@ impl Xdp {
             slots,
             links: BTreeMap::new(),
             written: Tables::default(),
+            cpus,
             ebpf,
         })
     }
@@ -123,20 +129,31 @@ impl Xdp {
 
     /// Attaches the program to an interface as asked for.
     ///
+    /// The driver of a bond's member would run the program under its own index, where nobody has
+    /// an instance: on an aggregate only the network stack knows whose frame it is.
+    ///
     /// # Errors
     /// Says why not; nothing is attached then.
-    pub(crate) fn attach(&mut self, ifindex: u32, choice: XdpChoice) -> io::Result<Mode> {
+    pub(crate) fn attach(
+        &mut self,
+        ifindex: u32,
+        is_aggregate: bool,
+        choice: XdpChoice,
+    ) -> io::Result<Mode> {
         let modes: &[Mode] = match choice {
+            XdpChoice::Native if is_aggregate => {
+                return Err(io::Error::other(
+                    "a bond or team has no native XDP of its own: take --xdp generic or auto",
+                ));
+            }
+            XdpChoice::Auto if is_aggregate => &[Mode::Generic],
             XdpChoice::Auto => &[Mode::Native, Mode::Generic],
             XdpChoice::Native => &[Mode::Native],
             XdpChoice::Generic => &[Mode::Generic],
             XdpChoice::Off => &[],
         };
         let zero = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
-        let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
-            io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
-        })?;
-        let zeros = PerCpuValues::try_from(vec![zero; cpus])?;
+        let zeros = PerCpuValues::try_from(vec![zero; self.cpus])?;
         self.counters.insert(ifindex, zeros, 0).map_err(io::Error::other)?;
         let mut last = io::Error::other("XDP is off");
         for &mode in modes {
@@ -169,14 +186,12 @@ impl Xdp {
         drop(self.counters.remove(&ifindex));
     }
 
-    /// Makes the maps hold exactly `tables`. Rules are written before what leads to them, and removed
-    /// after it, so that no frame meets half of them.
+    /// Makes the maps hold exactly `tables`; after a failure it may be called again.
     pub(crate) fn write(&mut self, tables: &Tables) -> io::Result<()> {
-        write_map(&mut self.peers, &self.written.peers, &tables.peers)?;
-        write_map(&mut self.instances, &self.written.instances, &tables.instances)?;
-        write_map(&mut self.addresses, &self.written.addresses, &tables.addresses)?;
-        self.written.clone_from(tables);
-        Ok(())
+        // What leads to a rule comes after it: no new frame meets an instance without its peers.
+        write_map(&mut self.peers, &mut self.written.peers, &tables.peers)?;
+        write_map(&mut self.instances, &mut self.written.instances, &tables.instances)?;
+        write_map(&mut self.addresses, &mut self.written.addresses, &tables.addresses)
     }
 
     /// When the last valid frame of an instance came, by the kernel's stamp.
@@ -303,14 +318,19 @@ fn hash_map<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> io::Result<BpfHashMa
 
 fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
     map: &mut BpfHashMap<MapData, K, V>,
-    before: &BTreeMap<K, V>,
-    after: &BTreeMap<K, V>,
+    written: &mut BTreeMap<K, V>,
+    wanted: &BTreeMap<K, V>,
 ) -> io::Result<()> {
-    for key in before.keys().filter(|key| !after.contains_key(key)) {
-        map.remove(key).map_err(io::Error::other)?;
+    let gone: Vec<K> = written.keys().filter(|key| !wanted.contains_key(key)).copied().collect();
+    for key in gone {
+        map.remove(&key).map_err(io::Error::other)?;
+        written.remove(&key);
     }
-    for (key, value) in after.iter().filter(|(key, value)| before.get(key) != Some(value)) {
-        map.insert(key, value, 0).map_err(io::Error::other)?;
+    for (key, value) in wanted {
+        if written.get(key) != Some(value) {
+            map.insert(key, value, 0).map_err(io::Error::other)?;
+            written.insert(*key, *value);
+        }
     }
     Ok(())
 }
