@@ -22,8 +22,8 @@ const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
     about,
     // keepalived's letter for it is a small one.
     disable_version_flag = true,
-    after_help = "Signals: TERM and INT stop (priority 0, addresses removed), HUP reads the \
-    configuration again, USR1 writes status.json to the run directory.\n\
+    after_help = "Signals: TERM, INT and QUIT stop (priority 0, addresses removed), HUP reads the \
+    configuration again, USR1, USR2 and RTMIN+2 write status.json to the run directory.\n\
     Log: to standard error; RUST_LOG chooses what (error, warn, info, debug)."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "one per flag of keepalived's command line")]

@@ -1,6 +1,8 @@
 //! The main thread: starts the engine thread, runs everything slow beside it, and cleans up.
 
-use std::{collections::BTreeSet, fs, io, path::PathBuf, process, time::Duration};
+use std::{
+    collections::BTreeSet, fs, future, io, path::PathBuf, process, task::Poll, time::Duration,
+};
 
 use ha_config::Config;
 use nix::sys::signal::SigSet;
@@ -35,22 +37,52 @@ enum End {
     Reload(Box<Config>),
 }
 
-/// The signals that mean something to the daemon.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-    status: Signal,
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Stop,
+    Reload,
+    Status,
+    /// One that keepalived takes: its monitoring must not end this daemon.
+    Nothing(&'static str),
 }
+
+/// The signals that keepalived and this daemon know. All have handlers, as one that is ignored
+/// would be ignored in scripts too.
+struct Signals(Vec<(Order, Signal)>);
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-            status: signal(SignalKind::user_defined1())?,
+        // Those that come first are heard first.
+        let orders = [
+            (Order::Stop, SignalKind::terminate()),
+            (Order::Stop, SignalKind::interrupt()),
+            (Order::Stop, SignalKind::quit()),
+            (Order::Reload, SignalKind::hangup()),
+            // keepalived's for its data, its statistics, and both as JSON.
+            (Order::Status, SignalKind::user_defined1()),
+            (Order::Status, SignalKind::user_defined2()),
+            (Order::Status, SignalKind::from_raw(libc::SIGRTMIN() + 2)),
+            // keepalived's to clear statistics, and to be debugged.
+            (Order::Nothing("SIGRTMAX-1"), SignalKind::from_raw(libc::SIGRTMAX() - 1)),
+            (Order::Nothing("SIGRTMAX"), SignalKind::from_raw(libc::SIGRTMAX())),
+            (Order::Nothing("SIGALRM"), SignalKind::alarm()),
+        ];
+        let open = |(order, kind)| Ok((order, signal(kind)?));
+        Ok(Self(orders.into_iter().map(open).collect::<io::Result<_>>()?))
+    }
+
+    /// The next order; nothing is lost if it is not waited for to the end.
+    async fn next(&mut self) -> Order {
+        future::poll_fn(|context| {
+            for (order, signal) in &mut self.0 {
+                if signal.poll_recv(context).is_ready() {
+                    return Poll::Ready(*order);
+                }
+            }
+            Poll::Pending
         })
+        .await
     }
 }
 
@@ -178,16 +210,18 @@ async fn watch(
                 Some(report) => reporter.handle(&report),
                 None => return Err(io::Error::other("the engine thread has ended")),
             },
-            _ = signals.terminate.recv() => return Ok(End::Stop),
-            _ = signals.interrupt.recv() => return Ok(End::Stop),
-            _ = signals.hang_up.recv() => match check::load(&options.config) {
-                Ok(config) => {
-                    info!("{}: read again, restarting all instances", options.config.display());
-                    return Ok(End::Reload(Box::new(config)));
-                }
-                Err(error) => error!("the running configuration stays: {error}"),
+            order = signals.next() => match order {
+                Order::Stop => return Ok(End::Stop),
+                Order::Reload => match check::load(&options.config) {
+                    Ok(config) => {
+                        info!("{}: read again, restarting all instances", options.config.display());
+                        return Ok(End::Reload(Box::new(config)));
+                    }
+                    Err(error) => error!("the running configuration stays: {error}"),
+                },
+                Order::Status => write_status(options, engine).await,
+                Order::Nothing(name) => info!("{name} means nothing to this daemon"),
             },
-            _ = signals.status.recv() => write_status(options, engine).await,
         }
     }
 }
@@ -195,10 +229,12 @@ async fn watch(
 async fn write_status(options: &Options, engine: &EngineThread) {
     let path = options.run_dir.join("status.json");
     let (ask, answer) = oneshot::channel();
-    if engine.commands.send(Command::Status(ask)).await.is_err() {
-        return;
-    }
-    let Ok(Ok(snapshot)) = timeout(ANSWER, answer).await else {
+    let asked = async {
+        engine.commands.send(Command::Status(ask)).await.ok()?;
+        answer.await.ok()
+    };
+    // The limit is on both: with a full queue the question waits as well.
+    let Ok(Some(snapshot)) = timeout(ANSWER, asked).await else {
         warn!("no status: the engine thread does not answer");
         return;
     };

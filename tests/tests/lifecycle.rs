@@ -1,6 +1,6 @@
 //! Start, stop, crash and reload of the daemon: what it takes from the host and what it gives back.
 
-use core::time::Duration;
+use core::{ffi::c_int, time::Duration};
 
 use ha_tests::{
     clock::Stamp,
@@ -8,7 +8,9 @@ use ha_tests::{
     decode,
     pair::{Pair, SEGMENTS, Side},
     process::{Program, Router, Start, describe},
-    require, wait,
+    require,
+    status::Status,
+    tool, wait,
 };
 use nix::sys::signal::Signal;
 
@@ -206,9 +208,7 @@ fn a_configuration_with_an_error_does_not_replace_a_good_one() {
     assert!(wait::holds_within(SOON, is_said), "no word on the error{}", pair.logs());
     assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
     let after = pair.node_mut(Side::A).router().status();
-    let released =
-        |status: &ha_tests::status::Status| status.statistic(INSTANCE, "released_master");
-    assert_eq!(released(&after), released(&before));
+    assert_eq!(released_master(&after), released_master(&before));
 }
 
 #[test]
@@ -229,6 +229,47 @@ fn a_good_configuration_is_taken_at_sighup() {
     let status = pair.node_mut(Side::A).router().stop();
     assert!(status.success(), "{}", describe(status));
     assert!(!has_it_at(&pair, more), "an address is left after the stop");
+}
+
+#[test]
+fn keepalived_s_signals_do_not_end_a_master() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let before = pair.node_mut(Side::A).router().status();
+    let file = pair.node_mut(Side::A).router().directory().path().join("status.json");
+    let send = |pair: &mut Pair, number: c_int| {
+        let pid = pair.node_mut(Side::A).router().process().pid();
+        // By number: the names of real-time signals are not known everywhere.
+        tool::run("kill", &format!("-{number} {pid}"));
+    };
+    for number in [libc::SIGUSR2, libc::SIGRTMIN() + 2] {
+        std::fs::remove_file(&file).expect("the status before");
+        send(&mut pair, number);
+        let is_written = || std::fs::exists(&file).expect("our own directory");
+        let comes = wait::holds_within(SOON, is_written);
+        assert!(comes, "no status after signal {number}{}", pair.logs());
+    }
+    let ignored = [libc::SIGALRM, libc::SIGRTMAX(), libc::SIGRTMAX() - 1];
+    for number in ignored {
+        send(&mut pair, number);
+    }
+    let notes = || pair.node(Side::A).log().matches("means nothing").count() == ignored.len();
+    assert!(wait::holds_within(SOON, notes), "a signal is not noted{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    let after = pair.node_mut(Side::A).router().status();
+    assert_eq!(after.state(INSTANCE), "MASTER");
+    assert_eq!(released_master(&after), released_master(&before));
+
+    pair.node_mut(Side::A).router().process().signal(Signal::SIGQUIT);
+    let status = pair.node_mut(Side::A).router().process().wait(SOON);
+    assert!(status.success(), "{}{}", describe(status), pair.logs());
+    await_master(&pair, Side::B);
+}
+
+fn released_master(status: &Status) -> u64 {
+    status.statistic(INSTANCE, "released_master")
 }
 
 fn has_it_at(pair: &Pair, address: &str) -> bool {
