@@ -18,7 +18,7 @@ use crate::{
     check,
     cli::{Options, XdpChoice},
     engine::{Command, EngineThread, Setup},
-    io::{addresses::Ledger, carrier, lock::InterfaceLock, schedule, xdp::Xdp},
+    io::{carrier, lock::InterfaceLock, schedule, xdp::Xdp},
     plan::{Plan, TrackerPlan},
     privileges,
     report::Reporter,
@@ -83,17 +83,6 @@ impl Signals {
             Poll::Pending
         })
         .await
-    }
-}
-
-/// Gives addresses back on every way out, a panic included.
-struct Cleanup(Ledger);
-
-impl Drop for Cleanup {
-    fn drop(&mut self) {
-        if let Err(error) = self.0.remove_all() {
-            error!("virtual addresses may be left on this host: {error}");
-        }
     }
 }
 
@@ -174,7 +163,6 @@ async fn run_once<'a>(
     let xdp = load_xdp(options)?;
     let setup = Setup { plan: plan.clone(), choice: options.xdp, policy: options.scheduling, xdp };
     let mut engine = EngineThread::start(setup).await?;
-    let cleanup = Cleanup(engine.ledger.clone());
     if let Some(warning) = &engine.warning {
         warn!("{warning}");
     }
@@ -184,15 +172,10 @@ async fn run_once<'a>(
     let end = watch(options, signals, &mut engine, &mut reporter).await;
     drop(scripts);
     carrier.abort();
-    if end.is_ok() {
-        // Why the sending fails does not matter: the thread ends either way.
-        drop(engine.commands.send(Command::Shutdown).await);
-    }
-    while let Some(report) = engine.reports.recv().await {
+    let engine_end = engine.end();
+    while let Ok(report) = engine.reports.try_recv() {
         reporter.handle(&report);
     }
-    let engine_end = engine.join();
-    drop(cleanup);
     reporter.into_notifier().drain(LAST_SCRIPTS).await;
     engine_end.and(end)
 }

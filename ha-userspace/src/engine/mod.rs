@@ -11,9 +11,13 @@ use std::{io, net::IpAddr, thread, time::Duration};
 use ha_core::{Action, Instant, State, Statistics, TrackerId};
 use tokio::{
     runtime,
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::LocalSet,
 };
+use tracing::error;
 
 use crate::{
     cli::XdpChoice,
@@ -31,6 +35,8 @@ const COMMANDS_MAX: usize = 256;
 /// Reports on their way to the main thread: four for each of a thousand instances that move at
 /// once. What does not fit is counted.
 const REPORTS_MAX: usize = 4_096;
+/// How long a command waits for room where it cannot be told of it.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the engine thread is started with.
 pub(crate) struct Setup {
@@ -41,16 +47,18 @@ pub(crate) struct Setup {
     pub(crate) xdp: Option<Xdp>,
 }
 
-/// The running engine thread, from outside.
+/// The running engine thread, from outside. Dropping it ends the thread and gives the addresses
+/// back, in this order: a running engine would take what is removed for an operator's doing.
 pub(crate) struct EngineThread {
     pub(crate) commands: mpsc::Sender<Command>,
     /// Ends when the thread ends, also by a panic.
     pub(crate) reports: mpsc::Receiver<Report>,
-    /// What must be removed if the thread ends by a panic.
-    pub(crate) ledger: Ledger,
     /// What an operator should know about how it is scheduled.
     pub(crate) warning: Option<String>,
-    thread: thread::JoinHandle<io::Result<()>>,
+    /// What is left to remove if the thread ended by a panic.
+    ledger: Ledger,
+    /// `None` once it has been waited for.
+    thread: Option<thread::JoinHandle<io::Result<()>>>,
 }
 
 impl EngineThread {
@@ -81,22 +89,52 @@ impl EngineThread {
             })
         };
         let thread = thread::Builder::new().name("ha-engine".to_owned()).spawn(work)?;
-        let (ledger, warning) = is_ready.await.unwrap_or_else(|_| {
+        let started = is_ready.await.unwrap_or_else(|_| {
             Err(io::Error::other("the engine thread ended before it was ready"))
-        })?;
-        Ok(Self { commands, reports, ledger, warning, thread })
+        });
+        let (ledger, warning) = match started {
+            Ok(started) => started,
+            Err(error) => {
+                // What it had opened must be closed before the next one opens the same. Why it
+                // ended is known already.
+                drop(thread.join());
+                return Err(error);
+            }
+        };
+        Ok(Self { commands, reports, warning, ledger, thread: Some(thread) })
     }
 
-    /// Waits for the end of the thread.
+    /// Has the thread release everything and waits for its end, then removes what it left; does
+    /// nothing when repeated.
+    ///
+    /// Its last reports are in the queue then.
     ///
     /// # Errors
     /// It ended by a panic, or could not go on.
-    pub(crate) fn join(self) -> io::Result<()> {
-        self.thread.join().unwrap_or_else(|_panic| {
+    pub(crate) fn end(&mut self) -> io::Result<()> {
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // Closing the channel would not do: check scripts hold it open too. The queue has room
+        // again soon, or nobody reads it any more.
+        while matches!(self.commands.try_send(Command::Shutdown), Err(TrySendError::Full(_))) {
+            thread::park_timeout(FULL_QUEUE_PAUSE);
+        }
+        let ended = thread.join().unwrap_or_else(|_panic| {
             Err(io::Error::other(
                 "the engine thread panicked, and addresses were removed: please report this",
             ))
-        })
+        });
+        if let Err(error) = self.ledger.remove_all() {
+            error!("virtual addresses may be left on this host: {error}");
+        }
+        ended
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            error!("{error}");
+        }
     }
 }
 
@@ -174,4 +212,67 @@ pub(crate) struct InterfaceSnapshot {
     pub(crate) xdp: &'static str,
     /// Frames by what became of them, all CPUs together.
     pub(crate) counters: Vec<(&'static str, u64)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An engine thread that does what `work` does.
+    fn thread_of(
+        queue_max: usize,
+        work: impl FnOnce(mpsc::Receiver<Command>, mpsc::Sender<Report>) + Send + 'static,
+    ) -> EngineThread {
+        let (commands, command_queue) = mpsc::channel(queue_max);
+        let (report_queue, reports) = mpsc::channel(1);
+        let thread = thread::spawn(move || {
+            work(command_queue, report_queue);
+            Ok(())
+        });
+        let ledger = Ledger::default();
+        EngineThread { commands, reports, warning: None, ledger, thread: Some(thread) }
+    }
+
+    /// Serves as the engine thread does, and says that it was told to stop.
+    fn serve(mut commands: mpsc::Receiver<Command>, reports: &mpsc::Sender<Report>) {
+        while let Some(command) = commands.blocking_recv() {
+            if matches!(command, Command::Shutdown) {
+                let message = Message::Note("stopped".to_owned());
+                reports.try_send(Report { at: Instant::from_nanos(0), message }).unwrap();
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn it_is_told_to_stop_while_others_can_still_send() {
+        let mut engine = thread_of(1, |commands, reports| serve(commands, &reports));
+        let other = engine.commands.clone();
+        engine.end().unwrap();
+        assert!(other.is_closed());
+        assert!(engine.reports.try_recv().is_ok());
+        engine.end().unwrap();
+    }
+
+    #[test]
+    fn a_full_queue_does_not_keep_it_from_stopping() {
+        let (go, may_go) = std::sync::mpsc::channel();
+        let engine = thread_of(1, move |commands, reports| {
+            may_go.recv().unwrap();
+            serve(commands, &reports);
+        });
+        let other = engine.commands.clone();
+        other.try_send(Command::Tracker { tracker: TrackerId(0), up: true }).unwrap();
+        let ending = thread::spawn(move || drop(engine));
+        go.send(()).unwrap();
+        ending.join().unwrap();
+        assert!(other.is_closed());
+    }
+
+    #[test]
+    fn its_panic_is_an_error() {
+        let mut engine = thread_of(1, |_, _| panic!("a test's"));
+        let error = engine.end().unwrap_err();
+        assert!(error.to_string().contains("panicked"), "{error}");
+    }
 }
