@@ -344,7 +344,8 @@ mod tests {
             "(trap '' TERM; echo begun; sleep 1000) & echo $! >{}; wait",
             pid_file.display()
         );
-        let run = run_for(&shell(&text), Duration::from_secs(1)).await;
+        // Long enough for a shell to start on a busy machine.
+        let run = run_for(&shell(&text), Duration::from_secs(4)).await;
         assert!(matches!(run.end, End::TimedOut), "{run}");
         assert!(run.to_string().ends_with("output: begun"), "{run}");
         let is_alive = run.overdue.as_ref().is_some_and(|overdue| overdue.group.has_members());
