@@ -1,15 +1,21 @@
 //! The main thread: starts the engine thread, runs everything slow beside it, and cleans up.
 
 use std::{
-    collections::BTreeSet, fs, future, io, path::PathBuf, process, task::Poll, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    fs, future, io,
+    path::{Path, PathBuf},
+    process,
+    task::Poll,
+    thread,
+    time::Duration,
 };
 
-use ha_config::Config;
 use nix::sys::signal::SigSet;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
+    task::JoinSet,
     time::timeout,
 };
 use tracing::{error, info, warn};
@@ -18,24 +24,48 @@ use crate::{
     check,
     cli::{Options, XdpChoice},
     engine::{Command, EngineThread, Setup},
-    io::{carrier, lock::InterfaceLock, schedule, xdp::Xdp},
+    io::{
+        carrier,
+        lock::{InterfaceLock, LockError},
+        schedule,
+        xdp::Xdp,
+    },
     plan::{Plan, TrackerPlan},
     privileges,
     report::Reporter,
-    scripts::{notify::Notifier, track},
+    scripts::{
+        notify::Notifier,
+        track::{self, CheckScripts},
+    },
     status,
 };
 
 /// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
 const LAST_SCRIPTS: Duration = Duration::from_secs(5);
+/// The notifications of a run that a reload has ended get this long, beside the next run: as long
+/// as one script may take.
+const SCRIPTS_OF_ENDED_RUN: Duration = Duration::from_mins(1);
 /// The engine thread answers within a turn, or it is stuck.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Why a run of the engine ended.
+/// Why a run ended.
 enum End {
     Stop,
-    Reload(Box<Config>),
+    Reload(Box<Next>),
 }
+
+/// What is run instead, checked as far as it can be without stopping what runs.
+struct Next {
+    plan: Plan,
+    /// Those of its interfaces that were not held before.
+    locks: Locks,
+}
+
+/// One daemon an interface. By the interface's name.
+type Locks = BTreeMap<String, InterfaceLock>;
+
+/// A configuration that is being read, or why it cannot be run.
+type Reading = oneshot::Receiver<Result<Plan, String>>;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +102,14 @@ impl Signals {
         Ok(Self(orders.into_iter().map(open).collect::<io::Result<_>>()?))
     }
 
-    /// The next order; nothing is lost if it is not waited for to the end.
-    async fn next(&mut self) -> Order {
+    /// The next order; nothing is lost if it is not waited for to the end. Without `may_reload`,
+    /// that order waits.
+    async fn next(&mut self, may_reload: bool) -> Order {
         future::poll_fn(|context| {
             for (order, signal) in &mut self.0 {
+                if matches!(order, Order::Reload) && !may_reload {
+                    continue;
+                }
                 if signal.poll_recv(context).is_ready() {
                     return Poll::Ready(*order);
                 }
@@ -122,91 +156,178 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 }
 
 async fn supervise(options: &Options) -> io::Result<()> {
-    let mut config = check::load(&options.config).map_err(io::Error::other)?;
+    let plan = read_plan(&options.config, &options.interfaces).map_err(io::Error::other)?;
     privileges::check()?;
-    let mut pid_files = None;
     let mut signals = Signals::new()?;
     if let Some(warning) = schedule::lock_memory() {
         warn!("{warning}");
     }
+    let mut locks = lock_interfaces(&plan, &Locks::new())?;
+    // Not before the locks: these files may be those of the daemon that runs here already.
+    let _pid_files = PidFiles::write(&options.pid_files)?;
+    let mut scripts = JoinSet::new();
+    let end = run_until_stop(options, plan, &mut locks, &mut signals, &mut scripts).await;
+    let last_scripts = async { while scripts.join_next().await.is_some() {} };
+    if timeout(LAST_SCRIPTS, last_scripts).await.is_err() {
+        let limit = LAST_SCRIPTS.as_secs();
+        warn!("notify scripts were still running {limit} s after the stop and are ended");
+    }
+    end
+}
+
+/// One run after another. `scripts` gets the tasks that finish the notifications of ended runs.
+async fn run_until_stop(
+    options: &Options,
+    mut plan: Plan,
+    locks: &mut Locks,
+    signals: &mut Signals,
+    scripts: &mut JoinSet<()>,
+) -> io::Result<()> {
+    let mut run = Run::start(options, &plan).await?;
     loop {
-        match run_once(options, &config, &mut signals, &mut pid_files).await? {
+        let end = run.serve(options, signals, locks).await;
+        let (stopped, notifier) = run.stop();
+        // Those that have ended already.
+        while scripts.try_join_next().is_some() {}
+        scripts.spawn(notifier.drain(SCRIPTS_OF_ENDED_RUN));
+        stopped?;
+        let next = match end? {
             End::Stop => return Ok(()),
-            End::Reload(changed) => config = *changed,
-        }
+            End::Reload(next) => *next,
+        };
+        run = match Run::start(options, &next.plan).await {
+            Ok(run) => {
+                plan = next.plan;
+                locks.extend(next.locks);
+                let interfaces = interfaces_of(&plan);
+                locks.retain(|name, _| interfaces.contains(name.as_str()));
+                run
+            }
+            Err(error) => {
+                error!("the configuration before is run again: {error}");
+                drop(next.locks);
+                Run::start(options, &plan).await?
+            }
+        };
     }
 }
 
-async fn run_once<'a>(
-    options: &'a Options,
-    config: &Config,
-    signals: &mut Signals,
-    pid_files: &mut Option<PidFiles<'a>>,
-) -> io::Result<End> {
-    let (plan, warnings) = Plan::new(config, &options.interfaces);
+/// A started configuration. Dropping it ends it, and gives its addresses back.
+struct Run {
+    engine: EngineThread,
+    reporter: Reporter,
+    check_scripts: CheckScripts,
+    /// Work beside the engine, ended with it.
+    tasks: JoinSet<()>,
+}
+
+impl Run {
+    async fn start(options: &Options, plan: &Plan) -> io::Result<Self> {
+        let mut tasks = JoinSet::new();
+        let xdp = load_xdp(options, &mut tasks)?;
+        let (choice, policy) = (options.xdp, options.scheduling);
+        let engine = EngineThread::start(Setup { plan: plan.clone(), choice, policy, xdp }).await?;
+        if let Some(warning) = &engine.warning {
+            warn!("{warning}");
+        }
+        tasks.spawn(watch_carriers(plan));
+        let check_scripts = track::start(plan, &engine.commands);
+        let reporter = Reporter::new(plan.clone(), Notifier::new(plan.clone()));
+        Ok(Self { engine, reporter, check_scripts, tasks })
+    }
+
+    /// Serves signals and reports until the run has to end.
+    async fn serve(
+        &mut self,
+        options: &Options,
+        signals: &mut Signals,
+        locks: &Locks,
+    ) -> io::Result<End> {
+        let mut reading: Option<Reading> = None;
+        loop {
+            tokio::select! {
+                report = self.engine.reports.recv() => match report {
+                    Some(report) => self.reporter.handle(&report),
+                    None => return Err(io::Error::other("the engine thread has ended")),
+                },
+                // One reading at a time: a second thread would only wait behind the first.
+                order = signals.next(reading.is_none()) => match order {
+                    Order::Stop => return Ok(End::Stop),
+                    Order::Reload => match start_reading(options) {
+                        Ok(started) => reading = Some(started),
+                        Err(error) => error!("the running configuration stays: {error}"),
+                    },
+                    Order::Status => write_status(options, &self.engine).await,
+                    Order::Nothing(name) => info!("{name} means nothing to this daemon"),
+                },
+                plan = answer(&mut reading) => {
+                    reading = None;
+                    match plan.and_then(|plan| prepare(plan, locks)) {
+                        Ok(next) => {
+                            let name = options.config.display();
+                            info!("{name}: read again, restarting all instances");
+                            return Ok(End::Reload(Box::new(next)));
+                        }
+                        Err(error) => error!("the running configuration stays: {error}"),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends it, and gives back what is left to be told to scripts.
+    fn stop(self) -> (io::Result<()>, Notifier) {
+        let Self { mut engine, mut reporter, check_scripts, tasks } = self;
+        drop((check_scripts, tasks));
+        let ended = engine.end();
+        while let Ok(report) = engine.reports.try_recv() {
+            reporter.handle(&report);
+        }
+        (ended, reporter.into_notifier())
+    }
+}
+
+/// Reads a configuration beside everything else: its file may be slow, and so may who reads the
+/// standard error, where its faults are shown.
+fn start_reading(options: &Options) -> io::Result<Reading> {
+    let (answer, reading) = oneshot::channel();
+    let (config, interfaces) = (options.config.clone(), options.interfaces.clone());
+    // Nobody waits for its end: a stop must not.
+    thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
+        // Nobody may be interested any more.
+        answer.send(read_plan(&config, &interfaces)).ok();
+    })?;
+    Ok(reading)
+}
+
+async fn answer(reading: &mut Option<Reading>) -> Result<Plan, String> {
+    match reading {
+        Some(reading) => {
+            let failed = |_| Err("reading the configuration failed: please report this".to_owned());
+            reading.await.unwrap_or_else(failed)
+        }
+        None => future::pending().await,
+    }
+}
+
+/// Reads what is to be run.
+fn read_plan(config: &Path, interfaces: &[String]) -> Result<Plan, String> {
+    let (plan, warnings) = Plan::new(&check::load(config)?, interfaces);
     for warning in warnings {
         warn!("{warning}");
     }
     if plan.instances.is_empty() {
-        return Err(io::Error::other(format!(
-            "{}: no vrrp_instance to run{}",
-            options.config.display(),
-            if options.interfaces.is_empty() { "" } else { " on the interfaces of --iface" }
-        )));
+        let name = config.display();
+        let on = if interfaces.is_empty() { "" } else { " on the interfaces of --iface" };
+        return Err(format!("{name}: no vrrp_instance to run{on}"));
     }
-    // Held until the end of this run: one daemon an interface.
-    let _locks = lock_interfaces(&plan)?;
-    // Not before the locks: these files may be those of the daemon that runs here already.
-    if pid_files.is_none() {
-        *pid_files = Some(PidFiles::write(&options.pid_files)?);
-    }
-    let xdp = load_xdp(options)?;
-    let setup = Setup { plan: plan.clone(), choice: options.xdp, policy: options.scheduling, xdp };
-    let mut engine = EngineThread::start(setup).await?;
-    if let Some(warning) = &engine.warning {
-        warn!("{warning}");
-    }
-    let carrier = tokio::spawn(watch_carriers(&plan));
-    let scripts = track::start(&plan, &engine.commands);
-    let mut reporter = Reporter::new(plan.clone(), Notifier::new(plan));
-    let end = watch(options, signals, &mut engine, &mut reporter).await;
-    drop(scripts);
-    carrier.abort();
-    let engine_end = engine.end();
-    while let Ok(report) = engine.reports.try_recv() {
-        reporter.handle(&report);
-    }
-    reporter.into_notifier().drain(LAST_SCRIPTS).await;
-    engine_end.and(end)
+    Ok(plan)
 }
 
-/// Serves signals and reports until the run has to end.
-async fn watch(
-    options: &Options,
-    signals: &mut Signals,
-    engine: &mut EngineThread,
-    reporter: &mut Reporter,
-) -> io::Result<End> {
-    loop {
-        tokio::select! {
-            report = engine.reports.recv() => match report {
-                Some(report) => reporter.handle(&report),
-                None => return Err(io::Error::other("the engine thread has ended")),
-            },
-            order = signals.next() => match order {
-                Order::Stop => return Ok(End::Stop),
-                Order::Reload => match check::load(&options.config) {
-                    Ok(config) => {
-                        info!("{}: read again, restarting all instances", options.config.display());
-                        return Ok(End::Reload(Box::new(config)));
-                    }
-                    Err(error) => error!("the running configuration stays: {error}"),
-                },
-                Order::Status => write_status(options, engine).await,
-                Order::Nothing(name) => info!("{name} means nothing to this daemon"),
-            },
-        }
-    }
+/// Finds out what can be found out before the running configuration is stopped.
+fn prepare(plan: Plan, held: &Locks) -> Result<Next, String> {
+    let locks = lock_interfaces(&plan, held).map_err(|error| error.to_string())?;
+    Ok(Next { plan, locks })
 }
 
 async fn write_status(options: &Options, engine: &EngineThread) {
@@ -226,10 +347,16 @@ async fn write_status(options: &Options, engine: &EngineThread) {
     }
 }
 
-fn lock_interfaces(plan: &Plan) -> io::Result<Vec<InterfaceLock>> {
-    let names: BTreeSet<&str> =
-        plan.instances.iter().map(|instance| instance.interface.as_str()).collect();
-    names.into_iter().map(|name| InterfaceLock::take(name).map_err(io::Error::other)).collect()
+/// Takes the locks that `plan` needs beside those that are held.
+fn lock_interfaces(plan: &Plan, held: &Locks) -> io::Result<Locks> {
+    let missing = interfaces_of(plan).into_iter().filter(|name| !held.contains_key(*name));
+    let take = |name: &str| Ok((name.to_owned(), InterfaceLock::take(name)?));
+    let locks: Result<_, LockError> = missing.map(take).collect();
+    locks.map_err(io::Error::other)
+}
+
+fn interfaces_of(plan: &Plan) -> BTreeSet<&str> {
+    plan.instances.iter().map(|instance| instance.interface.as_str()).collect()
 }
 
 /// Has lost carriers reported at once, where the kernel would take its time.
@@ -246,13 +373,13 @@ fn watch_carriers(plan: &Plan) -> impl Future<Output = ()> + use<> {
     }
 }
 
-fn load_xdp(options: &Options) -> io::Result<Option<Xdp>> {
+fn load_xdp(options: &Options, tasks: &mut JoinSet<()>) -> io::Result<Option<Xdp>> {
     if options.xdp == XdpChoice::Off {
         return Ok(None);
     }
     match Xdp::load(options.pass_unknown_vrids) {
         Ok(mut xdp) => {
-            bridge_logs(&mut xdp);
+            bridge_logs(&mut xdp, tasks);
             Ok(Some(xdp))
         }
         Err(error) if options.xdp == XdpChoice::Auto => {
@@ -264,10 +391,10 @@ fn load_xdp(options: &Options) -> io::Result<Option<Xdp>> {
 }
 
 /// The program's own messages go to the daemon's log, from this thread.
-fn bridge_logs(xdp: &mut Xdp) {
+fn bridge_logs(xdp: &mut Xdp, tasks: &mut JoinSet<()>) {
     match xdp.logger() {
         Ok(mut logger) => {
-            tokio::spawn(async move {
+            tasks.spawn(async move {
                 while let Ok(mut guard) = logger.readable_mut().await {
                     guard.get_inner_mut().flush();
                     guard.clear_ready();

@@ -2,6 +2,8 @@
 
 use core::{ffi::c_int, time::Duration};
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use ha_tests::{
     clock::Stamp,
     config::{self, Dialect},
@@ -209,6 +211,108 @@ fn a_configuration_with_an_error_does_not_replace_a_good_one() {
     assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
     let after = pair.node_mut(Side::A).router().status();
     assert_eq!(released_master(&after), released_master(&before));
+}
+
+/// Has A read `text` as its configuration.
+fn reload(pair: &mut Pair, text: &str) {
+    pair.node_mut(Side::A).router().directory().write("keepalived.conf", text);
+    pair.node_mut(Side::A).router().process().signal(Signal::SIGHUP);
+}
+
+/// `VI_2` on the interface `name`, whose addresses begin with `network`.
+fn another_instance(name: &str, network: &str) -> String {
+    let text = config(Side::A).replace(INSTANCE, "VI_2").replace(INTERFACE, name);
+    text.replace("198.51.100.", network).replace("virtual_router_id 133", "virtual_router_id 7")
+}
+
+#[test]
+fn a_configuration_that_cannot_be_run_leaves_the_old_one_running() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&[]);
+    let other = another_instance("eth2", "192.0.2.");
+    let namespace = pair.node(Side::A).namespace();
+    let second = Router::start(Program::Daemon, namespace, &other);
+    let has_it = || pair.node(Side::A).namespace().has_address("eth2", "192.0.2.13");
+    assert!(wait::holds_within(SOON, has_it), "{}", second.log());
+    let before = pair.node_mut(Side::A).router().status();
+
+    reload(&mut pair, "");
+    let is_said = || pair.node(Side::A).log().contains("no vrrp_instance");
+    assert!(wait::holds_within(SOON, is_said), "no word on the empty file{}", pair.logs());
+    reload(&mut pair, &(config(Side::A) + &other));
+    let is_said = || pair.node(Side::A).log().contains("already runs on eth2");
+    assert!(wait::holds_within(SOON, is_said), "no word on the other daemon{}", pair.logs());
+
+    let both_hold = || {
+        let [first, second] = pair.node(Side::A).addresses_held();
+        [first, second] == [2, 2] && pair.node(Side::B).addresses_held() == [0, 0]
+    };
+    assert!(wait::holds_throughout(QUIET, both_hold), "{}", pair.logs());
+    let after = pair.node_mut(Side::A).router().status();
+    assert_eq!(after.state(INSTANCE), "MASTER");
+    // It was not even interrupted.
+    assert_eq!(released_master(&after), released_master(&before));
+}
+
+#[test]
+fn a_configuration_that_fails_to_start_is_replaced_by_the_old_one() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = start(&["--xdp", "native"]);
+    // Its driver knows no XDP.
+    pair.node(Side::A).namespace().ip("link add simple type bridge");
+    pair.node(Side::A).namespace().ip("link set simple up");
+    reload(&mut pair, &(config(Side::A) + &another_instance("simple", "203.0.113.")));
+    let is_said = || pair.node(Side::A).log().contains("is run again");
+    assert!(wait::holds_within(SOON, is_said), "no word on the failure{}", pair.logs());
+    await_master(&pair, Side::A);
+    let status = pair.node_mut(Side::A).router().status();
+    assert_eq!(status.state(INSTANCE), "MASTER");
+    assert_eq!(status.xdp(INTERFACE), "native");
+    // What it could not have is free for others.
+    assert_eq!(status.xdp("simple"), "unknown");
+    let status = pair.node_mut(Side::A).router().stop();
+    assert!(status.success(), "{}", describe(status));
+    await_master(&pair, Side::B);
+}
+
+#[test]
+fn a_reload_does_not_wait_for_scripts_and_does_not_end_them() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = Pair::new();
+    let [story, gate] = ["story", "gate"].map(|name| pair.node(Side::A).etc().join(name));
+    std::fs::write(&story, "").expect("our own directory");
+    let everyone = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(&story, everyone).expect("our own file");
+    let tell = |word: &str| format!("echo {word} >>/etc/keepalived/story");
+    let script = format!(
+        "{}; while ! test -e /etc/keepalived/gate; do sleep 0.05; done; {}",
+        tell("begins"),
+        tell("ends")
+    );
+    let text = config(Side::A).replace(
+        "    virtual_ipaddress",
+        &format!("    notify_master \"/bin/sh -c '{script}'\"\n    virtual_ipaddress"),
+    );
+    pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
+    let told = || std::fs::read_to_string(&story).expect("our own file");
+    let begins = wait::holds_within(SOON, || told() == "begins\n");
+    assert!(begins, "the script does not run: {}{}", told(), pair.logs());
+
+    // Its new configuration has no script.
+    reload(&mut pair, &config(Side::A));
+    let is_back = || pair.node(Side::A).log().matches("-> BACKUP").count() == 2;
+    assert!(wait::holds_within(SOON, is_back), "it does not start again{}", pair.logs());
+    assert_eq!(told(), "begins\n", "the restart was after the script");
+    // It has not been ended to have the restart early: it still hears of what it waits for.
+    std::fs::write(&gate, "").expect("our own directory");
+    let ends = wait::holds_within(SOON, || told() == "begins\nends\n");
+    assert!(ends, "the script was ended: {}{}", told(), pair.logs());
 }
 
 #[test]
