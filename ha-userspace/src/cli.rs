@@ -1,19 +1,27 @@
 //! The command line: our options, and keepalived's where they mean something here.
 
 use std::{
-    io::IsTerminal as _,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use tracing::error;
+use tracing::{error, warn};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::{check, daemon, io::schedule::Policy, scripts::launch};
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
 const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
+/// Messages that wait to be written; of more, the newest are lost, and counted.
+const LOG_LINES_MAX: usize = 8_192;
+/// The writing of the last messages is waited for as long: more than the writer's own limits.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Failover by VRRP, configured by keepalived.conf.
 #[derive(Debug, Parser)]
@@ -143,7 +151,8 @@ pub(crate) fn main() -> ExitCode {
         return exit_code;
     }
     let arguments = Arguments::parse();
-    set_up_log(arguments.log_detail);
+    // Ended by the return from here, after everything that logs.
+    let _log = Log::set_up(arguments.log_detail);
     let file = |named: Option<PathBuf>| {
         named.or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
     };
@@ -185,17 +194,55 @@ fn default_file() -> PathBuf {
     if own.exists() { own.to_owned() } else { PathBuf::from(KEEPALIVED_FILE) }
 }
 
-fn set_up_log(detail: bool) {
-    let default = if detail { "debug" } else { "info" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        // It would say so on standard error, and panic when that is what is gone.
-        .log_internal_errors(false)
-        .init();
+/// The log's way to standard error: a thread of its own, since whoever reads there may stall, and
+/// the daemon must still stop then. Dropping it writes what is queued, as far as it is taken.
+struct Log {
+    /// `None` once it is dropped.
+    writer: Option<WorkerGuard>,
+    lost: ErrorCounter,
+}
+
+impl Log {
+    fn set_up(detail: bool) -> Self {
+        let default = if detail { "debug" } else { "info" };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+        let (queue, writer) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(LOG_LINES_MAX)
+            .thread_name("ha-log")
+            .finish(io::stderr());
+        let lost = queue.error_counter();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_target(false)
+            .with_ansi(io::stderr().is_terminal())
+            .with_writer(queue)
+            // It would say so on standard error, and panic when that is what is gone.
+            .log_internal_errors(false)
+            .init();
+        Self { writer: Some(writer), lost }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        let lost = self.lost.dropped_lines();
+        if lost > 0 {
+            warn!("{lost} messages are not in this log: it was not read in time");
+        }
+        // On a thread, because with a full queue it writes to standard output, where nobody may be
+        // reading either.
+        let writer = self.writer.take();
+        let (done, is_done) = mpsc::channel();
+        let flush = move || {
+            drop(writer);
+            // Nobody may be waiting any more.
+            done.send(()).ok();
+        };
+        if thread::Builder::new().spawn(flush).is_ok() {
+            is_done.recv_timeout(LAST_LINES).ok();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,11 @@
 
 use core::{ffi::c_int, time::Duration};
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+};
 
 use ha_tests::{
     clock::Stamp,
@@ -12,9 +16,14 @@ use ha_tests::{
     process::{Program, Router, Start, describe},
     require,
     status::Status,
+    tempdir::TempDir,
     tool, wait,
 };
-use nix::sys::signal::Signal;
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Longer than any timer at a fifth of a second runs.
@@ -333,6 +342,49 @@ fn a_good_configuration_is_taken_at_sighup() {
     let status = pair.node_mut(Side::A).router().stop();
     assert!(status.success(), "{}", describe(status));
     assert!(!has_it_at(&pair, more), "an address is left after the stop");
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_it_from_stopping() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let directory = TempDir::new("stalled");
+    let file = directory.write("keepalived.conf", &config(Side::A));
+    let binary = std::env::var_os("HA_BINARY").expect("required above");
+    let (unread, mut errors) = std::io::pipe().expect("a pipe");
+    let room = fcntl(&errors, FcntlArg::F_SETPIPE_SZ(1)).expect("a small pipe");
+    let room = usize::try_from(room).expect("a size");
+    errors.write_all(&vec![b'.'; room]).expect("a pipe that is full now");
+    let mut command = Command::new(binary);
+    command.arg("--config").arg(file).arg("--run-dir").arg(directory.path());
+    // Both outputs: neither may be written to by the way.
+    let outputs = errors.try_clone().expect("a pipe");
+    command.stdin(Stdio::null()).stdout(outputs).stderr(errors);
+    let namespace = pair.node(Side::A).namespace();
+    let mut daemon = namespace.spawn(&mut command).expect("the daemon");
+    drop(command);
+    let holds = |count| pair.node(Side::A).addresses_held() == [count, 0];
+    let is_master = wait::holds_within(SOON, || holds(2));
+
+    let pid = Pid::from_raw(i32::try_from(daemon.id()).expect("a process id"));
+    // What is wrong with a file is shown where nobody reads: the reload hangs, and nothing else.
+    directory.write("keepalived.conf", "nonsense {\n");
+    kill(pid, Signal::SIGHUP).expect("signal a child");
+    kill(pid, Signal::SIGUSR1).expect("signal a child");
+    let serves = wait::holds_within(SOON, || !directory.read("status.json").is_empty());
+    kill(pid, Signal::SIGTERM).expect("signal a child");
+    let ended = wait::some_within(SOON, || daemon.try_wait().expect("wait for a child"));
+    let is_clean = holds(0);
+    // Whatever became of it, it must not outlive the test.
+    daemon.kill().ok();
+    daemon.wait().expect("wait for a child");
+    drop(unread);
+    assert!(is_master, "it does not become Master");
+    assert!(serves, "it does not write its status");
+    assert!(ended.is_some_and(|status| status.success()), "it does not end: {ended:?}");
+    assert!(is_clean, "it has left its addresses");
 }
 
 #[test]
