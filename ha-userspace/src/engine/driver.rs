@@ -31,7 +31,7 @@ use crate::{
         addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
         announce::Announcer,
         links::{self, Links},
-        lock::InterfaceLock,
+        lock,
         neighbours::NeighbourSocket,
         tables::Tables,
         timer::Timer,
@@ -123,7 +123,7 @@ impl Driver {
             scheduling: String::new(),
             plan,
         };
-        driver.remove_leftovers();
+        driver.remove_leftovers()?;
         let problems = driver.open_ports();
         if let Some(error) = problems.into_iter().next() {
             return Err(error);
@@ -379,24 +379,24 @@ impl Driver {
         Ok(())
     }
 
-    /// Addresses that a killed run left, marked as ours, wherever no other daemon of ours runs; and
-    /// virtual addresses that are here although nobody is Master yet (keepalived removes them too).
-    fn remove_leftovers(&mut self) {
+    /// Addresses that a killed run left, marked as ours; and virtual addresses that are here although
+    /// nobody is Master yet (keepalived removes them too).
+    ///
+    /// Beyond the interfaces that this daemon speaks on, only where no other of ours runs: what is
+    /// marked there may be another's.
+    fn remove_leftovers(&mut self) -> io::Result<()> {
+        let spoken_on: Vec<&str> =
+            self.plan.instances.iter().map(|instance| instance.interface.as_str()).collect();
+        let is_alone = !lock::is_anyone_else_here(&spoken_on)?;
         let virtual_addresses = virtual_addresses(&self.plan);
         let mut leftovers = Vec::new();
         for link in self.links.iter() {
-            let is_ours = is_used(&self.plan, &link.name);
-            let is_marked = |own: &&links::Address| own.protocol == PROTOCOL_MARK;
-            if !is_ours && !link.addresses.iter().any(|own| is_marked(&own)) {
-                continue;
-            }
-            // Held until the end of the round: a daemon that starts now waits with its addresses.
-            let lock = if is_ours { None } else { Some(InterfaceLock::take(&link.name)) };
-            if matches!(lock, Some(Err(_))) {
+            let is_ours = spoken_on.contains(&link.name.as_str());
+            if !is_ours && !is_alone {
                 continue;
             }
             let is_left = |own: &&links::Address| {
-                is_marked(own) || is_ours && virtual_addresses.contains(&own.address)
+                own.protocol == PROTOCOL_MARK || is_ours && virtual_addresses.contains(&own.address)
             };
             leftovers.extend(link.addresses.iter().filter(is_left).map(|own| AddressChange {
                 present: false,
@@ -409,6 +409,7 @@ impl Driver {
             }));
         }
         self.effects.remove(clock::now(), &leftovers);
+        Ok(())
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -447,14 +448,6 @@ impl Driver {
             reports_lost: self.effects.reports_lost,
         }
     }
-}
-
-/// Whether an instance speaks on the interface, or has an address there.
-fn is_used(plan: &Plan, interface: &str) -> bool {
-    plan.instances.iter().any(|instance| {
-        instance.interface == interface
-            || instance.addresses.iter().any(|address| address.interface == interface)
-    })
 }
 
 /// Addresses that come and go with mastership: nobody sends from them. An owner's are its own.

@@ -5,7 +5,7 @@
 //! does, and the kernel releases it with the process, however that ends.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     os::fd::{AsRawFd as _, OwnedFd},
 };
 
@@ -16,6 +16,8 @@ use nix::{
         socket, sockopt,
     },
 };
+
+const NAME_PREFIX: &str = "ha-userspace/";
 
 /// Held as long as this daemon runs on the interface.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ impl InterfaceLock {
     pub(crate) fn take(interface: &str) -> Result<Self, LockError> {
         let failed =
             |error: Errno| LockError::Io { interface: interface.to_owned(), error: error.into() };
-        let name = UnixAddr::new_abstract(format!("ha-userspace/{interface}").as_bytes())
+        let name = UnixAddr::new_abstract(format!("{NAME_PREFIX}{interface}").as_bytes())
             .map_err(failed)?;
         let fd = unix_socket().map_err(failed)?;
         match bind(fd.as_raw_fd(), &name) {
@@ -44,6 +46,19 @@ impl InterfaceLock {
         Backlog::new(1).and_then(|backlog| listen(&fd, backlog)).map_err(failed)?;
         Ok(Self { _socket: fd })
     }
+}
+
+/// Whether another daemon of ours runs in this network namespace: holds the lock of an interface
+/// that is none of `ours`.
+pub(crate) fn is_anyone_else_here(ours: &[&str]) -> io::Result<bool> {
+    Ok(names_others(&fs::read_to_string("/proc/net/unix")?, ours))
+}
+
+/// An abstract name is shown behind an `@`, as the last word of its line (`proc(5)`).
+fn names_others(sockets: &str, ours: &[&str]) -> bool {
+    let names = sockets.lines().filter_map(|line| line.rsplit(' ').next());
+    let mut interfaces = names.filter_map(|name| name.strip_prefix('@')?.strip_prefix(NAME_PREFIX));
+    interfaces.any(|interface| !ours.contains(&interface))
 }
 
 /// Why the lock was not had.
@@ -116,5 +131,14 @@ mod tests {
         let _first = InterfaceLock::take(&interface).unwrap();
         let text = InterfaceLock::take(&interface).unwrap_err().to_string();
         assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
+    }
+
+    #[test]
+    fn others_are_told_from_ours() {
+        let sockets = "Num RefCount Protocol Flags Type St Inode Path\n\
+            ffff: 00000002 00000000 00010000 0001 01 1234 @ha-userspace/bond0\n\
+            ffff: 00000002 00000000 00010000 0001 01 1235 /run/systemd/notify\n";
+        assert!(!names_others(sockets, &["bond0"]));
+        assert!(names_others(sockets, &["eth2"]));
     }
 }
