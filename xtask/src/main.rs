@@ -25,9 +25,9 @@ use crate::workspace::Workspace;
 const USAGE: &str = "\
 cargo xtask COMMAND
 
-  build [--release]     the eBPF object, then the release daemon with the object inside
+  build                 the eBPF object, then the release daemon with the object inside
   run                   a reference pair in network namespaces on this machine (root)
-  run [--] ARGS         build, then start the daemon with ARGS
+  run [--] ARGS         build, then start the daemon with ARGS on this host
   test [FILTER]         every test; those of the real kernel and peers need root
        --unprivileged   only the tests that need no root
   ci                    formatting, lints, tidy, licences, then every test

@@ -28,6 +28,9 @@ pub(crate) const TESTS: [Need; 5] = [
     IPROUTE2,
 ];
 
+/// The one package among them that brings a service.
+const SERVICE: &str = "keepalived";
+
 /// Makes the programs available, or says which package brings the missing ones.
 pub(crate) fn ensure(needs: &[Need], purpose: &str) -> Outcome {
     let missing: Vec<&str> = needs
@@ -52,12 +55,27 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Outcome {
     }
     eprintln!("xtask: installing {list} with apt-get: {purpose} needs them");
     let _quiet = NoServices::begin(Path::new("/usr/sbin/policy-rc.d"))?;
-    if process::capture(&mut apt_install(packages), "installing packages").is_ok() {
-        return Ok(());
+    if process::capture(&mut apt_install(packages), "installing packages").is_err() {
+        // The lists may be missing or older than the archive: fetch them once and try again.
+        process::capture(apt_get().arg("update"), "reading the package lists")?;
+        process::capture(&mut apt_install(packages), &format!("installing {list}"))?;
     }
-    // The lists may be missing or older than the archive: fetch them once and try again.
-    process::capture(apt_get().arg("update"), "reading the package lists")?;
-    process::capture(&mut apt_install(packages), &format!("installing {list}")).map(drop)
+    if packages.contains(&SERVICE) {
+        keep_from_starting();
+    }
+    Ok(())
+}
+
+/// The peer of the tests would start at the next boot, on the configuration that our daemon is to
+/// run. Where there is no systemd there is nothing that starts it.
+fn keep_from_starting() {
+    if process::find_program("systemctl").is_some() {
+        let mut disable = Command::new("systemctl");
+        disable.args(["--root=/", "disable", SERVICE]);
+        if let Err(failure) = process::capture(&mut disable, "disabling keepalived's service") {
+            eprintln!("xtask: {failure}; it starts at the next boot if it is configured");
+        }
+    }
 }
 
 /// Whether this is a Debian where we are root.

@@ -43,7 +43,10 @@ impl Toolchain {
             if !packages::can_install() {
                 return Err(Failure::new(nothing_found(&usable_nightlies())));
             }
-            packages::install(&DEBIAN_PACKAGES, "building the eBPF object")?;
+            // A Debian without its security archive, or something like Debian, has not got them.
+            packages::install(&DEBIAN_PACKAGES, "building the eBPF object").map_err(|failure| {
+                Failure::new(format!("{failure}\n{}", nothing_found(&usable_nightlies())))
+            })?;
         }
         let llvm_major = llvm_major_of(Command::new(DEBIAN_RUSTC).arg("-vV"))?;
         let linker = match find_linker(workspace, llvm_major) {

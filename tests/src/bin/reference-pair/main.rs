@@ -32,7 +32,8 @@ fn main() -> ExitCode {
         Err(complaint) => {
             eprintln!("reference-pair: {complaint}");
             eprintln!(
-                "usage: reference-pair [--keepalived] [--xdp auto|native|generic|off] [--act reference|fast]"
+                "usage: reference-pair [--keepalived] [--xdp auto|native|generic|off] \
+                 [--act reference|fast] [--load N]"
             );
             return ExitCode::from(2);
         }
