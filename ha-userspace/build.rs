@@ -9,12 +9,13 @@ const VARIABLE: &str = "HA_EBPF_OBJECT";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed={VARIABLE}");
     let embedded = Path::new(&env::var("OUT_DIR")?).join("ha-ebpf");
-    let object = match env::var(VARIABLE) {
-        Ok(path) => {
+    // An empty variable is none, as for xtask.
+    let object = match env::var(VARIABLE).ok().filter(|path| !path.is_empty()) {
+        Some(path) => {
             println!("cargo::rerun-if-changed={path}");
             fs::read(&path).map_err(|error| format!("{VARIABLE} names {path}: {error}"))?
         }
-        Err(_) => Vec::new(),
+        None => Vec::new(),
     };
     fs::write(embedded, object)?;
     Ok(())

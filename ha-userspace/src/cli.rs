@@ -27,7 +27,6 @@ const LAST_LINES: Duration = Duration::from_secs(2);
 #[derive(Debug, Parser)]
 #[command(
     version,
-    about,
     // keepalived's letter for it is a small one.
     disable_version_flag = true,
     after_help = "Signals: TERM, INT and QUIT stop (priority 0, addresses removed), HUP reads the \

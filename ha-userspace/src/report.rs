@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ha_core::{Action, Cause, GroupId, InstanceId, Instant, Subject, TrackerId, Transition};
+use ha_core::{Action, Cause, GroupId, InstanceId, Instant, State, Subject, TrackerId, Transition};
 use tracing::{info, warn};
 
 use crate::{
@@ -40,7 +40,12 @@ impl Reporter {
         match *action {
             Action::Transition(Transition { instance, from, to, cause }) => {
                 let why = self.why(at, cause);
-                info!("{}: {from} -> {to}: {why}", self.name(instance));
+                let name = self.name(instance);
+                if to == State::Fault {
+                    warn!("{name}: {from} -> {to}: {why}");
+                } else {
+                    info!("{name}: {from} -> {to}: {why}");
+                }
             }
             Action::Notify(notify) => {
                 // Instances have said why in their transitions.
@@ -78,7 +83,7 @@ impl Reporter {
                 format!("this daemon was late, and {source} is Master meanwhile")
             }
             Cause::TrackerDown(tracker) => self.tracker_down(tracker),
-            Cause::NoSource => "its interface has no address to send from".to_owned(),
+            Cause::NoSource => "there is no address to send from".to_owned(),
             Cause::AddressesFailed => "its virtual addresses could not be set".to_owned(),
             Cause::Group(instance) => {
                 format!("{} of the same sync group moved", self.name(instance))

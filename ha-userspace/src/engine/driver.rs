@@ -37,7 +37,7 @@ use crate::{
         timer::Timer,
         xdp::{Advert, Xdp},
     },
-    plan::{Plan, TrackerPlan},
+    plan::{InstancePlan, Plan, TrackerPlan},
 };
 
 /// Records taken from the ring before other work gets its turn.
@@ -359,9 +359,8 @@ impl Driver {
                 Some(source)
             });
             let id = InstanceId(number);
-            if let Some(outlet) = self.effects.outlet(id) {
-                outlet.source = source;
-            }
+            let lack = source.is_none().then(|| lack_of_source(instance, port.is_some()));
+            self.effects.set_source(now, id, source, lack);
             let input = Input::Source { instance: id, address: source };
             self.engine.handle(now, input, &mut self.actions);
         }
@@ -446,6 +445,19 @@ impl Driver {
             instances: instances.collect(),
             interfaces: interfaces.collect(),
             reports_lost: self.effects.reports_lost,
+        }
+    }
+}
+
+/// Why an instance has no address to send from, and what would help.
+fn lack_of_source(instance: &InstancePlan, is_open: bool) -> String {
+    let InstancePlan { name, interface, family, source, .. } = instance;
+    match (source, family) {
+        _ if !is_open => format!("{name}: {interface} is not on this host: waiting for it"),
+        (Some(source), _) => format!("{name}: its source address {source} is not on this host"),
+        (None, Family::V4) => format!("{name}: {interface} has no IPv4 address to send from"),
+        (None, Family::V6) => {
+            format!("{name}: {interface} has no link-local IPv6 address to send from")
         }
     }
 }

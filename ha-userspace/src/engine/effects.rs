@@ -40,7 +40,9 @@ pub(crate) struct Effects {
 #[derive(Debug, Default)]
 pub(crate) struct Outlet {
     /// The address it sends from, as the engine was told.
-    pub(crate) source: Option<IpAddr>,
+    source: Option<IpAddr>,
+    /// The operator was told that there is none.
+    is_lack_told: bool,
     /// Destinations and messages for one source and priority: built once, sent many times.
     built: Option<Built>,
     /// The addresses as they were set, while they are wanted.
@@ -80,6 +82,22 @@ impl Effects {
 
     pub(crate) fn outlet(&mut self, instance: InstanceId) -> Option<&mut Outlet> {
         self.outlets.get_mut(usize::try_from(instance.0).ok()?)
+    }
+
+    /// The address an instance sends from; `lack` says why there is none.
+    pub(crate) fn set_source(
+        &mut self,
+        now: Instant,
+        instance: InstanceId,
+        source: Option<IpAddr>,
+        lack: Option<String>,
+    ) {
+        let Some(outlet) = self.outlet(instance) else { return };
+        outlet.source = source;
+        let was_told = core::mem::replace(&mut outlet.is_lack_told, lack.is_some());
+        if let Some(lack) = lack.filter(|_| !was_told) {
+            self.report(now, Message::Trouble(lack));
+        }
     }
 
     /// Carries out `actions`; gives back the instances whose addresses could not be set.

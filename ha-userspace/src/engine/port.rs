@@ -78,6 +78,7 @@ impl Port {
             let socket = AdvertSocket::open(&link.name, link.index, *family, *group)?;
             senders.push((*family, socket));
         }
+        let is_loaded = xdp.is_some();
         let attached = match xdp {
             // A network card may take the tag off before XDP sees the frame: the kernel's packet
             // sockets know whose frame it is, XDP does not.
@@ -94,7 +95,8 @@ impl Port {
             }
             Err(error) => {
                 let receiver = Receiver::listen(link, families, arrived)?;
-                let warning = (choice != XdpChoice::Off).then(|| {
+                // Why it is not loaded was said when that failed.
+                let warning = is_loaded.then(|| {
                     format!("{}: a packet socket is used instead of XDP: {error}", link.name)
                 });
                 (receiver, warning)
