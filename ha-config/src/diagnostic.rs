@@ -38,6 +38,9 @@ pub struct Span {
 }
 
 impl Span {
+    /// The first place of the file.
+    pub(crate) const START: Self = Self { start: 0, end: 0, line: 1, column: 1 };
+
     /// From here to the end of `last`.
     pub(crate) const fn to(self, last: Self) -> Self {
         Self { end: last.end, ..self }
@@ -79,7 +82,8 @@ impl Diagnostic {
     pub fn render(&self, text: &str) -> String {
         let number = self.span.line.to_string();
         let margin = " ".repeat(number.len());
-        let source = source_line(text, self.span);
+        let source = format!("{number} | {}", source_line(text, self.span));
+        let source = source.trim_end();
         let carets = "^".repeat(caret_count(text, self.span));
         let indent = " ".repeat(to_usize(self.span.column).saturating_sub(1));
         let mut out = String::new();
@@ -89,7 +93,7 @@ impl Diagnostic {
             "{severity}: {message}\n\
              {margin}--> {file}:{number}:{column}\n\
              {margin} |\n\
-             {number} | {source}\n\
+             {source}\n\
              {margin} | {indent}{carets}\n",
             severity = self.severity.as_str(),
             message = self.message,
@@ -191,6 +195,11 @@ impl Sink {
         self.diagnostics
             .iter()
             .any(|found| found.severity == Severity::Error && range.contains(found.span))
+    }
+
+    /// Whether there is an error at all.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
     }
 
     /// In the order of the file.

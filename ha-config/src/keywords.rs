@@ -53,6 +53,9 @@ pub(crate) struct Keyword {
 pub(crate) enum Support {
     /// It has its effect.
     Now,
+    /// It is checked and in the model, but the daemon does nothing with it yet: a warning that
+    /// says what is missing.
+    Unused(&'static str),
     /// Known but without effect: a warning.
     Later,
     /// Known, and running without it would split the virtual router: an error.
@@ -61,10 +64,23 @@ pub(crate) enum Support {
     LoadBalancer,
 }
 
+impl Support {
+    /// Whether `build` gives it a meaning.
+    #[cfg(test)]
+    pub(crate) const fn is_read(self) -> bool {
+        matches!(self, Self::Now | Self::Unused(_))
+    }
+}
+
 const ANY: usize = usize::MAX;
 
 const fn now(name: &'static str, least: usize, most: usize) -> Keyword {
     Keyword { name, least, most, body: None, support: Support::Now }
+}
+
+/// `keyword`, of which the daemon does not do what `missing` says.
+const fn unused(missing: &'static str, keyword: Keyword) -> Keyword {
+    Keyword { support: Support::Unused(missing), ..keyword }
 }
 
 const fn block(name: &'static str, words: usize, body: Block) -> Keyword {
@@ -90,6 +106,9 @@ const fn refused_block(name: &'static str) -> Keyword {
 const fn load_balancer(name: &'static str) -> Keyword {
     Keyword { name, least: 0, most: ANY, body: Some(Skipped), support: Support::LoadBalancer }
 }
+
+const NO_MAIL: &str = "no mail is sent";
+const NO_SECOND_ROUND: &str = "a lower priority is answered with one round of announcements";
 
 /// Every block that has keywords, with them.
 pub(crate) const TABLE: [(Block, &[Keyword]); 6] = [
@@ -150,12 +169,12 @@ const TOP_KEYWORDS: &[Keyword] = &[
 
 const GLOBAL_KEYWORDS: &[Keyword] = &[
     now("router_id", 1, 1),
-    block("notification_email", 0, List),
+    unused(NO_MAIL, block("notification_email", 0, List)),
     now("notification_email_from", 1, 1),
     now("smtp_server", 1, 2),
     now("smtp_helo_name", 1, 1),
     now("smtp_connect_timeout", 1, 1),
-    now("enable_script_security", 0, 0),
+    unused("the paths of scripts are not checked", now("enable_script_security", 0, 0)),
     now("script_user", 1, 2),
     now("vrrp_version", 1, 1),
     now("vrrp_skip_check_adv_addr", 0, 1),
@@ -164,7 +183,7 @@ const GLOBAL_KEYWORDS: &[Keyword] = &[
     now("vrrp_garp_master_repeat", 1, 1),
     now("vrrp_garp_master_refresh", 1, 1),
     now("vrrp_garp_master_refresh_repeat", 1, 1),
-    now("vrrp_garp_lower_prio_delay", 1, 1),
+    unused(NO_SECOND_ROUND, now("vrrp_garp_lower_prio_delay", 1, 1)),
     now("vrrp_garp_lower_prio_repeat", 1, 1),
     now("vrrp_down_timer_adverts", 1, 1),
     now("vrrp_lower_prio_no_advert", 0, 1),
@@ -329,7 +348,7 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
     now("native_ipv6", 0, 0),
     now("nopreempt", 0, 0),
     now("preempt", 0, 0),
-    now("preempt_delay", 1, 1),
+    unused("preemption is not delayed", now("preempt_delay", 1, 1)),
     block("authentication", 0, Authentication),
     block("virtual_ipaddress", 0, List),
     block("virtual_ipaddress_excluded", 0, List),
@@ -351,14 +370,14 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
     now("garp_master_repeat", 1, 1),
     now("garp_master_refresh", 1, 1),
     now("garp_master_refresh_repeat", 1, 1),
-    now("garp_lower_prio_delay", 1, 1),
+    unused(NO_SECOND_ROUND, now("garp_lower_prio_delay", 1, 1)),
     now("garp_lower_prio_repeat", 1, 1),
     now("down_timer_adverts", 1, 1),
     now("lower_prio_no_advert", 0, 1),
     now("higher_prio_send_advert", 0, 1),
     now("v3_checksum_as_v2", 0, 1),
     now("accept", 0, 0),
-    now("smtp_alert", 0, 1),
+    unused(NO_MAIL, now("smtp_alert", 0, 1)),
     now("debug", 1, 1),
     // Without these the instance would not understand its peers and be Master beside them.
     refused("mcast_dst_ip"),

@@ -21,7 +21,7 @@ const EXIT_ERRORS: u8 = 4;
 /// The command `check`: shows everything, on standard error or at the end of `log_file`. Warnings
 /// alone are no failure.
 pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
-    let checked = read(path).and_then(|text| {
+    let checked = read(path, "name another one").and_then(|text| {
         let name = path.display().to_string();
         let parsed = ha_config::parse(&name, &text);
         show(&describe(&parsed, &name, &text), log_file)?;
@@ -42,7 +42,7 @@ pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
 /// # Errors
 /// One sentence; what is wrong in the file has been shown then.
 pub(crate) fn load(path: &Path) -> Result<Config, String> {
-    let text = read(path)?;
+    let text = read(path, "name another one with --config")?;
     let name = path.display().to_string();
     let parsed = ha_config::parse(&name, &text);
     if !parsed.diagnostics.is_empty() {
@@ -55,11 +55,11 @@ pub(crate) fn load(path: &Path) -> Result<Config, String> {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+/// `advice`: what to do about a file that cannot be opened.
+fn read(path: &Path, advice: &str) -> Result<String, String> {
     let name = path.display();
-    let file = File::open(path).map_err(|error| {
-        format!("cannot open the configuration {name}: {error}; name another one with --config")
-    })?;
+    let file = File::open(path)
+        .map_err(|error| format!("cannot open the configuration {name}: {error}; {advice}"))?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
@@ -151,7 +151,9 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         let missing = Path::new("/nonexistent/ha.conf");
-        assert!(load(missing).unwrap_err().contains("/nonexistent/ha.conf"));
+        let error = load(missing).unwrap_err();
+        assert!(error.contains("/nonexistent/ha.conf"), "{error}");
+        assert!(error.ends_with("; name another one with --config"), "{error}");
         assert_eq!(run(missing, None), ExitCode::FAILURE);
         assert!(load(Path::new("/")).unwrap_err().starts_with("cannot read"));
     }

@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Draft {
     /// Where the block is.
     span: Option<Span>,
+    /// Whether an error is in it: what is missing then may be what could not be read.
+    has_errors: bool,
     is_pass: bool,
     password: Option<Password>,
 }
@@ -38,12 +40,15 @@ impl Draft {
                     if self.password.is_none() {
                         sink.error(first.span, "the password is empty");
                     } else if password.len() > PASSWORD_LEN {
-                        sink.warning(first.span, "only the first 8 bytes of the password count");
+                        let message = "only the first 8 bytes of the password count";
+                        let help = "shorten it to 8 characters; keepalived cuts it in the same way";
+                        sink.warning_help(first.span, message, help);
                     }
                 }
                 (other, _) => no_builder(sink, statement, other),
             }
         }
+        self.has_errors |= sink.has_error_in(block.span);
     }
 
     /// What the packets of `version` carry.
@@ -55,6 +60,7 @@ impl Draft {
                 Authentication::None
             }
             (Version::V2, true, Some(password)) => Authentication::Pass(password),
+            (Version::V2, _, _) if self.has_errors => Authentication::None,
             (Version::V2, true, None) => {
                 sink.warning(span, "`auth_type` without `auth_pass`: no authentication");
                 Authentication::None

@@ -114,42 +114,27 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         }
     }
     validate::unique_routers(sink, &instances, &blocks.instances);
+    validate::something_to_run(sink, blocks);
     validate::unused_scripts(sink, blocks);
     instances.retain(|(range, _)| !sink.has_error_in(*range));
     let instances: Vec<Instance> = instances.into_iter().map(|(_, instance)| instance).collect();
-    for (draft, group) in blocks.groups.iter().zip(&mut groups) {
-        leave_lost_members(sink, &draft.value, group, &instances);
+    // A group lives as long as it has a member that can be used.
+    for group in &mut groups {
+        group.members.retain(|name| instances.iter().any(|instance| instance.name == *name));
     }
     groups.retain(|group| !group.members.is_empty());
     Config { global: global.global, scripts, groups, instances }
 }
 
-/// A group lives as long as it has a member that can be used.
-fn leave_lost_members(
-    sink: &mut Sink,
-    draft: &group::Draft,
-    group: &mut SyncGroup,
-    instances: &[Instance],
-) {
-    let is_usable = |name: &str| instances.iter().any(|instance| instance.name == name);
-    for member in &draft.members {
-        if group.members.contains(&member.text) && !is_usable(&member.text) {
-            let message = format!("`{}` has errors: the group goes on without it", member.text);
-            sink.warning(member.span, message);
-        }
-    }
-    group.members.retain(|name| is_usable(name));
-}
-
 #[cfg(test)]
 mod tests {
     use super::statement::NO_BUILDER;
-    use crate::keywords::{Block, Support, TABLE};
+    use crate::keywords::{Block, TABLE};
 
     #[test]
     fn every_supported_keyword_has_a_meaning() {
         for (block, keywords) in TABLE {
-            for keyword in keywords.iter().filter(|keyword| keyword.support == Support::Now) {
+            for keyword in keywords.iter().filter(|keyword| keyword.support.is_read()) {
                 let words = " 2".repeat(keyword.least);
                 let braces = if keyword.body.is_some() { " {\n}" } else { "" };
                 let line = format!("{}{words}{braces}\n", keyword.name);

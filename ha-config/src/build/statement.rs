@@ -19,8 +19,9 @@ pub(super) fn supported<'a>(
     for statement in statements(sink, items) {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
-            Support::Now => {
+            Support::Now | Support::Unused(_) => {
                 if check_shape(sink, keyword, statement) {
+                    warn_if_unused(sink, keyword, statement);
                     warn_if_repeated(sink, &found, keyword, statement);
                     found.push((keyword.name, statement));
                 }
@@ -186,6 +187,16 @@ fn report_extra(sink: &mut Sink, name: &str, extra: &Word, line: Span) {
         sink.warning_help(span, message, "a keyword begins a line");
     } else {
         sink.warning(span, message);
+    }
+}
+
+/// Unless the value asks for nothing anyway.
+fn warn_if_unused(sink: &mut Sink, keyword: &Keyword, statement: &Statement) {
+    let Support::Unused(missing) = keyword.support else { return };
+    let value = statement.value(0).map_or("", |word| word.text.as_str());
+    if !matches!(value, "0" | "off" | "false" | "no") {
+        let message = format!("`{}` is read but has no effect yet", keyword.name);
+        sink.warning_help(statement.line_span(), message, missing);
     }
 }
 

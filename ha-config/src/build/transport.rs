@@ -16,8 +16,10 @@ use crate::{
 pub(super) struct Draft {
     pub(super) unicast_source: Option<Spanned<IpAddr>>,
     multicast_source: Option<Spanned<IpAddr>>,
-    /// The last `unicast_peer` block.
+    /// The first line of the last `unicast_peer` block.
     block: Option<Span>,
+    /// All of every `unicast_peer` block.
+    ranges: Vec<Span>,
     peers: Vec<Spanned<Peer>>,
     ttl: Option<u8>,
 }
@@ -36,6 +38,7 @@ impl Draft {
 
     pub(super) fn read_peers(&mut self, sink: &mut Sink, list: &Statement) {
         self.block = Some(list.line_span());
+        self.ranges.push(list.span);
         for entry in entries(sink, list) {
             let Some(peer) = read_peer(sink, entry) else { continue };
             let span = entry.head.span;
@@ -75,7 +78,9 @@ impl Draft {
     fn finish_multicast(&self, sink: &mut Sink, wanted: Family) -> Transport {
         if let Some(block) = self.block {
             // keepalived would fall back to multicast, which the author of this block did not want.
-            sink.error(block, "`unicast_peer` has no usable peer");
+            if !self.ranges.iter().any(|range| sink.has_error_in(*range)) {
+                sink.error(block, "`unicast_peer` has no usable peer");
+            }
         } else if let Some(source) = self.unicast_source {
             sink.warning_help(
                 source.span,

@@ -53,8 +53,20 @@ pub(super) fn unique_routers(
     }
 }
 
-/// keepalived does not run them, and neither do we.
+/// A file of which nothing would run is no configuration; other errors may be the reason, though.
+pub(super) fn something_to_run(sink: &mut Sink, blocks: &Blocks) {
+    if blocks.instances.is_empty() && !sink.has_errors() {
+        let message = "there is no `vrrp_instance` in the file: nothing would run";
+        sink.error(Span::START, message);
+    }
+}
+
+/// keepalived does not run them, and neither do we. In a file with errors, what tracks them may be
+/// what could not be read.
 pub(super) fn unused_scripts(sink: &mut Sink, blocks: &Blocks) {
+    if sink.has_errors() {
+        return;
+    }
     let by_groups = blocks.groups.iter().flat_map(|group| &group.value.scripts);
     let by_instances = blocks.instances.iter().flat_map(|instance| &instance.value.scripts);
     let tracked = by_groups.chain(by_instances);
