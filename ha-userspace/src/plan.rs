@@ -75,7 +75,7 @@ impl Plan {
     /// Resolves a configuration, on the interfaces `only` if there are any; says what the operator
     /// may not expect of it.
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {
-        let mut warnings = later(config);
+        let mut warnings = Vec::new();
         let mut builder = Builder { config, trackers: Vec::new() };
         let script_user = config.global.script_user.as_ref();
         let mut instances = Vec::new();
@@ -248,29 +248,6 @@ fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> Insta
     }
 }
 
-/// What the configuration asks for and this daemon does not do yet: said once, at the start.
-fn later(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut warn = |is_asked_for: bool, text: &str| {
-        if is_asked_for {
-            warnings.push(text.to_owned());
-        }
-    };
-    let instances = || config.instances.iter();
-    let mails =
-        !config.global.mail.to.is_empty() || instances().any(|instance| instance.smtp_alert);
-    warn(mails, "the mail settings are kept; sending mail is not built yet");
-    let security = "enable_script_security is kept; the paths of scripts are not checked yet";
-    warn(config.global.script_security, security);
-    let delays = instances().any(|instance| !instance.preempt_delay.is_zero());
-    warn(delays, "preempt_delay is not built yet: preemption is not delayed");
-    let second_rounds =
-        instances().any(|instance| instance.garp.lower_prio_delay != instance.garp.master_delay);
-    let lower = "garp_lower_prio_delay is not built yet: one round answers a lower priority";
-    warn(second_rounds, lower);
-    warnings
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -317,7 +294,7 @@ mod tests {
     #[test]
     fn the_reference_pair() {
         let (plan, warnings) = plan(NODE_A, &[]);
-        assert_eq!(warnings, ["the mail settings are kept; sending mail is not built yet"]);
+        assert!(warnings.is_empty(), "{warnings:?}");
         let names: Vec<&str> = plan.instances.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["VI_1", "VI_2"]);
         assert_eq!(
@@ -399,12 +376,5 @@ mod tests {
         assert!(!pseudo_header("version 2"));
         assert!(pseudo_header("version 3"));
         assert!(!pseudo_header("version 3\n v3_checksum_as_v2"));
-    }
-
-    #[test]
-    fn what_does_not_act_yet_is_said() {
-        let (_, warnings) = plan(&instance(1, "preempt_delay 60\n garp_lower_prio_delay 1"), &[]);
-        assert!(warnings[0].starts_with("preempt_delay"), "{warnings:?}");
-        assert!(warnings[1].starts_with("garp_lower_prio_delay"), "{warnings:?}");
     }
 }
