@@ -153,8 +153,14 @@ impl Driver {
 
     async fn serve(&mut self) -> io::Result<()> {
         loop {
-            while !self.turn() {}
-            match self.wait().await {
+            let is_empty = self.turn();
+            // A flood that a turn does not get to the end of must not keep a stop from being heard.
+            let wake = tokio::select! {
+                biased;
+                wake = self.wait() => wake,
+                () = std::future::ready(()), if !is_empty => Wake::Arrived,
+            };
+            match wake {
                 Wake::Arrived | Wake::Timer(Ok(())) => {}
                 Wake::Timer(Err(error)) => {
                     let text = format!("the timer: {error}");
@@ -190,13 +196,14 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        // What comes seldom is looked at first; frames and deadlines are in every turn anyway.
         tokio::select! {
             biased;
-            () = ring => Wake::Arrived,
-            result = self.timer.expired() => Wake::Timer(result),
-            () = self.arrived.notified() => Wake::Arrived,
-            change = self.links.changed() => Wake::Links(change),
             command = self.commands.recv() => Wake::Command(command),
+            change = self.links.changed() => Wake::Links(change),
+            result = self.timer.expired() => Wake::Timer(result),
+            () = ring => Wake::Arrived,
+            () = self.arrived.notified() => Wake::Arrived,
         }
     }
 
