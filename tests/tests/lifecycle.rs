@@ -248,7 +248,7 @@ fn a_configuration_that_cannot_be_run_leaves_the_old_one_running() {
     let before = pair.node_mut(Side::A).router().status();
 
     reload(&mut pair, "");
-    let is_said = || pair.node(Side::A).log().contains("no vrrp_instance");
+    let is_said = || pair.node(Side::A).log().contains("the running configuration stays");
     assert!(wait::holds_within(SOON, is_said), "no word on the empty file{}", pair.logs());
     reload(&mut pair, &(config(Side::A) + &other));
     let is_said = || pair.node(Side::A).log().contains("already runs on eth2");
