@@ -8,8 +8,8 @@ use ha_config::{
     Transport, Weight,
 };
 use ha_core::{
-    AnnouncePlan, Family, GroupConfig, InstanceConfig, InstanceId, Track, TrackerId, Version,
-    wire::Template,
+    AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
+    Version, wire::Template,
 };
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
@@ -72,6 +72,21 @@ pub(crate) enum TrackerPlan {
 }
 
 impl Plan {
+    /// The instance that the engine knows by this number.
+    pub(crate) fn instance(&self, id: InstanceId) -> Option<&InstancePlan> {
+        self.instances.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The sync group that the engine knows by this number.
+    pub(crate) fn group(&self, id: GroupId) -> Option<&GroupPlan> {
+        self.groups.get(usize::try_from(id.0).ok()?)
+    }
+
+    /// The tracked thing that the engine knows by this number.
+    pub(crate) fn tracker(&self, id: TrackerId) -> Option<&TrackerPlan> {
+        self.trackers.get(usize::try_from(id.0).ok()?)
+    }
+
     /// Resolves a configuration, on the interfaces `only` if there are any; says what the operator
     /// may not expect of it.
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {

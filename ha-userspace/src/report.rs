@@ -93,9 +93,7 @@ impl Reporter {
     }
 
     fn tracker_down(&self, tracker: TrackerId) -> String {
-        let tracker =
-            usize::try_from(tracker.0).ok().and_then(|index| self.plan.trackers.get(index));
-        match tracker {
+        match self.plan.tracker(tracker) {
             Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
             Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
             None => "something it depends on failed".to_owned(),
@@ -103,17 +101,11 @@ impl Reporter {
     }
 
     fn name(&self, instance: InstanceId) -> &str {
-        usize::try_from(instance.0)
-            .ok()
-            .and_then(|index| self.plan.instances.get(index))
-            .map_or("?", |instance| instance.name.as_str())
+        self.plan.instance(instance).map_or("?", |instance| instance.name.as_str())
     }
 
     fn group_name(&self, group: GroupId) -> &str {
-        usize::try_from(group.0)
-            .ok()
-            .and_then(|index| self.plan.groups.get(index))
-            .map_or("?", |group| group.name.as_str())
+        self.plan.group(group).map_or("?", |group| group.name.as_str())
     }
 }
 

@@ -259,8 +259,7 @@ impl Driver {
                 continue;
             }
             // To try without its interface would only take mastership from whoever has it.
-            let plan = usize::try_from(instance.0).ok().and_then(|id| self.plan.instances.get(id));
-            let is_possible = plan.is_some_and(|plan| {
+            let is_possible = self.plan.instance(instance).is_some_and(|plan| {
                 plan.addresses.iter().all(|one| self.links.by_name(&one.interface).is_some())
             });
             retry.at = (!is_possible).then(|| now + retry.pause);

@@ -163,7 +163,7 @@ impl Effects {
     }
 
     fn advertise(&mut self, around: Surroundings<'_>, instance: InstanceId, priority: u8) {
-        let Some(plan) = plan_of(around.plan, instance) else { return };
+        let Some(plan) = around.plan.instance(instance) else { return };
         let Some(port) = around.ports.get(&plan.interface) else { return };
         let Some(sender) = port.sender(plan.family) else { return };
         // Nothing leaves without carrier, but the kernel would keep it for later.
@@ -215,7 +215,7 @@ impl Effects {
         let results = self.addresses.apply(&changes);
         for ((result, change), instance) in results.into_iter().zip(&changes).zip(owners) {
             let Err(error) = result else { continue };
-            let name = plan_of(around.plan, instance).map_or("?", |plan| plan.name.as_str());
+            let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
             let verb = if change.present { "set" } else { "remove" };
             let what = format!("{name}: cannot {verb} {}: {error}", change.address);
             self.report(around.now, Message::Trouble(what));
@@ -244,7 +244,7 @@ impl Effects {
     fn announce(&mut self, around: Surroundings<'_>, wanted: &BTreeMap<InstanceId, u32>) {
         let mut by_repeat: BTreeMap<u32, Vec<Target>> = BTreeMap::new();
         for (&instance, &repeat) in wanted {
-            let Some(plan) = plan_of(around.plan, instance) else { continue };
+            let Some(plan) = around.plan.instance(instance) else { continue };
             let is_master = self.outlet(instance).is_some_and(|outlet| outlet.set.is_some());
             if !is_master {
                 continue;
@@ -269,7 +269,7 @@ impl Effects {
 
     /// What could not leave must not leave when the link is back: it is not true any more.
     fn forget_peers(&mut self, around: Surroundings<'_>, instance: InstanceId) {
-        let Some(plan) = plan_of(around.plan, instance) else { return };
+        let Some(plan) = around.plan.instance(instance) else { return };
         let Some(port) = around.ports.get(&plan.interface) else { return };
         let peers: Vec<IpAddr> = plan.peers.iter().map(|peer| peer.address).collect();
         if let Err(error) = self.neighbours.forget(port.ifindex, &peers) {
@@ -280,7 +280,7 @@ impl Effects {
 
     /// A peer that was gone for its Master gets nothing until the Master's kernel knows where it is.
     fn greet(&mut self, around: Surroundings<'_>, instance: InstanceId) {
-        let Some(plan) = plan_of(around.plan, instance) else { return };
+        let Some(plan) = around.plan.instance(instance) else { return };
         if plan.peers.is_empty() {
             return;
         }
@@ -354,7 +354,7 @@ fn additions(
 ) -> (Vec<AddressChange>, Option<String>) {
     let mut additions = Vec::new();
     let mut missing = None;
-    let Some(plan) = plan_of(around.plan, instance) else { return (additions, missing) };
+    let Some(plan) = around.plan.instance(instance) else { return (additions, missing) };
     for address in &plan.addresses {
         let Some(link) = around.links.by_name(&address.interface) else {
             let Address { address, interface, .. } = address;
@@ -390,10 +390,6 @@ fn destinations(plan: &InstancePlan) -> Vec<IpAddr> {
         return vec![group(plan.family)];
     }
     plan.peers.iter().map(|peer| peer.address).collect()
-}
-
-fn plan_of(plan: &Plan, instance: InstanceId) -> Option<&InstancePlan> {
-    plan.instances.get(usize::try_from(instance.0).ok()?)
 }
 
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
