@@ -21,7 +21,11 @@ impl Engine {
             return;
         }
         let is_stop = advertisement.priority == 0;
-        if !is_stop && !instance.yields_to(advertisement.priority) {
+        let is_better = instance.yields_to(advertisement.priority);
+        if is_better {
+            instance.tolerates_until = None;
+        }
+        if !is_stop && !is_better && !instance.tolerates(heard) {
             // V-6.4.2-10: discarded, the timer is not touched.
             instance.prospect = Prospect::Lower;
             instance.master = Some((received.source, advertisement.priority));

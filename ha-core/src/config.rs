@@ -1,6 +1,6 @@
 //! What the engine is told about its virtual routers: names resolved to numbers, nothing to parse.
 
-use core::time::Duration;
+use core::{net::IpAddr, time::Duration};
 
 use crate::{AdvertInterval, Family, Priority, Version, Vrid};
 
@@ -25,10 +25,14 @@ pub struct Config {
     pub groups: Vec<GroupConfig>,
     /// How many tracked things there are.
     pub trackers: u32,
+    /// How long all instances stay in Init after the start (`vrrp_startup_delay`,
+    /// `vrrp_delay_after_boot`).
+    pub startup_delay: Duration,
 }
 
 /// One virtual router (keepalived `vrrp_instance`).
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the file")]
 pub struct InstanceConfig {
     /// Virtual router identifier.
     pub vrid: Vrid,
@@ -40,8 +44,17 @@ pub struct InstanceConfig {
     pub priority: Priority,
     /// Own advertisement interval.
     pub interval: AdvertInterval,
+    /// The addresses that it advertises, in any order: another Master's list is compared with them.
+    pub addresses: Vec<IpAddr>,
     /// Whether a lower priority Master is replaced (keepalived `preempt`, `nopreempt`).
     pub preempt: bool,
+    /// How long after its first advertisement a lower priority Master still counts as Master
+    /// (`preempt_delay`); zero: not at all.
+    pub preempt_delay: Duration,
+    /// Priority 255 hears nobody (RFC 9568 §7.1; keepalived `owner_ignore_adverts`).
+    pub owner_ignore_adverts: bool,
+    /// Compare a Master's address list with ours only when it is new (`skip_check_adv_addr`).
+    pub skip_check_adv_addr: bool,
     /// Intervals without advertisement before the Master counts as down (`down_timer_adverts`, 3).
     pub down_adverts: u32,
     /// Stay silent towards a lower priority Master (`lower_prio_no_advert`).
@@ -54,6 +67,30 @@ pub struct InstanceConfig {
     pub tracks: Vec<Track>,
 }
 
+impl InstanceConfig {
+    /// A virtual router with keepalived's defaults, that advertises nothing by version 3 over IPv4.
+    #[must_use]
+    pub fn new(vrid: Vrid) -> Self {
+        Self {
+            vrid,
+            version: Version::V3,
+            family: Family::V4,
+            priority: Priority::DEFAULT,
+            interval: AdvertInterval::DEFAULT,
+            addresses: Vec::new(),
+            preempt: true,
+            preempt_delay: Duration::ZERO,
+            owner_ignore_adverts: false,
+            skip_check_adv_addr: false,
+            down_adverts: 3,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            announce: AnnouncePlan::default(),
+            tracks: Vec::new(),
+        }
+    }
+}
+
 /// Rounds of gratuitous ARP or unsolicited NA after becoming Master.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AnnouncePlan {
@@ -63,10 +100,25 @@ pub struct AnnouncePlan {
     pub delay: Duration,
     /// Announcements of each address after a lower priority advertisement (`garp_lower_prio_repeat`).
     pub lower_prio_repeat: u32,
+    /// Time from there to one more such round (`garp_lower_prio_delay`, 5 s); zero for none.
+    pub lower_prio_delay: Duration,
     /// Time between later rounds (`garp_master_refresh`); zero for none.
     pub refresh: Duration,
     /// Announcements of each address in one of those (`garp_master_refresh_repeat`, 1).
     pub refresh_repeat: u32,
+}
+
+impl Default for AnnouncePlan {
+    fn default() -> Self {
+        Self {
+            repeat: 5,
+            delay: Duration::from_secs(5),
+            lower_prio_repeat: 5,
+            lower_prio_delay: Duration::from_secs(5),
+            refresh: Duration::ZERO,
+            refresh_repeat: 1,
+        }
+    }
 }
 
 /// A dependency of an instance (keepalived `track_script`, `track_interface`).

@@ -1,6 +1,6 @@
 //! The engine's surface: inputs are taken here and led to the state that has to deal with them.
 
-use core::net::IpAddr;
+use core::{net::IpAddr, time::Duration};
 
 use crate::{
     Action, Actions, Cause, Config, Event, GroupId, Input, InstanceId, Instant, Notify, Received,
@@ -21,6 +21,7 @@ pub struct Engine {
     pub(crate) groups: Vec<Group>,
     pub(crate) timers: Timers,
     trackers: Vec<Option<bool>>,
+    startup_delay: Duration,
     is_running: bool,
 }
 
@@ -39,13 +40,19 @@ impl Group {
     }
 }
 
-/// The two timers of an instance.
+/// The timers of an instance.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Timer {
     /// `Active_Down_Timer` of a Backup, `Adver_Timer` of a Master.
     Protocol,
     /// The next round of announcements of a Master.
     Announce,
+    /// A Master's addresses that somebody removed are set again.
+    Restore,
+}
+
+impl Timer {
+    const ALL: [Self; 3] = [Self::Protocol, Self::Announce, Self::Restore];
 }
 
 /// The earliest deadline.
@@ -62,11 +69,14 @@ impl Engine {
     #[must_use]
     pub fn new(config: Config) -> Self {
         let count = config.instances.len();
+        // One more: the start-up delay.
+        let timers = count.saturating_mul(Timer::ALL.len()).saturating_add(1);
         let mut engine = Self {
             instances: Vec::with_capacity(count),
             groups: Vec::with_capacity(config.groups.len()),
-            timers: Timers::new(2 * count.max(1)),
+            timers: Timers::new(timers),
             trackers: vec![None; usize::try_from(config.trackers).unwrap_or(0)],
+            startup_delay: config.startup_delay,
             is_running: false,
         };
         let mut group_of = vec![None; count];
@@ -107,6 +117,9 @@ impl Engine {
                     self.reconsider(now, group, actions);
                 }
             }
+            Input::AddressesMissing { instance } => {
+                self.handle_addresses_missing(now, instance, actions);
+            }
             Input::Shutdown => self.handle_shutdown(actions),
         }
     }
@@ -115,10 +128,13 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
         let (at, timer) = self.timers.next()?;
-        let id = InstanceId(u32::try_from(timer / 2).ok()?);
-        let is_takeover = timer % 2 == 0
-            && self.instance(id).is_some_and(|instance| instance.state == State::Backup);
-        Some(Deadline { at, takeover: is_takeover.then_some(id) })
+        let takeover = match timer_at(timer) {
+            Some((id, Timer::Protocol)) => {
+                self.instance(id).filter(|instance| instance.state == State::Backup).map(|_| id)
+            }
+            Some((_, Timer::Announce | Timer::Restore)) | None => None,
+        };
+        Some(Deadline { at, takeover })
     }
 
     /// A virtual router.
@@ -130,7 +146,11 @@ impl Engine {
     /// When the instance will take over or advertise, if it is Backup or Master.
     #[must_use]
     pub fn deadline(&self, id: InstanceId) -> Option<Instant> {
-        self.timers.deadline(timer_index(id, Timer::Protocol))
+        self.timer(id, Timer::Protocol)
+    }
+
+    pub(crate) fn timer(&self, id: InstanceId, timer: Timer) -> Option<Instant> {
+        self.timers.deadline(timer_index(id, timer))
     }
 
     pub(crate) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
@@ -181,6 +201,7 @@ impl Engine {
         entry.wants_master = false;
         entry.listening = false;
         entry.answered = None;
+        entry.tolerates_until = None;
         if to == State::Master {
             entry.statistics.became_master += 1;
         }
@@ -222,10 +243,25 @@ impl Engine {
     }
 
     fn handle_start(&mut self, now: Instant, actions: &mut Actions) {
+        if self.startup_delay.is_zero() {
+            self.run(now, actions);
+        } else {
+            self.timers.set(self.startup_timer(), Some(now + self.startup_delay));
+        }
+    }
+
+    /// Instances may leave Init.
+    fn run(&mut self, now: Instant, actions: &mut Actions) {
+        self.startup_delay = Duration::ZERO;
+        self.timers.set(self.startup_timer(), None);
         self.is_running = true;
         for group in 0..self.groups.len() {
             self.reconsider(now, group, actions);
         }
+    }
+
+    fn startup_timer(&self) -> usize {
+        self.instances.len().saturating_mul(Timer::ALL.len())
     }
 
     fn handle_received(&mut self, now: Instant, received: &Received<'_>, actions: &mut Actions) {
@@ -273,6 +309,14 @@ impl Engine {
         if advertisement.priority == 0 {
             instance.statistics.priority_zero_received += 1;
         }
+        let notices = instance.peers.observe(&instance.config, received.source, advertisement);
+        for notice in notices.into_iter().flatten() {
+            let (instance, source) = (received.instance, received.source);
+            actions.push(Action::Noticed { instance, source, notice });
+        }
+        let Some(instance) = self.instance(received.instance) else {
+            return;
+        };
         match instance.state {
             State::Backup => self.hear_as_backup(heard, received, advertisement),
             State::Master => self.hear_as_master(now, heard, received, advertisement, actions),
@@ -287,21 +331,25 @@ impl Engine {
         if now < deadline {
             return;
         }
-        let Ok(number) = u32::try_from(timer / 2) else {
+        if timer == self.startup_timer() {
+            self.run(now, actions);
+            return;
+        }
+        let Some((id, kind)) = timer_at(timer) else {
             return;
         };
-        let id = InstanceId(number);
-        let is_protocol = timer % 2 == 0;
-        match self.instance(id).map(Instance::state) {
-            Some(State::Backup) if is_protocol => {
+        match (self.instance(id).map(Instance::state), kind) {
+            (Some(State::Backup), Timer::Protocol) => {
                 self.handle_master_down(now, id, deadline, heard, actions);
             }
-            Some(State::Master) if is_protocol => {
+            (Some(State::Master), Timer::Protocol) => {
                 self.handle_advertise_due(now, id, deadline, actions);
             }
-            Some(State::Master) => self.handle_announce_due(now, id, actions),
+            (Some(State::Master), Timer::Announce) => self.handle_announce_due(now, id, actions),
+            (Some(State::Master), Timer::Restore) => self.handle_restore_due(now, id, actions),
             // No timer outlives its state; one that did must not fire for ever.
-            Some(State::Backup | State::Init | State::Fault) | None => {
+            (Some(State::Backup), Timer::Announce | Timer::Restore)
+            | (Some(State::Init | State::Fault) | None, _) => {
                 self.timers.set(timer, None);
             }
         }
@@ -396,6 +444,7 @@ impl Engine {
     }
 
     fn handle_shutdown(&mut self, actions: &mut Actions) {
+        self.timers.set(self.startup_timer(), None);
         if !core::mem::take(&mut self.is_running) {
             return;
         }
@@ -432,6 +481,9 @@ fn judge<'a>(instance: &Instance, received: &Received<'a>) -> Result<Advertiseme
     if instance.source == Source::Known(received.source) {
         return Err(Rejection::OwnSource);
     }
+    if instance.is_owner() && config.owner_ignore_adverts {
+        return Err(Rejection::Owner);
+    }
     Ok(advertisement)
 }
 
@@ -443,6 +495,13 @@ fn timer_index(id: InstanceId, timer: Timer) -> usize {
     let number = match timer {
         Timer::Protocol => 0,
         Timer::Announce => 1,
+        Timer::Restore => 2,
     };
-    index(id).saturating_mul(2).saturating_add(number)
+    index(id).saturating_mul(Timer::ALL.len()).saturating_add(number)
+}
+
+/// Whose timer it is, and which.
+fn timer_at(timer: usize) -> Option<(InstanceId, Timer)> {
+    let id = InstanceId(u32::try_from(timer / Timer::ALL.len()).ok()?);
+    Some((id, *Timer::ALL.get(timer % Timer::ALL.len())?))
 }

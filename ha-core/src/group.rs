@@ -1,10 +1,11 @@
 //! Changes of state, of all members of a sync group at once.
 //!
 //! What the network sees comes first, phase by phase over all members: advertisements, addresses,
-//! announcements; then the operator is told, the instance that caused it first and the group last.
+//! announcements; then the operator is told, the instance that caused it first and the group last
+//! (at the start: first).
 
 use crate::{
-    Action, Actions, Cause, Engine, Event, InstanceId, Instant, State,
+    Action, Actions, Cause, Engine, InstanceId, Instant, State,
     engine::Timer,
     instance::{Instance, Prospect},
 };
@@ -41,7 +42,6 @@ impl Engine {
             Self::announce(id, repeat, actions);
         }
         self.enter_all(&members, State::Master, cause, actions);
-        self.notify_group(lead, Event::Master, actions);
     }
 
     /// All members listen. `since` is when the reason was heard: timers run from there.
@@ -70,11 +70,11 @@ impl Engine {
             }
             instance.prospect = Prospect::Silence;
             let wait = instance.master_down_interval();
+            self.cancel_restore(id);
             self.set_timer(id, Timer::Announce, None);
             self.set_timer(id, Timer::Protocol, Some(since + wait));
         }
         self.enter_all(&members, State::Backup, cause, actions);
-        self.notify_group(lead, Event::Backup, actions);
     }
 
     /// All members stop, because something that `lead` depends on has failed.
@@ -88,7 +88,6 @@ impl Engine {
         }
         self.release(&members, actions);
         self.enter_all(&members, State::Fault, cause, actions);
-        self.notify_group(lead, Event::Fault, actions);
     }
 
     /// All members start, if they are not running: nothing that they depend on is missing.
@@ -134,6 +133,7 @@ impl Engine {
             }
             self.set_timer(id, Timer::Protocol, None);
             self.set_timer(id, Timer::Announce, None);
+            self.cancel_restore(id);
         }
     }
 
@@ -144,12 +144,22 @@ impl Engine {
         cause: Cause,
         actions: &mut Actions,
     ) {
+        let Some(&lead) = members.first() else {
+            return;
+        };
+        // keepalived's order: the group last, but first of all when the daemon starts.
+        let is_start = self.instance(lead).is_some_and(|entry| entry.state == State::Init);
+        let of_group = to.event();
+        if let Some(event) = of_group.filter(|_| is_start) {
+            self.notify_group(lead, event, actions);
+        }
         let mut cause = cause;
         for &id in members {
             self.enter(id, to, cause, actions);
-            if let Some(&lead) = members.first() {
-                cause = Cause::Group(lead);
-            }
+            cause = Cause::Group(lead);
+        }
+        if let Some(event) = of_group.filter(|_| !is_start) {
+            self.notify_group(lead, event, actions);
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use crate::{Cause, Event, InstanceConfig, Instant, State, Version, config::Track};
+use crate::{
+    Cause, Event, InstanceConfig, Instant, State, Version, config::Track, peers::Peers,
+    restore::Removals, wire::Dialect,
+};
 
 /// Counts of one virtual router since the engine was made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,6 +28,8 @@ pub struct Statistics {
     pub saved_by_stamp: u64,
     /// Times it was late and listened before it acted.
     pub late: u64,
+    /// Times somebody else removed its virtual addresses.
+    pub addresses_removed: u64,
 }
 
 /// Whether an instance may run.
@@ -61,6 +66,8 @@ pub(crate) enum Prospect {
 pub(crate) enum Round {
     /// Those after `garp_master_delay`.
     Second,
+    /// Those `garp_lower_prio_delay` after an advertisement of lower priority.
+    LowerPrio,
     /// Those every `garp_master_refresh`.
     Refresh,
 }
@@ -92,11 +99,16 @@ pub struct Instance {
     /// When it last answered another Master.
     pub(crate) answered: Option<Instant>,
     pub(crate) next_round: Round,
+    /// `preempt_delay`: until then a Master of lower priority counts as Master.
+    pub(crate) tolerates_until: Option<Instant>,
+    pub(crate) removals: Removals,
+    pub(crate) peers: Peers,
     pub(crate) statistics: Statistics,
 }
 
 impl Instance {
-    pub(crate) fn new(config: InstanceConfig, group: usize) -> Self {
+    pub(crate) fn new(mut config: InstanceConfig, group: usize) -> Self {
+        config.addresses.sort_unstable();
         Self {
             group,
             state: State::Init,
@@ -113,6 +125,9 @@ impl Instance {
             listening: false,
             answered: None,
             next_round: Round::Second,
+            tolerates_until: None,
+            removals: Removals::default(),
+            peers: Peers::default(),
             statistics: Statistics::default(),
             config,
         }
@@ -149,6 +164,19 @@ impl Instance {
     #[must_use]
     pub fn heard(&self) -> Option<Instant> {
         self.heard
+    }
+
+    /// Whether it was late and listens before it acts again.
+    #[must_use]
+    pub fn is_listening(&self) -> bool {
+        self.listening
+    }
+
+    /// What the Master's checksums cover, in `VRRPv3` over IPv4.
+    #[must_use]
+    pub fn dialect(&self) -> Option<Dialect> {
+        let (source, _) = self.master?;
+        self.peers.dialect(source)
     }
 
     /// Counts since the engine was made.
@@ -196,6 +224,16 @@ impl Instance {
     /// The owner preempts always (V-6.1-4).
     pub(crate) fn yields_to(&self, priority: u8) -> bool {
         priority >= self.priority || !self.config.preempt && !self.is_owner()
+    }
+
+    /// Whether a lower priority Master still counts as Master: `preempt_delay` runs from its first
+    /// advertisement.
+    pub(crate) fn tolerates(&mut self, heard: Instant) -> bool {
+        let delay = self.config.preempt_delay;
+        if delay.is_zero() || self.is_owner() {
+            return false;
+        }
+        heard < *self.tolerates_until.get_or_insert(heard + delay)
     }
 
     /// Whether this Master's last advertisement was about one interval ago: it is no newcomer.

@@ -5,7 +5,10 @@
 
 use core::{fmt, net::IpAddr, time::Duration};
 
-use crate::{GroupId, InstanceId, Instant, TrackerId, wire::DecodeError};
+use crate::{
+    GroupId, InstanceId, Instant, TrackerId,
+    wire::{DecodeError, Dialect},
+};
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +45,12 @@ pub enum Input<'a> {
         instance: InstanceId,
         /// Whether the addresses can be set.
         usable: bool,
+    },
+    /// An address that was set for a Master is not on its interface any more, and it was not this
+    /// daemon that removed it.
+    AddressesMissing {
+        /// Whose.
+        instance: InstanceId,
     },
     /// The daemon stops: release everything, tell the peers.
     Shutdown,
@@ -105,6 +114,24 @@ pub enum Action {
         source: IpAddr,
         /// Why.
         reason: Rejection,
+    },
+    /// A valid advertisement shows something that the operator should know; nothing is refused.
+    Noticed {
+        /// Whose.
+        instance: InstanceId,
+        /// Sender.
+        source: IpAddr,
+        /// What.
+        notice: Notice,
+    },
+    /// Somebody removed virtual addresses of a Master: they are set again after `wait`.
+    Restoring {
+        /// Whose.
+        instance: InstanceId,
+        /// How often in a row this has happened, this time included.
+        times: u32,
+        /// Zero the first time, then longer and longer.
+        wait: Duration,
     },
     /// The daemon was late, and holds back until it has listened for one interval.
     Late {
@@ -186,6 +213,8 @@ pub enum Cause {
     NoSource,
     /// The virtual addresses could not be set.
     AddressesFailed,
+    /// Somebody kept removing the virtual addresses.
+    AddressesRemoved,
     /// Another member of the sync group moved.
     Group(InstanceId),
     /// The daemon stops.
@@ -247,6 +276,8 @@ pub enum Rejection {
     Interval,
     /// Sent from our own address.
     OwnSource,
+    /// We own the addresses, and hear nobody (RFC 9568 §7.1).
+    Owner,
 }
 
 impl fmt::Display for Rejection {
@@ -256,6 +287,38 @@ impl fmt::Display for Rejection {
             Self::Vrid => formatter.write_str("another virtual router identifier"),
             Self::Interval => formatter.write_str("another advertisement interval than ours"),
             Self::OwnSource => formatter.write_str("sent from our own address"),
+            Self::Owner => formatter.write_str("the address owner ignores advertisements"),
+        }
+    }
+}
+
+/// What a valid advertisement shows that its receiver's operator should know.
+///
+/// Each is told once of a sender, and again when it has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Notice {
+    /// `VRRPv3`: advertised at another interval than ours (V-7.1-7).
+    Interval(Duration),
+    /// Lists other addresses than ours (V-7.1-8).
+    Addresses,
+    /// `VRRPv3` over IPv4: what its checksums cover; told of everybody.
+    Checksum(Dialect),
+    /// Claims priority 255, as we do (V-8.3.2).
+    SecondOwner,
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interval(theirs) => {
+                let ms = theirs.as_millis();
+                write!(formatter, "advertises every {ms} ms, which is not our advert_int")
+            }
+            Self::Addresses => formatter.write_str("advertises other virtual addresses than ours"),
+            Self::Checksum(dialect) => write!(formatter, "computes checksums {dialect}"),
+            Self::SecondOwner => {
+                formatter.write_str("claims to own the addresses too (priority 255)")
+            }
         }
     }
 }

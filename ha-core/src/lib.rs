@@ -12,11 +12,13 @@ mod io;
 
 mod engine;
 mod instance;
+mod peers;
 
 mod backup;
 mod clash;
 mod group;
 mod master;
+mod restore;
 
 mod timers;
 
@@ -29,7 +31,7 @@ pub use self::{
     engine::{Deadline, Engine},
     instance::{Instance, Statistics},
     io::{
-        Action, Actions, Cause, Event, Input, Notify, Received, Rejection, State, Subject,
+        Action, Actions, Cause, Event, Input, Notice, Notify, Received, Rejection, State, Subject,
         Transition,
     },
     types::{AdvertInterval, Instant, Priority, Version, Vrid},

@@ -34,10 +34,32 @@ impl Engine {
             self.become_backup(heard, id, Cause::Late { source }, actions);
         } else if !instance.config.lower_prio_no_advert {
             // V-6.4.3-11: assert, so that the other one yields and switches learn.
-            let repeat = instance.config.announce.lower_prio_repeat;
             if self.assert_mastership(now, id, actions) {
-                Self::announce(id, repeat, actions);
+                self.announce_after_lower(now, id, actions);
             }
+        }
+    }
+
+    /// Switches have heard the other Master last: announces, and plans one more round.
+    fn announce_after_lower(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        let plan = instance.config.announce;
+        Self::announce(id, plan.lower_prio_repeat, actions);
+        if plan.lower_prio_repeat == 0 || plan.lower_prio_delay.is_zero() {
+            return;
+        }
+        let again = now + plan.lower_prio_delay;
+        let planned = self.timer(id, Timer::Announce);
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        // A second round that comes anyway is not put off: a stream of such advertisements would
+        // do so for ever.
+        if planned.is_none() || instance.next_round == Round::Refresh && planned > Some(again) {
+            instance.next_round = Round::LowerPrio;
+            self.set_timer(id, Timer::Announce, Some(again));
         }
     }
 
@@ -66,6 +88,7 @@ impl Engine {
         self.advertise(id, priority, actions);
         if has_listened {
             // Nobody took over meanwhile, but switches may have forgotten us.
+            self.cancel_restore(id);
             actions.push(Action::Addresses { instance: id, present: true });
             Self::announce(id, repeat, actions);
             self.plan_announcements(now, id);
@@ -105,6 +128,7 @@ impl Engine {
         let plan = instance.config.announce;
         let repeat = match instance.next_round {
             Round::Second => plan.repeat,
+            Round::LowerPrio => plan.lower_prio_repeat,
             Round::Refresh => plan.refresh_repeat,
         };
         instance.next_round = Round::Refresh;
@@ -115,7 +139,12 @@ impl Engine {
 
     /// A Master that had no chance to advertise for as long as its Backups wait listens for one
     /// interval before it asserts itself again: they may have a new Master.
-    fn notice_lateness(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) -> bool {
+    pub(crate) fn notice_lateness(
+        &mut self,
+        now: Instant,
+        id: InstanceId,
+        actions: &mut Actions,
+    ) -> bool {
         let Some(deadline) = self.deadline(id) else {
             return false;
         };

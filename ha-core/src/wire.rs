@@ -21,6 +21,8 @@ pub struct Advertisement<'a> {
     pub priority: u8,
     /// The Master's interval.
     pub interval: AdvertInterval,
+    /// What the checksum covers.
+    pub dialect: Dialect,
     family: Family,
     addresses: &'a [u8],
 }
@@ -66,6 +68,7 @@ impl<'a> Advertisement<'a> {
             vrid: Vrid::new(vrid).ok_or(DecodeError::Vrid)?,
             priority,
             interval: interval.ok_or(DecodeError::Interval)?,
+            dialect: Dialect::of(message),
             family,
             addresses: rest.get(..addresses_len).ok_or(DecodeError::Length)?,
         })
@@ -112,6 +115,32 @@ impl fmt::Display for DecodeError {
 }
 
 impl core::error::Error for DecodeError {}
+
+/// The two ways in which checksums of `VRRPv3` over IPv4 are computed.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Dialect {
+    /// Over the message alone (RFC 9568 §5.2.8; V-5.2.8-2).
+    Message,
+    /// Over a pseudo-header too (RFC 5798's wording; keepalived's and FRR's default).
+    PseudoHeader,
+}
+
+impl Dialect {
+    /// That of a message whose checksum is valid in one of them.
+    fn of(message: &[u8]) -> Self {
+        let is_whole = checksum::fold(checksum::sum(message)) == u16::MAX;
+        if is_whole { Self::Message } else { Self::PseudoHeader }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Message => "over the message alone (v3_checksum_as_v2, RFC 9568)",
+            Self::PseudoHeader => "with a pseudo-header (keepalived's default)",
+        })
+    }
+}
 
 /// What the checksum of a sent advertisement covers (RFC 9568 §5.2.8).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@
 //! `instance NAME key=value.. [nopreempt]` and `--- title` (a new engine) come before the steps:
 //!
 //! - `TIME start`, `TIME shutdown`, `TIME end`
-//! - `TIME source NAME ADDRESS|none`, `TIME addresses NAME usable|unusable`, `TIME track NAME up|down`
+//! - `TIME source NAME ADDRESS|none`, `TIME addresses NAME usable|unusable|missing`, `TIME track NAME up|down`
 //! - `TIME advert NAME from ADDRESS priority N [interval=T] [vrid=N] [version=N] [byte=I:V] [cut=N]
 //!   [lost] [stamp=T]`: `lost` means stamped by the kernel, but its record found the ring full;
 //!   `stamp` is when it had come, if it is read later than that
@@ -32,9 +32,9 @@ use std::{
 };
 
 use ha_core::{
-    Action, Actions, AdvertInterval, AnnouncePlan, Cause, Config, Engine, Family, GroupConfig,
-    Input, InstanceConfig, InstanceId, Instant, Priority, Received, Subject, Track, TrackerId,
-    Version, Vrid,
+    Action, Actions, AdvertInterval, Cause, Config, Engine, Family, GroupConfig, Input,
+    InstanceConfig, InstanceId, Instant, Priority, Received, Subject, Track, TrackerId, Version,
+    Vrid,
     wire::{ChecksumScope, Template},
 };
 
@@ -68,9 +68,13 @@ scenarios! {
     late_backup,
     late_master,
     master,
+    notices,
+    preempt_delay,
     preemption,
     rejected,
+    removed_addresses,
     start_and_stop,
+    startup_delay,
     timers,
     tracking,
 }
@@ -180,6 +184,10 @@ impl Script {
                 let text = format!("{text}{held}{line}\n");
                 *self = Self { text, ..Self::default() };
             }
+            ["startup_delay", delay] => {
+                self.config.startup_delay = duration(delay)?;
+                self.write_held(line);
+            }
             ["instance", name, rest @ ..] => {
                 self.configure(name, rest)?;
                 self.write_held(line);
@@ -209,28 +217,12 @@ impl Script {
     fn configure(&mut self, name: &str, words: &[&str]) -> Option<()> {
         let id = InstanceId(u32::try_from(self.instances.len()).ok()?);
         self.instances.push(name.to_owned());
-        let mut config = InstanceConfig {
-            vrid: Vrid::new(133)?,
-            version: Version::V3,
-            family: Family::V4,
-            priority: Priority::DEFAULT,
-            interval: AdvertInterval::DEFAULT,
-            preempt: true,
-            down_adverts: 3,
-            lower_prio_no_advert: false,
-            higher_prio_send_advert: false,
-            announce: AnnouncePlan {
-                repeat: 5,
-                delay: Duration::from_secs(5),
-                lower_prio_repeat: 5,
-                refresh: Duration::ZERO,
-                refresh_repeat: 1,
-            },
-            tracks: Vec::new(),
-        };
+        let mut config =
+            InstanceConfig { addresses: Vec::new(), ..InstanceConfig::new(Vrid::new(133)?) };
         for word in words {
             self.configure_word(id, &mut config, word)?;
         }
+        config.addresses.push(listed(config.family));
         self.config.instances.push(config);
         Some(())
     }
@@ -250,12 +242,16 @@ impl Script {
             "priority" => config.priority = Priority::new(value.parse().ok()?)?,
             "interval" => config.interval = interval(value)?,
             "nopreempt" => config.preempt = false,
+            "preempt_delay" => config.preempt_delay = duration(value)?,
+            "owner_ignore_adverts" => config.owner_ignore_adverts = true,
+            "skip_check_adv_addr" => config.skip_check_adv_addr = true,
             "down_adverts" => config.down_adverts = value.parse().ok()?,
             "lower_prio_no_advert" => config.lower_prio_no_advert = true,
             "higher_prio_send_advert" => config.higher_prio_send_advert = true,
             "announce" => config.announce.repeat = value.parse().ok()?,
             "delay" => config.announce.delay = duration(value)?,
             "lower_prio_repeat" => config.announce.lower_prio_repeat = value.parse().ok()?,
+            "lower_prio_delay" => config.announce.lower_prio_delay = duration(value)?,
             "refresh" => config.announce.refresh = duration(value)?,
             "group" => {
                 let group = place(&mut self.groups, value);
@@ -289,8 +285,11 @@ impl Script {
             }
             ["addresses", name, word] => {
                 let instance = self.instance(name)?;
-                let usable = word == "usable";
-                self.feed(Owned::Plain(Input::AddressesUsable { instance, usable }));
+                let input = match word {
+                    "missing" => Input::AddressesMissing { instance },
+                    _ => Input::AddressesUsable { instance, usable: word == "usable" },
+                };
+                self.feed(Owned::Plain(input));
             }
             ["track", name, word] => {
                 let tracker = self.trackers.iter().position(|tracker| tracker == name)?;
@@ -325,13 +324,11 @@ impl Script {
             version: config.version,
             vrid: config.vrid,
             interval: config.interval,
-            addresses: vec![match config.family {
-                Family::V4 => Ipv4Addr::new(198, 51, 100, 13).into(),
-                Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x13).into(),
-            }],
+            addresses: vec![listed(config.family)],
             password: None,
         };
-        let (mut bytes, mut cut, mut lost, mut at) = (Vec::new(), 0, false, self.now);
+        let (mut bytes, mut cut, mut at) = (Vec::new(), 0, self.now);
+        let (mut lost, mut pseudo) = (false, false);
         for word in words {
             let (key, value) = word.split_once('=').unwrap_or((word, ""));
             match key {
@@ -343,6 +340,8 @@ impl Script {
                     let (at, value) = value.split_once(':')?;
                     bytes.push((at.parse::<usize>().ok()?, value.parse::<u8>().ok()?));
                 }
+                "list" => template.addresses = vec![value.parse().ok()?],
+                "pseudo" => pseudo = true,
                 "cut" => cut = value.parse().ok()?,
                 "stamp" => at = Instant::from_nanos(nanos(value)?),
                 "lost" => lost = true,
@@ -350,7 +349,13 @@ impl Script {
             }
         }
         // The engine does not judge checksums: the frame's walker has.
-        let mut message = template.encode(priority, ChecksumScope::Message);
+        let destination = Ipv4Addr::from(ha_common::proto::GROUP_V4).into();
+        let scope = if pseudo {
+            ChecksumScope::PseudoHeader { source, destination }
+        } else {
+            ChecksumScope::Message
+        };
+        let mut message = template.encode(priority, scope);
         for (at, value) in bytes {
             message[at] = value;
         }
@@ -484,6 +489,13 @@ impl Script {
             Action::Rejected { instance, source, reason } => {
                 format!("rejected {} from {source}: {reason}", self.name(instance))
             }
+            Action::Noticed { instance, source, notice } => {
+                format!("noticed {}: {source} {notice}", self.name(instance))
+            }
+            Action::Restoring { instance, times, wait } => {
+                let (name, wait) = (self.name(instance), millis(Instant::default() + wait));
+                format!("restoring {name}, {times} in a row, after {wait}")
+            }
             Action::Late { instance, by } => {
                 let by = millis(Instant::default() + by);
                 format!("late {} by {by}, listens", self.name(instance))
@@ -509,6 +521,7 @@ impl Script {
             }
             Cause::NoSource => "no source address".to_owned(),
             Cause::AddressesFailed => "addresses cannot be set".to_owned(),
+            Cause::AddressesRemoved => "addresses were removed again and again".to_owned(),
             Cause::Group(instance) => format!("with {}", self.name(instance)),
             Cause::Shutdown => "shutdown".to_owned(),
         }
@@ -525,6 +538,14 @@ impl Script {
 
     fn name(&self, instance: InstanceId) -> &str {
         &self.instances[usize::try_from(instance.0).expect("small")]
+    }
+}
+
+/// The one virtual address.
+fn listed(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::new(198, 51, 100, 13).into(),
+        Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x13).into(),
     }
 }
 

@@ -16,8 +16,8 @@ use ha_core::{
 };
 
 use Event::{
-    AddressesFail, Advert, Deadline, Rejected, Shutdown, SourceFound, SourceGone, Start,
-    TrackerDown, TrackerUp,
+    AddressesFail, AddressesMissing, Advert, Deadline, Rejected, Shutdown, SourceFound, SourceGone,
+    Start, TrackerDown, TrackerUp,
 };
 use State::{Backup, Fault, Init, Master};
 
@@ -38,6 +38,8 @@ enum Event {
     SourceGone,
     SourceFound,
     AddressesFail,
+    /// Somebody else removed them.
+    AddressesMissing,
     Shutdown,
 }
 
@@ -73,7 +75,7 @@ const YIELD: &str = "absent transition notify";
 const QUIET: &str = "transition notify";
 const NOTHING: &str = "";
 
-const TABLE: [Row; 46] = [
+const TABLE: [Row; 50] = [
     // §6.4.1
     owner(row("V-6.4.1-1 {100-150}", Init, Start, Master, TAKEOVER)),
     row("V-6.4.1-2 {155-175}", Init, Start, Backup, QUIET),
@@ -114,6 +116,10 @@ const TABLE: [Row; 46] = [
     row("keepalived", Master, TrackerDown, Fault, RELEASE),
     row("keepalived", Master, SourceGone, Fault, RELEASE),
     row("keepalived", Master, AddressesFail, Fault, RELEASE),
+    row("removed by a stranger", Master, AddressesMissing, Master, "restoring present announce"),
+    row("not ours to set", Backup, AddressesMissing, Backup, NOTHING),
+    row("not ours to set", Fault, AddressesMissing, Fault, NOTHING),
+    row("not ours to set", Init, AddressesMissing, Init, NOTHING),
     row("no news", Master, TrackerUp, Master, NOTHING),
     // keepalived's Fault
     row("keepalived hears nothing", Fault, Advert(200, 12), Fault, NOTHING),
@@ -157,6 +163,7 @@ fn an_input_for_nobody_changes_nothing() {
         let inputs = [
             Input::Source { instance: nobody, address: None },
             Input::AddressesUsable { instance: nobody, usable: false },
+            Input::AddressesMissing { instance: nobody },
             Input::Tracker { tracker: TrackerId(9), up: false },
             Input::Advertisement(received),
             Input::Deadline { heard: None },
@@ -174,26 +181,14 @@ fn config(row: &Row) -> Config {
     let priority = if row.owner { Priority::OWNER } else { Priority::DEFAULT };
     Config {
         instances: vec![InstanceConfig {
-            vrid: Vrid::new(133).expect("not 0"),
-            version: Version::V3,
-            family: Family::V4,
             priority,
-            interval: AdvertInterval::DEFAULT,
             preempt: row.preempt,
-            down_adverts: 3,
-            lower_prio_no_advert: false,
-            higher_prio_send_advert: false,
-            announce: AnnouncePlan {
-                repeat: 5,
-                delay: Duration::from_secs(5),
-                lower_prio_repeat: 5,
-                refresh: Duration::ZERO,
-                refresh_repeat: 1,
-            },
             tracks: vec![Track { tracker: TRACKER, weight: 0, reverse: false }],
+            addresses: vec![sender(1)],
+            ..InstanceConfig::new(Vrid::new(133).expect("not 0"))
         }],
-        groups: Vec::new(),
         trackers: 1,
+        ..Config::default()
     }
 }
 
@@ -231,6 +226,7 @@ fn feed(engine: &mut Engine, now: Instant, event: Event) -> (Instant, Actions) {
         SourceGone => Input::Source { instance: INSTANCE, address: None },
         SourceFound => Input::Source { instance: INSTANCE, address: Some(sender(11)) },
         AddressesFail => Input::AddressesUsable { instance: INSTANCE, usable: false },
+        AddressesMissing => Input::AddressesMissing { instance: INSTANCE },
         Advert(..) | Rejected => {
             if let Advert(from, host) = event {
                 (priority, source) = (from, sender(host));
@@ -262,17 +258,22 @@ fn kinds(actions: &Actions) -> String {
     let kinds: Vec<_> = actions
         .as_slice()
         .iter()
-        .map(|action| match action {
-            Action::Advertise { priority: 0, .. } => "advertise-0",
-            Action::Advertise { .. } => "advertise",
-            Action::Addresses { present: true, .. } => "present",
-            Action::Addresses { present: false, .. } => "absent",
-            Action::Announce { .. } => "announce",
-            Action::Transition(_) => "transition",
-            Action::Notify(_) => "notify",
-            Action::Priority { .. } => "priority",
-            Action::Rejected { .. } => "rejected",
-            Action::Late { .. } => "late",
+        .filter_map(|action| {
+            Some(match action {
+                Action::Advertise { priority: 0, .. } => "advertise-0",
+                Action::Advertise { .. } => "advertise",
+                Action::Addresses { present: true, .. } => "present",
+                Action::Addresses { present: false, .. } => "absent",
+                Action::Announce { .. } => "announce",
+                Action::Transition(_) => "transition",
+                Action::Notify(_) => "notify",
+                Action::Priority { .. } => "priority",
+                Action::Rejected { .. } => "rejected",
+                Action::Restoring { .. } => "restoring",
+                Action::Late { .. } => "late",
+                // Told of a sender the first time, whatever the state.
+                Action::Noticed { .. } => return None,
+            })
         })
         .collect();
     kinds.join(" ")

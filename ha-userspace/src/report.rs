@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use ha_core::{Action, Cause, GroupId, InstanceId, Instant, State, Subject, TrackerId, Transition};
+use ha_core::{
+    Action, Cause, GroupId, InstanceId, Instant, Notice, State, Subject, TrackerId, Transition,
+};
 use tracing::{info, warn};
 
 use crate::{
@@ -60,6 +62,19 @@ impl Reporter {
             Action::Rejected { instance, source, reason } => {
                 warn!("{}: advertisement from {source} refused: {reason}", self.name(instance));
             }
+            Action::Noticed { instance, source, notice: notice @ Notice::Checksum(_) } => {
+                info!("{}: {source} {notice}", self.name(instance));
+            }
+            Action::Noticed { instance, source, notice } => {
+                warn!("{}: {source} {notice}", self.name(instance));
+            }
+            Action::Restoring { instance, times, wait } => {
+                let (name, wait) = (self.name(instance), seconds(wait));
+                warn!(
+                    "{name}: somebody removed a virtual address, for the {times}. time in a row: \
+                     it is set again and announced after {wait}"
+                );
+            }
             Action::Late { instance, by } => {
                 let (name, by) = (self.name(instance), seconds(by));
                 warn!("{name}: this daemon was {by} late: it listens before it acts");
@@ -85,6 +100,10 @@ impl Reporter {
             Cause::TrackerDown(tracker) => self.tracker_down(tracker),
             Cause::NoSource => "there is no address to send from".to_owned(),
             Cause::AddressesFailed => "its virtual addresses could not be set".to_owned(),
+            Cause::AddressesRemoved => {
+                "somebody keeps removing its virtual addresses: find out who manages them too"
+                    .to_owned()
+            }
             Cause::Group(instance) => {
                 format!("{} of the same sync group moved", self.name(instance))
             }

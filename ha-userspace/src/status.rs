@@ -3,12 +3,14 @@
 //! ```json
 //! { "version": 1, "at_nanos": 1, "scheduling": "SCHED_DEADLINE …", "reports_lost": 0,
 //!   "instances": [{ "name": "VI_1", "state": "MASTER", "priority": 100, "source": "198.51.100.10",
-//!     "master": { "address": "198.51.100.11", "priority": 100 }, "heard_ago_ms": 12.5,
+//!     "master": { "address": "198.51.100.11", "priority": 100, "checksum": null },
+//!     "is_listening": false, "heard_ago_ms": 12.5,
 //!     "statistics": { "adverts_received": 1, … } }],
 //!   "interfaces": [{ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
 //!     "counters": { "accepted": 1, … } }] }
 //! ```
-//! `source`, `master` and `heard_ago_ms` are `null` while there is none.
+//! `source`, `master` and `heard_ago_ms` are `null` while there is none. `checksum` is `message` or
+//! `pseudo-header` for `VRRPv3` over IPv4. `is_listening`: it was late, and listens before it acts.
 
 use std::{
     ffi::OsString,
@@ -18,6 +20,7 @@ use std::{
     path::Path,
 };
 
+use ha_core::wire::Dialect;
 use serde_json::{Value, json};
 
 use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
@@ -57,15 +60,20 @@ fn render(snapshot: &Snapshot) -> String {
 
 fn instance(instance: &InstanceSnapshot) -> Value {
     let statistics = &instance.statistics;
-    let master = instance
-        .master
-        .map(|(address, priority)| json!({ "address": address, "priority": priority }));
+    let master = instance.master.map(|(address, priority)| {
+        let checksum = instance.dialect.map(|dialect| match dialect {
+            Dialect::Message => "message",
+            Dialect::PseudoHeader => "pseudo-header",
+        });
+        json!({ "address": address, "priority": priority, "checksum": checksum })
+    });
     json!({
         "name": instance.name,
         "state": instance.state.to_string(),
         "priority": instance.priority,
         "source": instance.source,
         "master": master,
+        "is_listening": instance.is_listening,
         "heard_ago_ms": instance.heard_ago.map(|ago| ago.as_secs_f64() * 1e3),
         "statistics": {
             "adverts_received": statistics.adverts_received,
@@ -77,6 +85,7 @@ fn instance(instance: &InstanceSnapshot) -> Value {
             "rejected": statistics.rejected,
             "saved_by_stamp": statistics.saved_by_stamp,
             "late": statistics.late,
+            "addresses_removed": statistics.addresses_removed,
         },
     })
 }
@@ -110,6 +119,8 @@ mod tests {
                 priority: 100,
                 source: None,
                 master: None,
+                dialect: None,
+                is_listening: false,
                 heard_ago: None,
                 statistics: ha_core::Statistics::default(),
             }],
@@ -123,6 +134,7 @@ mod tests {
         let mut snapshot = snapshot();
         let instance = &mut snapshot.instances[0];
         instance.master = Some(("192.0.2.7".parse().unwrap(), 9));
+        instance.dialect = Some(Dialect::PseudoHeader);
         instance.heard_ago = Some(std::time::Duration::from_micros(12_500));
         snapshot.interfaces = vec![InterfaceSnapshot {
             name: "bond0".to_owned(),
@@ -134,7 +146,7 @@ mod tests {
         let read: Value = serde_json::from_str(&render(&snapshot)).unwrap();
         assert_eq!(read["version"], 1);
         assert_eq!(read["instances"][0]["source"], Value::Null);
-        let master = json!({ "address": "192.0.2.7", "priority": 9 });
+        let master = json!({ "address": "192.0.2.7", "priority": 9, "checksum": "pseudo-header" });
         assert_eq!(read["instances"][0]["master"], master);
         assert_eq!(read["instances"][0]["heard_ago_ms"], 12.5);
         assert_eq!(read["instances"][0]["statistics"]["adverts_sent"], 0);

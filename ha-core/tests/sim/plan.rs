@@ -274,13 +274,13 @@ fn draw_router(
                 repeat: 1,
                 delay: Duration::from_millis(u64::from(base) * 50),
                 lower_prio_repeat: 1,
-                refresh: Duration::ZERO,
-                refresh_repeat: 1,
+                ..AnnouncePlan::default()
             },
             tracks: vec![
                 Track { tracker: VITAL, weight: 0, reverse: false },
                 Track { tracker: WEIGHTED, weight: -i16::from(WEIGHT), reverse: false },
             ],
+            ..InstanceConfig::new(Vrid::new(133).expect("not 0"))
         }
     });
     let instances: Vec<_> = configs.collect();

@@ -428,6 +428,8 @@ impl Driver {
                 priority: instance.priority(),
                 source: instance.source(),
                 master: instance.master(),
+                dialect: instance.dialect(),
+                is_listening: instance.is_listening(),
                 heard_ago: instance.heard().map(|heard| now.since(heard)),
                 statistics: *instance.statistics(),
             })

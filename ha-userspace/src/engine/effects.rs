@@ -24,6 +24,8 @@ use crate::{
 
 /// Refused frames and failing sends are told of once an instance in this time.
 const REPORT_PAUSE: Duration = Duration::from_secs(10);
+/// An instance's notices in that time: a few new neighbours with something to say each.
+const NOTICES_MAX: u32 = 16;
 
 /// Sockets and memory that carrying out needs.
 #[derive(Debug)]
@@ -48,6 +50,9 @@ pub(crate) struct Outlet {
     /// The addresses as they were set, while they are wanted.
     set: Option<Vec<AddressChange>>,
     refusal_reported: Option<Instant>,
+    /// How many notices there were since then.
+    notices: u32,
+    notices_since: Option<Instant>,
     trouble_reported: Option<Instant>,
 }
 
@@ -125,6 +130,8 @@ impl Effects {
                 | Action::Notify(_)
                 | Action::Priority { .. }
                 | Action::Rejected { .. }
+                | Action::Noticed { .. }
+                | Action::Restoring { .. }
                 | Action::Late { .. } => {}
             }
         }
@@ -147,7 +154,17 @@ impl Effects {
                     }
                     self.report(around.now, Message::Engine(*action));
                 }
-                Action::Notify(_) | Action::Priority { .. } | Action::Late { .. } => {
+                Action::Noticed { instance, .. } => {
+                    if self.may_notice(around.now, instance) {
+                        self.report(around.now, Message::Engine(*action));
+                    } else {
+                        self.reports_lost += 1;
+                    }
+                }
+                Action::Notify(_)
+                | Action::Priority { .. }
+                | Action::Restoring { .. }
+                | Action::Late { .. } => {
                     self.report(around.now, Message::Engine(*action));
                 }
             }
@@ -307,6 +324,16 @@ impl Effects {
 
     fn is_refusal_due(&mut self, now: Instant, instance: InstanceId) -> bool {
         self.outlet(instance).is_some_and(|outlet| is_due(&mut outlet.refusal_reported, now))
+    }
+
+    /// A sender that changes with every frame must not fill the log.
+    fn may_notice(&mut self, now: Instant, instance: InstanceId) -> bool {
+        let Some(outlet) = self.outlet(instance) else { return false };
+        if is_due(&mut outlet.notices_since, now) {
+            outlet.notices = 0;
+        }
+        outlet.notices += 1;
+        outlet.notices <= NOTICES_MAX
     }
 }
 

@@ -8,7 +8,7 @@ mod port;
 
 use std::{io, net::IpAddr, thread, time::Duration};
 
-use ha_core::{Action, Instant, State, Statistics, TrackerId};
+use ha_core::{Action, Instant, State, Statistics, TrackerId, wire::Dialect};
 use tokio::{
     runtime,
     sync::{
@@ -166,8 +166,8 @@ pub(crate) struct Report {
 /// The content of a [`Report`].
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// `Transition`, `Notify`, `Priority`, `Rejected` or `Late`; never one of those carried out on
-    /// the engine thread. `Rejected` comes once an instance and ten seconds at most.
+    /// Never one of those carried out on the engine thread. Of what frames can cause, `Rejected`
+    /// comes once an instance and ten seconds at most, `Noticed` a few times.
     Engine(Action),
     /// Something good to know.
     Note(String),
@@ -184,7 +184,7 @@ pub(crate) struct Snapshot {
     /// By `InstanceId`.
     pub(crate) instances: Vec<InstanceSnapshot>,
     pub(crate) interfaces: Vec<InterfaceSnapshot>,
-    /// Reports that the main thread was too slow to take.
+    /// Reports that the main thread was too slow to take, and notices beyond the limit.
     pub(crate) reports_lost: u64,
 }
 
@@ -197,6 +197,10 @@ pub(crate) struct InstanceSnapshot {
     pub(crate) source: Option<IpAddr>,
     /// The Master heard last.
     pub(crate) master: Option<(IpAddr, u8)>,
+    /// What the Master's checksums cover, where there are two ways.
+    pub(crate) dialect: Option<Dialect>,
+    /// It was late, and listens before it acts.
+    pub(crate) is_listening: bool,
     /// Time since the last advertisement that counted.
     pub(crate) heard_ago: Option<Duration>,
     pub(crate) statistics: Statistics,

@@ -1,0 +1,108 @@
+//! What is known of each router that was heard: told to the operator once, never acted upon.
+
+use core::{net::IpAddr, time::Duration};
+
+use crate::{
+    Family, InstanceConfig, Notice, Version,
+    wire::{Advertisement, Dialect},
+};
+
+/// Senders that are remembered for each instance; of more than these nothing is noticed.
+const PEERS_MAX: usize = 16;
+/// An advertisement can show so many things at once.
+pub(crate) const NOTICES_MAX: usize = 4;
+
+/// The routers that an instance has heard valid advertisements of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peers(Vec<Peer>);
+
+#[derive(Clone, Debug)]
+struct Peer {
+    source: IpAddr,
+    dialect: Option<Dialect>,
+    /// Its interval, if it is not ours.
+    interval: Option<Duration>,
+    has_other_addresses: bool,
+    is_owner: bool,
+}
+
+impl Peers {
+    /// What the router's checksums cover, where there are two ways and it was heard.
+    pub(crate) fn dialect(&self, source: IpAddr) -> Option<Dialect> {
+        self.0.iter().find(|peer| peer.source == source)?.dialect
+    }
+
+    /// Looks at a valid advertisement and says what is new.
+    pub(crate) fn observe(
+        &mut self,
+        config: &InstanceConfig,
+        source: IpAddr,
+        advertisement: &Advertisement<'_>,
+    ) -> [Option<Notice>; NOTICES_MAX] {
+        let Some((peer, is_new)) = self.peer(source) else {
+            return [None; NOTICES_MAX];
+        };
+        let mut notices = [None; NOTICES_MAX];
+        let [of_checksum, of_interval, of_addresses, of_owner] = &mut notices;
+
+        let has_dialects = config.version == Version::V3 && config.family == Family::V4;
+        let dialect = has_dialects.then_some(advertisement.dialect);
+        if core::mem::replace(&mut peer.dialect, dialect) != dialect {
+            *of_checksum = dialect.map(Notice::Checksum);
+        }
+
+        // In VRRPv2 such a frame is refused.
+        let theirs = advertisement.interval.as_duration();
+        let is_other = config.version == Version::V3 && theirs != config.interval.as_duration();
+        let interval = is_other.then_some(theirs);
+        if core::mem::replace(&mut peer.interval, interval) != interval {
+            *of_interval = interval.map(Notice::Interval);
+        }
+
+        if is_new || !config.skip_check_adv_addr {
+            let differs = !lists_the_same(&config.addresses, advertisement);
+            if core::mem::replace(&mut peer.has_other_addresses, differs) != differs && differs {
+                *of_addresses = Some(Notice::Addresses);
+            }
+        }
+
+        let is_owner = advertisement.priority == u8::MAX && config.priority.is_owner();
+        if core::mem::replace(&mut peer.is_owner, is_owner) != is_owner && is_owner {
+            *of_owner = Some(Notice::SecondOwner);
+        }
+        notices
+    }
+
+    /// The sender's entry, and whether it was made just now.
+    fn peer(&mut self, source: IpAddr) -> Option<(&mut Peer, bool)> {
+        let known = self.0.iter().position(|peer| peer.source == source);
+        if known.is_none() {
+            if self.0.len() == PEERS_MAX {
+                return None;
+            }
+            self.0.push(Peer {
+                source,
+                dialect: None,
+                interval: None,
+                has_other_addresses: false,
+                is_owner: false,
+            });
+        }
+        let peer = match known {
+            Some(place) => self.0.get_mut(place),
+            None => self.0.last_mut(),
+        };
+        peer.map(|peer| (peer, known.is_none()))
+    }
+}
+
+/// Whether the lists name the same addresses, in whatever order (V-5.2.9-3 only recommends one).
+/// `own` is sorted.
+fn lists_the_same(own: &[IpAddr], advertisement: &Advertisement<'_>) -> bool {
+    let mut count = 0;
+    let is_ours = |address: IpAddr| {
+        count += 1;
+        own.binary_search(&address).is_ok()
+    };
+    advertisement.addresses().all(is_ours) && count == own.len()
+}
