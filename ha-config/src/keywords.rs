@@ -3,7 +3,7 @@
 //! It decides what is known, where it belongs and where a block is expected; suggestions and the
 //! compatibility page come from it too. What a supported keyword means is in `build`.
 
-use Block::{Authentication, Global, Group, Instance, List, Script, Skipped, Top};
+use Block::{Authentication, GarpGroup, Global, Group, Instance, List, Script, Skipped, Top};
 
 /// A kind of block.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -15,6 +15,7 @@ pub(crate) enum Block {
     Group,
     Instance,
     Authentication,
+    GarpGroup,
     /// Lines that are entries, not keywords.
     List,
     /// Read for its braces only.
@@ -31,6 +32,7 @@ impl Block {
             Group => "`vrrp_sync_group`",
             Instance => "`vrrp_instance`",
             Authentication => "`authentication`",
+            GarpGroup => "`garp_group`",
             List | Skipped => "a list",
         }
     }
@@ -108,16 +110,16 @@ const fn load_balancer(name: &'static str) -> Keyword {
 }
 
 const NO_MAIL: &str = "no mail is sent";
-const NO_SECOND_ROUND: &str = "a lower priority is answered with one round of announcements";
 
 /// Every block that has keywords, with them.
-pub(crate) const TABLE: [(Block, &[Keyword]); 6] = [
+pub(crate) const TABLE: [(Block, &[Keyword]); 7] = [
     (Top, TOP_KEYWORDS),
     (Global, GLOBAL_KEYWORDS),
     (Script, SCRIPT_KEYWORDS),
     (Group, GROUP_KEYWORDS),
     (Instance, INSTANCE_KEYWORDS),
     (Authentication, AUTHENTICATION_KEYWORDS),
+    (GarpGroup, GARP_GROUP_KEYWORDS),
 ];
 
 /// The keywords of `block`.
@@ -143,6 +145,7 @@ const TOP_KEYWORDS: &[Keyword] = &[
     block("vrrp_script", 1, Script),
     block("vrrp_sync_group", 1, Group),
     block("vrrp_instance", 1, Instance),
+    block("garp_group", 0, GarpGroup),
     refused("net_namespace"),
     later("net_namespace_ipvs"),
     later("namespace_with_ipsets"),
@@ -156,7 +159,6 @@ const TOP_KEYWORDS: &[Keyword] = &[
     later_block("static_rules"),
     later_block("track_group"),
     later_block("interface_up_down_delays"),
-    later_block("garp_group"),
     later_block("vrrp_track_process"),
     later_block("track_file"),
     later_block("vrrp_track_file"),
@@ -183,8 +185,18 @@ const GLOBAL_KEYWORDS: &[Keyword] = &[
     now("vrrp_garp_master_repeat", 1, 1),
     now("vrrp_garp_master_refresh", 1, 1),
     now("vrrp_garp_master_refresh_repeat", 1, 1),
-    unused(NO_SECOND_ROUND, now("vrrp_garp_lower_prio_delay", 1, 1)),
+    now("vrrp_garp_lower_prio_delay", 1, 1),
     now("vrrp_garp_lower_prio_repeat", 1, 1),
+    now("vrrp_min_garp", 0, 1),
+    now("vrrp_garp_interval", 1, 1),
+    now("vrrp_gna_interval", 1, 1),
+    now("vrrp_startup_delay", 1, 1),
+    now("vrrp_delay_after_boot", 1, 1),
+    now("vrrp_owner_ignore_adverts", 0, 1),
+    now("vrrp_strict", 0, 0),
+    now("nftables", 0, 1),
+    now("nftables_priority", 1, 1),
+    now("nftables_counters", 0, 0),
     now("vrrp_down_timer_adverts", 1, 1),
     now("vrrp_lower_prio_no_advert", 0, 1),
     now("vrrp_higher_prio_send_advert", 0, 1),
@@ -202,24 +214,14 @@ const GLOBAL_KEYWORDS: &[Keyword] = &[
     later("startup_script_timeout"),
     later("shutdown_script"),
     later("shutdown_script_timeout"),
-    later("vrrp_strict"),
     later("default_interface"),
-    later("vrrp_garp_interval"),
-    later("vrrp_gna_interval"),
-    later("vrrp_min_garp"),
     later("vrrp_garp_extra_if"),
     later("vrrp_vmac_garp_intvl"),
-    later("vrrp_owner_ignore_adverts"),
-    later("vrrp_startup_delay"),
-    later("vrrp_delay_after_boot"),
     later("log_unknown_vrids"),
     later("dynamic_interfaces"),
     later("disable_local_igmp"),
     later("vrrp_iptables"),
     later("vrrp_ipsets"),
-    later("nftables"),
-    later("nftables_priority"),
-    later("nftables_counters"),
     later("nftables_ifindex"),
     later("vmac_prefix"),
     later("vmac_addr_prefix"),
@@ -328,11 +330,11 @@ const GROUP_KEYWORDS: &[Keyword] = &[
     now("notify_fault", 1, 3),
     now("notify_stop", 1, 3),
     now("notify", 1, 3),
+    now("sync_group_tracking_weight", 0, 0),
+    now("global_tracking", 0, 0),
     later("notify_deleted"),
     later("notify_priority_changes"),
     later("smtp_alert"),
-    later("global_tracking"),
-    later("sync_group_tracking_weight"),
     later_block("track_file"),
     later_block("track_process"),
     later_block("track_bfd"),
@@ -348,7 +350,7 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
     now("native_ipv6", 0, 0),
     now("nopreempt", 0, 0),
     now("preempt", 0, 0),
-    unused("preemption is not delayed", now("preempt_delay", 1, 1)),
+    now("preempt_delay", 1, 1),
     block("authentication", 0, Authentication),
     block("virtual_ipaddress", 0, List),
     block("virtual_ipaddress_excluded", 0, List),
@@ -370,21 +372,22 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
     now("garp_master_repeat", 1, 1),
     now("garp_master_refresh", 1, 1),
     now("garp_master_refresh_repeat", 1, 1),
-    unused(NO_SECOND_ROUND, now("garp_lower_prio_delay", 1, 1)),
+    now("garp_lower_prio_delay", 1, 1),
     now("garp_lower_prio_repeat", 1, 1),
     now("down_timer_adverts", 1, 1),
     now("lower_prio_no_advert", 0, 1),
     now("higher_prio_send_advert", 0, 1),
     now("v3_checksum_as_v2", 0, 1),
+    now("owner_ignore_adverts", 0, 1),
+    now("strict_mode", 0, 1),
     now("accept", 0, 0),
+    now("no_accept", 0, 0),
     unused(NO_MAIL, now("smtp_alert", 0, 1)),
     now("debug", 1, 1),
     // Without these the instance would not understand its peers and be Master beside them.
     refused("mcast_dst_ip"),
     refused("vrf"),
     refused_block("auth_hmac"),
-    later("no_accept"),
-    later("strict_mode"),
     later("no_virtual_ipaddress"),
     later_block("virtual_routes"),
     later_block("virtual_rules"),
@@ -403,7 +406,6 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
     later("vmac_garp_intvl"),
     later("timer_expired_backup"),
     later("thread_timer_expired"),
-    later("owner_ignore_adverts"),
     later("kernel_rx_buf_size"),
     later("linkbeat_use_polling"),
     later("lvs_sync_daemon_interface"),
@@ -413,6 +415,13 @@ const INSTANCE_KEYWORDS: &[Keyword] = &[
 ];
 
 const AUTHENTICATION_KEYWORDS: &[Keyword] = &[now("auth_type", 1, 1), now("auth_pass", 1, 1)];
+
+const GARP_GROUP_KEYWORDS: &[Keyword] = &[
+    now("garp_interval", 1, 1),
+    now("gna_interval", 1, 1),
+    now("interface", 1, 1),
+    block("interfaces", 0, List),
+];
 
 #[cfg(test)]
 mod tests {

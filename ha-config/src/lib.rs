@@ -14,9 +14,9 @@ mod value;
 pub use self::{
     diagnostic::{Diagnostic, Severity, Span, render},
     model::{
-        Address, Authentication, Command, Config, Garp, Global, InitialState, Instance, Mail,
-        Notify, Password, Peer, Scope, Script, ScriptUser, SmtpServer, SyncGroup, TrackInterface,
-        TrackScript, Transport, Weight,
+        Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
+        Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, SmtpServer, SyncGroup,
+        TrackInterface, TrackScript, Transport, Weight,
     },
 };
 

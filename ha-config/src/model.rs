@@ -4,9 +4,13 @@
 //! text except the numbers of the lines that later complaints (an interface that does not exist)
 //! have to name.
 
+mod announce;
+
 use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
 
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
+
+pub use self::announce::{Garp, Pacing};
 
 /// One configuration, without the scripts and instances that had errors.
 ///
@@ -25,6 +29,8 @@ pub struct Config {
     pub groups: Vec<SyncGroup>,
     /// `vrrp_instance` blocks, in the order of the file.
     pub instances: Vec<Instance>,
+    /// `garp_group` blocks, in the order of the file.
+    pub pacing: Vec<Pacing>,
 }
 
 impl Config {
@@ -60,6 +66,34 @@ pub struct Global {
     /// `enable_script_security`: refuse scripts that run as root from a path that others than
     /// root can write to.
     pub script_security: bool,
+    /// `vrrp_startup_delay`: from the daemon's start until instances take part; default 0.
+    pub startup_delay: Duration,
+    /// `vrrp_delay_after_boot`: from the host's start until instances take part; default 0.
+    pub delay_after_boot: Duration,
+    /// `vrrp_garp_interval`: least time between two gratuitous ARP on an interface that is in no
+    /// [`Config::pacing`]; default 0: none.
+    pub garp_interval: Duration,
+    /// `vrrp_gna_interval`: the same for unsolicited neighbour advertisements.
+    pub gna_interval: Duration,
+    /// What is set up for instances that do not accept packets to their addresses.
+    pub firewall: Firewall,
+}
+
+/// `nftables*`: the packet filter of instances with [`Instance::accept`] false.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Firewall {
+    /// `nftables NAME`. `None`: a name of the daemon's choice.
+    pub table: Option<String>,
+    /// `nftables_priority`: of its chains; default -1.
+    pub priority: i32,
+    /// `nftables_counters`: its rules count packets.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: None, priority: -1, counters: false }
+    }
 }
 
 /// The mail part of `global_defs`.
@@ -165,6 +199,9 @@ pub struct SyncGroup {
     pub track_interfaces: Vec<TrackInterface>,
     /// `track_script`: tracked for every member.
     pub track_scripts: Vec<TrackScript>,
+    /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
+    /// has none: they are 0, or what has them is not tracked.
+    pub tracking_weight: bool,
     /// Line of the block's head, from 1.
     pub line: u32,
 }
@@ -239,7 +276,8 @@ pub struct Instance {
     /// False with `nopreempt`: a Master of lower priority is left alone.
     pub preempt: bool,
     /// `preempt_delay`: how long a Master of lower priority is left alone; 0 to 1000 s, default 0.
-    /// Zero where [`Instance::preempt`] is false.
+    /// Zero where it has no effect: [`Instance::preempt`] is false, state MASTER, priority 255,
+    /// [`Instance::strict`].
     pub preempt_delay: Duration,
     /// `authentication`; always [`Authentication::None`] for version 3.
     pub authentication: Authentication,
@@ -274,6 +312,13 @@ pub struct Instance {
     /// `vrrp_skip_check_adv_addr`: the address list of an advertisement is not compared when it
     /// comes from the same Master as the one before.
     pub skip_check_adv_addr: bool,
+    /// `owner_ignore_adverts`: with priority 255, advertisements of others are not listened to.
+    pub owner_ignore_adverts: bool,
+    /// `strict_mode`: what the protocol demands has been put into the other fields.
+    pub strict: bool,
+    /// Whether packets to the virtual addresses are accepted: always with priority 255, else as
+    /// `accept` and `no_accept` say; default true, in strict mode false.
+    pub accept: bool,
     /// `smtp_alert`: mail on transitions.
     pub smtp_alert: bool,
     /// `debug`, 0 to 4, default 0; kept, without effect.
@@ -390,38 +435,4 @@ impl Scope {
     pub const HOST: Self = Self(254);
     /// `nowhere`.
     pub const NOWHERE: Self = Self(255);
-}
-
-/// When and how often addresses are announced, by gratuitous ARP or unsolicited neighbour
-/// advertisement.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Garp {
-    /// `garp_master_delay`: from becoming Master to the second round; zero: no second round.
-    /// Default 5 s.
-    pub master_delay: Duration,
-    /// `garp_master_repeat`: announcements per address in each of the two rounds; default 5.
-    pub master_repeat: u32,
-    /// `garp_master_refresh`: between rounds while Master; zero, the default: none.
-    pub master_refresh: Duration,
-    /// `garp_master_refresh_repeat`: announcements per address in such a round; default 1.
-    pub master_refresh_repeat: u32,
-    /// `garp_lower_prio_delay`: from an advertisement of lower priority to the second round;
-    /// default [`Garp::master_delay`].
-    pub lower_prio_delay: Duration,
-    /// `garp_lower_prio_repeat`: announcements per address in each of those rounds; default
-    /// [`Garp::master_repeat`].
-    pub lower_prio_repeat: u32,
-}
-
-impl Default for Garp {
-    fn default() -> Self {
-        Self {
-            master_delay: Duration::from_secs(5),
-            master_repeat: 5,
-            master_refresh: Duration::ZERO,
-            master_refresh_repeat: 1,
-            lower_prio_delay: Duration::from_secs(5),
-            lower_prio_repeat: 5,
-        }
-    }
 }

@@ -18,6 +18,8 @@ pub(super) struct Draft {
     master_refresh_repeat: Option<u32>,
     lower_prio_delay: Option<Duration>,
     lower_prio_repeat: Option<u32>,
+    /// `vrrp_min_garp`, of which an instance has none.
+    pub(super) minimal: bool,
 }
 
 /// More than any switch needs, and few enough not to flood one.
@@ -39,25 +41,32 @@ impl Draft {
     }
 
     /// With the defaults of `global`, and keepalived's below them.
+    ///
+    /// What an instance says about becoming Master is no default of what it does about a lower
+    /// priority: what `global_defs` says is (as keepalived's `--dump-conf` shows).
     pub(super) fn finish(&self, global: &Self) -> Garp {
-        let default = Garp::default();
-        let master_delay = self.master_delay.or(global.master_delay);
-        let master_delay = master_delay.unwrap_or(default.master_delay);
-        let master_repeat = self.master_repeat.or(global.master_repeat);
-        let master_repeat = master_repeat.unwrap_or(default.master_repeat);
+        let default = if global.minimal { minimal() } else { Garp::default() };
+        let master_delay = global.master_delay.unwrap_or(default.master_delay);
+        let master_repeat = global.master_repeat.unwrap_or(default.master_repeat);
         let refresh = self.master_refresh.or(global.master_refresh);
         let refresh_repeat = self.master_refresh_repeat.or(global.master_refresh_repeat);
         let lower_prio_delay = self.lower_prio_delay.or(global.lower_prio_delay);
         let lower_prio_repeat = self.lower_prio_repeat.or(global.lower_prio_repeat);
         Garp {
-            master_delay,
-            master_repeat,
+            master_delay: self.master_delay.unwrap_or(master_delay),
+            master_repeat: self.master_repeat.unwrap_or(master_repeat),
             master_refresh: refresh.unwrap_or(default.master_refresh),
             master_refresh_repeat: refresh_repeat.unwrap_or(default.master_refresh_repeat),
             lower_prio_delay: lower_prio_delay.unwrap_or(master_delay),
             lower_prio_repeat: lower_prio_repeat.unwrap_or(master_repeat),
         }
     }
+}
+
+/// keepalived's `master_refresh_repeat` is 0 then, which makes a refresh that was asked for one of
+/// nothing; here it stays at 1.
+fn minimal() -> Garp {
+    Garp { master_delay: Duration::ZERO, master_repeat: 1, ..Garp::default() }
 }
 
 fn delay(sink: &mut Sink, word: &Word) -> Option<Duration> {

@@ -9,7 +9,7 @@ use super::{
     statement::{entry_words, no_builder, supported},
 };
 use crate::{
-    diagnostic::Sink,
+    diagnostic::{Sink, Span},
     keywords::Block,
     model::{Global, SmtpServer},
     tree::{Statement, Word},
@@ -28,6 +28,9 @@ pub(super) struct Draft {
     pub(super) v3_checksum_as_v2: bool,
     pub(super) check_unicast_src: bool,
     pub(super) skip_check_adv_addr: bool,
+    pub(super) owner_ignore_adverts: bool,
+    /// Where strict mode is asked for.
+    pub(super) strict: Option<Span>,
 }
 
 impl Draft {
@@ -54,6 +57,11 @@ impl Draft {
                     self.global.mail.to.extend(words.into_iter().map(|word| word.text.clone()));
                 }
                 ("enable_script_security", _) => self.global.script_security = true,
+                ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
+                ("nftables", name) => {
+                    self.global.firewall.table = name.and_then(|name| table_name(sink, name));
+                }
+                ("nftables_counters", _) => self.global.firewall.counters = true,
                 ("script_user", _) => self.global.script_user = value::user(&statement.values),
                 (_, Some(first)) if self.read_value(sink, keyword, first, statement) => {}
                 _ => self.read_flag(sink, keyword, statement),
@@ -83,6 +91,15 @@ impl Draft {
                 let timeout = value::seconds(sink, first, Duration::ZERO..=LONGEST);
                 global.mail.connect_timeout = timeout.unwrap_or(global.mail.connect_timeout);
             }
+            "vrrp_startup_delay" => global.startup_delay = delay(sink, first),
+            "vrrp_delay_after_boot" => global.delay_after_boot = delay(sink, first),
+            "vrrp_garp_interval" => global.garp_interval = delay(sink, first),
+            "vrrp_gna_interval" => global.gna_interval = delay(sink, first),
+            "nftables_priority" => {
+                let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+                let priority = value::number(sink, first, range);
+                global.firewall.priority = priority.unwrap_or(global.firewall.priority);
+            }
             "vrrp_version" => self.version = version(sink, first),
             "vrrp_down_timer_adverts" => {
                 self.down_timer_adverts = value::number(sink, first, 1..=100);
@@ -99,11 +116,33 @@ impl Draft {
             "v3_checksum_as_v2" => &mut self.v3_checksum_as_v2,
             "vrrp_check_unicast_src" => &mut self.check_unicast_src,
             "vrrp_skip_check_adv_addr" => &mut self.skip_check_adv_addr,
+            "vrrp_owner_ignore_adverts" => &mut self.owner_ignore_adverts,
+            "vrrp_min_garp" => &mut self.garp.minimal,
             other => return no_builder(sink, statement, other),
         };
         *flag = value::flag(sink, statement).unwrap_or(*flag);
     }
 }
+
+/// Without one where it cannot be read.
+fn delay(sink: &mut Sink, word: &Word) -> Duration {
+    value::seconds(sink, word, Duration::ZERO..=LONGEST).unwrap_or_default()
+}
+
+/// What `nft` takes as a name without quotes.
+fn table_name(sink: &mut Sink, word: &Word) -> Option<String> {
+    let name = &word.text;
+    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if begins_well && name.len() <= TABLE_NAME_LEN_MAX && name.chars().all(is_name) {
+        return Some(name.clone());
+    }
+    value::bad(sink, word, "a name of up to 31 letters, digits, `_`, `-` and `.`");
+    None
+}
+
+/// Kernels before 4.14 have no longer ones.
+const TABLE_NAME_LEN_MAX: usize = 31;
 
 /// `2` or `3`.
 pub(super) fn version(sink: &mut Sink, word: &Word) -> Option<Version> {
@@ -119,9 +158,14 @@ pub(super) fn version(sink: &mut Sink, word: &Word) -> Option<Version> {
 
 /// Those of which keepalived takes the value that is known where an instance begins.
 fn acts_on_what_follows(keyword: &str) -> bool {
-    keyword.starts_with("vrrp_garp_")
+    let is_of_instances =
+        |name: &str| name.starts_with("vrrp_garp_") && name != "vrrp_garp_interval";
+    is_of_instances(keyword)
         || matches!(
             keyword,
-            "vrrp_down_timer_adverts" | "vrrp_skip_check_adv_addr" | "v3_checksum_as_v2"
+            "vrrp_min_garp"
+                | "vrrp_down_timer_adverts"
+                | "vrrp_skip_check_adv_addr"
+                | "v3_checksum_as_v2"
         )
 }

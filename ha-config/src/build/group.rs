@@ -18,6 +18,7 @@ pub(super) struct Draft {
     notify: Notify,
     interfaces: Vec<track::Tracked>,
     pub(super) scripts: Vec<track::Tracked>,
+    tracking_weight: bool,
 }
 
 impl Draft {
@@ -28,6 +29,15 @@ impl Draft {
                 "group" => draft.read_members(sink, statement),
                 "track_interface" => track::read(sink, statement, &mut draft.interfaces),
                 "track_script" => track::read(sink, statement, &mut draft.scripts),
+                "sync_group_tracking_weight" => draft.tracking_weight = true,
+                "global_tracking" => {
+                    draft.tracking_weight = true;
+                    sink.warning_help(
+                        statement.line_span(),
+                        "`global_tracking` is an old name of `sync_group_tracking_weight`",
+                        "it is better to track in the group than in its members",
+                    );
+                }
                 other => {
                     if !notify::read(&mut draft.notify, sink, other, statement) {
                         no_builder(sink, statement, other);
@@ -79,6 +89,7 @@ impl Draft {
             notify: self.notify.clone(),
             track_interfaces: self.interfaces.iter().map(track::Tracked::interface).collect(),
             track_scripts: self.scripts.iter().filter_map(|one| scripts.find(sink, one)).collect(),
+            tracking_weight: self.tracking_weight,
             line: built.name.span.line,
         }
     }

@@ -7,7 +7,7 @@ use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 use super::{
     address, auth, garp, global, notify,
     statement::{no_builder, supported},
-    track, transport,
+    strict, track, transport,
 };
 use crate::{
     diagnostic::{Sink, Span},
@@ -24,6 +24,7 @@ use crate::{
 pub(super) struct Draft {
     /// The line that begins the block.
     head: Span,
+    pub(super) lines: strict::Lines,
     state: InitialState,
     interface: Option<Word>,
     /// Whether an interface was given at all.
@@ -54,6 +55,9 @@ pub(super) struct Draft {
     v3_checksum_as_v2: Option<bool>,
     check_unicast_src: Option<bool>,
     skip_check_adv_addr: Option<bool>,
+    owner_ignore_adverts: Option<bool>,
+    strict: Option<bool>,
+    accept: Option<bool>,
     smtp_alert: Option<bool>,
     debug: Option<u8>,
 }
@@ -64,6 +68,13 @@ pub(super) struct Finish<'a> {
     pub(super) global: &'a global::Draft,
     pub(super) scripts: &'a track::Scripts<'a>,
     pub(super) group: Option<&'a SyncGroup>,
+}
+
+impl Finish<'_> {
+    /// Members of a sync group have one priority.
+    fn drops_weights(&self) -> bool {
+        self.group.is_some_and(|group| !group.tracking_weight)
+    }
 }
 
 /// `preempt_delay`'s limit.
@@ -80,6 +91,7 @@ impl Draft {
     pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
         let mut draft = Self::new(block.line_span());
         for (keyword, statement) in supported(sink, Block::Instance, block.body()) {
+            draft.lines.insert(keyword, statement.line_span());
             if notify::read(&mut draft.notify, sink, keyword, statement)
                 || draft.read_block(sink, keyword, statement)
                 || draft.read_flag(sink, keyword, statement)
@@ -103,6 +115,7 @@ impl Draft {
     fn new(head: Span) -> Self {
         Self {
             head,
+            lines: strict::Lines::new(),
             state: InitialState::Backup,
             interface: None,
             interface_given: false,
@@ -130,6 +143,9 @@ impl Draft {
             v3_checksum_as_v2: None,
             check_unicast_src: None,
             skip_check_adv_addr: None,
+            owner_ignore_adverts: None,
+            strict: None,
+            accept: None,
             smtp_alert: None,
             debug: None,
         }
@@ -169,12 +185,16 @@ impl Draft {
                 self.track_primary = false;
                 return true;
             }
-            // The default outside of strict mode, which is not supported.
-            "accept" => return true,
+            "accept" | "no_accept" => {
+                self.accept = Some(keyword == "accept");
+                return true;
+            }
             "check_unicast_src" => &mut self.check_unicast_src,
             "skip_check_adv_addr" => &mut self.skip_check_adv_addr,
             "lower_prio_no_advert" => &mut self.lower_prio_no_advert,
             "higher_prio_send_advert" => &mut self.higher_prio_send_advert,
+            "owner_ignore_adverts" => &mut self.owner_ignore_adverts,
+            "strict_mode" => &mut self.strict,
             "v3_checksum_as_v2" => &mut self.v3_checksum_as_v2,
             "smtp_alert" => &mut self.smtp_alert,
             _ => return false,
@@ -233,16 +253,22 @@ impl Draft {
             InitialState::Master => Priority::OWNER,
             InitialState::Backup => Priority::DEFAULT,
         });
-        let (preempt, preempt_delay) = self.finish_preempt(sink, priority);
         let global = with.global;
-        Some(Instance {
+        let strict = self.strict.unwrap_or(global.strict.is_some());
+        let state = if strict {
+            strict::state(sink, &self.lines, self.state, priority)
+        } else {
+            self.state
+        };
+        let (preempt, preempt_delay) = self.finish_preempt(sink, state, priority);
+        let mut instance = Instance {
             name: with.name.text.clone(),
             addresses: self.addresses.iter().map(|one| one.finish(&interface.text)).collect(),
             excluded: self.finish_excluded(&interface.text),
             family,
             version,
             vrid,
-            state: self.state,
+            state,
             priority,
             advert_interval: self.finish_interval(sink, version)?,
             preempt,
@@ -263,11 +289,23 @@ impl Draft {
             check_unicast_src: self.check_unicast_src.unwrap_or(global.check_unicast_src)
                 || self.transport.has_ttl_limits(),
             skip_check_adv_addr: self.skip_check_adv_addr.unwrap_or(global.skip_check_adv_addr),
+            owner_ignore_adverts: self.owner_ignore_adverts.unwrap_or(global.owner_ignore_adverts),
+            strict,
+            accept: priority.is_owner() || self.accept.unwrap_or(!strict),
             smtp_alert: self.smtp_alert.unwrap_or(false),
             debug: self.debug.unwrap_or(0),
             interface: interface.text.clone(),
             line: with.name.span.line,
-        })
+        };
+        if strict {
+            strict::enforce(sink, &self.lines, &mut instance);
+        }
+        Some(instance)
+    }
+
+    /// Whether the file itself says that the virtual addresses take no packets.
+    pub(super) fn refuses_packets(&self) -> bool {
+        self.accept == Some(false)
     }
 
     fn finish_interface(&self, sink: &mut Sink) -> Option<&Word> {
@@ -363,8 +401,13 @@ impl Draft {
     }
 
     /// Whether it preempts, and after what time.
-    fn finish_preempt(&self, sink: &mut Sink, priority: Priority) -> (bool, Duration) {
-        let is_master = self.state == InitialState::Master;
+    fn finish_preempt(
+        &self,
+        sink: &mut Sink,
+        state: InitialState,
+        priority: Priority,
+    ) -> (bool, Duration) {
+        let is_master = state == InitialState::Master;
         let nopreempt = self.nopreempt.filter(|span| {
             if is_master {
                 let help = "`nopreempt` needs `state BACKUP`";
@@ -377,10 +420,12 @@ impl Draft {
         let delay = self.preempt_delay.filter(|delay| {
             if is_master {
                 sink.warning(delay.span, "`preempt_delay` with `state MASTER`: ignored");
+            } else if priority.is_owner() {
+                sink.warning(delay.span, "`preempt_delay` with priority 255: ignored");
             } else if nopreempt.is_some() {
                 sink.warning(delay.span, "`preempt_delay` with `nopreempt`: ignored");
             }
-            !is_master && nopreempt.is_none()
+            !is_master && !priority.is_owner() && nopreempt.is_none()
         });
         (nopreempt.is_none(), delay.map_or(Duration::ZERO, |delay| delay.value))
     }
@@ -400,7 +445,7 @@ impl Draft {
         let mut tracked = Vec::new();
         for line in &self.interfaces {
             let mut one = line.interface();
-            if with.group.is_some() && one.weight.value != 0 {
+            if with.drops_weights() && one.weight.value != 0 {
                 let name = &one.interface;
                 let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");
                 sink.warning(line.name.span, message);
@@ -418,7 +463,7 @@ impl Draft {
         let mut tracked = Vec::new();
         for one in &self.scripts {
             let Some(found) = with.scripts.find(sink, one) else { continue };
-            if with.group.is_some() && found.weight.value != 0 {
+            if with.drops_weights() && found.weight.value != 0 {
                 let name = &found.script;
                 let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: ignored");
                 sink.warning_help(one.name.span, message, "track it in the group");

@@ -10,8 +10,10 @@ mod global;
 mod group;
 mod instance;
 mod notify;
+mod pacing;
 mod script;
 mod statement;
+mod strict;
 mod track;
 mod transport;
 mod validate;
@@ -38,6 +40,7 @@ struct Blocks {
     scripts: Vec<Built<Option<Script>>>,
     groups: Vec<Built<group::Draft>>,
     instances: Vec<Built<instance::Draft>>,
+    pacing: Vec<pacing::Draft>,
 }
 
 /// The model of `items`, from the file `name`; `sink` has what was found before.
@@ -60,6 +63,7 @@ pub(crate) fn build(name: &str, items: &[Item], mut sink: Sink) -> Parsed {
             "vrrp_instance" => named(&mut sink, &mut blocks.instances, statement, |sink, _| {
                 instance::Draft::read(sink, statement)
             }),
+            "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
             other => statement::no_builder(&mut sink, statement, other),
         }
     }
@@ -114,6 +118,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         }
     }
     validate::unique_routers(sink, &instances, &blocks.instances);
+    strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);
     validate::unused_scripts(sink, blocks);
     instances.retain(|(range, _)| !sink.has_error_in(*range));
@@ -123,7 +128,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         group.members.retain(|name| instances.iter().any(|instance| instance.name == *name));
     }
     groups.retain(|group| !group.members.is_empty());
-    Config { global: global.global, scripts, groups, instances }
+    let pacing = pacing::finish(sink, &blocks.pacing);
+    Config { global: global.global, scripts, groups, instances, pacing }
 }
 
 #[cfg(test)]

@@ -1,0 +1,81 @@
+//! `garp_group`: announcements that are sent one after another.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+use super::{
+    address,
+    statement::{entry_words, no_builder, supported},
+};
+use crate::{
+    diagnostic::{Sink, Span},
+    keywords::Block,
+    model::Pacing,
+    tree::{Statement, Word},
+    value::{self, LONGEST},
+};
+
+#[derive(Debug)]
+pub(super) struct Draft {
+    /// The line that begins the block.
+    head: Span,
+    garp_interval: Option<Duration>,
+    gna_interval: Option<Duration>,
+    interfaces: Vec<Word>,
+}
+
+impl Draft {
+    pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
+        let head = block.line_span();
+        let mut draft =
+            Self { head, garp_interval: None, gna_interval: None, interfaces: Vec::new() };
+        for (keyword, statement) in supported(sink, Block::GarpGroup, block.body()) {
+            match (keyword, statement.value(0)) {
+                ("garp_interval", Some(word)) => draft.garp_interval = interval(sink, word),
+                ("gna_interval", Some(word)) => draft.gna_interval = interval(sink, word),
+                ("interface", Some(word)) => draft.interfaces.push(word.clone()),
+                ("interfaces", _) => {
+                    draft.interfaces.extend(entry_words(sink, statement).into_iter().cloned());
+                }
+                (other, _) => no_builder(sink, statement, other),
+            }
+        }
+        draft
+    }
+}
+
+fn interval(sink: &mut Sink, word: &Word) -> Option<Duration> {
+    value::seconds(sink, word, Duration::ZERO..=LONGEST)
+}
+
+/// An interface stays in the first group that names it.
+pub(super) fn finish(sink: &mut Sink, drafts: &[Draft]) -> Vec<Pacing> {
+    let mut homes = BTreeMap::new();
+    let mut groups = Vec::new();
+    for draft in drafts {
+        let mut interfaces = Vec::new();
+        for word in &draft.interfaces {
+            let Some(name) = address::interface_name(sink, word) else { continue };
+            match homes.get(&name) {
+                None => {
+                    homes.insert(name.clone(), word.span.line);
+                    interfaces.push(name);
+                }
+                Some(line) => {
+                    let message = format!("`{name}` is in the group of line {line}: ignored");
+                    sink.warning(word.span, message);
+                }
+            }
+        }
+        if interfaces.is_empty() {
+            sink.warning(draft.head, "a `garp_group` without an interface has no effect");
+            continue;
+        }
+        groups.push(Pacing {
+            interfaces,
+            garp_interval: draft.garp_interval.unwrap_or_default(),
+            gna_interval: draft.gna_interval.unwrap_or_default(),
+        });
+    }
+    groups
+}
