@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use crate::{
     check,
     cli::{Options, XdpChoice},
+    clock,
     engine::{Command, EngineThread, Setup},
     io::{
         carrier,
@@ -183,7 +184,7 @@ async fn run_until_stop(
     signals: &mut Signals,
     scripts: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    let mut run = Run::start(options, &plan).await?;
+    let mut run = Run::start(options, &plan, plan.startup_delay(clock::since_boot())).await?;
     loop {
         let end = run.serve(options, signals, locks).await;
         let (stopped, notifier) = run.stop();
@@ -195,7 +196,7 @@ async fn run_until_stop(
             End::Stop => return Ok(()),
             End::Reload(next) => *next,
         };
-        run = match Run::start(options, &next.plan).await {
+        run = match Run::start(options, &next.plan, Duration::ZERO).await {
             Ok(run) => {
                 plan = next.plan;
                 locks.extend(next.locks);
@@ -206,7 +207,7 @@ async fn run_until_stop(
             Err(error) => {
                 error!("the configuration before is run again: {error}");
                 drop(next.locks);
-                Run::start(options, &plan).await?
+                Run::start(options, &plan, Duration::ZERO).await?
             }
         };
     }
@@ -222,11 +223,17 @@ struct Run {
 }
 
 impl Run {
-    async fn start(options: &Options, plan: &Plan) -> io::Result<Self> {
+    /// For the first time, all instances wait for `startup_delay`.
+    async fn start(options: &Options, plan: &Plan, startup_delay: Duration) -> io::Result<Self> {
         let mut tasks = JoinSet::new();
         let xdp = load_xdp(options, &mut tasks)?;
         let (choice, policy) = (options.xdp, options.scheduling);
-        let engine = EngineThread::start(Setup { plan: plan.clone(), choice, policy, xdp }).await?;
+        let mut of_engine = plan.clone();
+        of_engine.engine.startup_delay = startup_delay;
+        if !startup_delay.is_zero() {
+            info!("all instances wait for {} s", startup_delay.as_secs_f32());
+        }
+        let engine = EngineThread::start(Setup { plan: of_engine, choice, policy, xdp }).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
         }

@@ -1,10 +1,10 @@
 //! The configuration, resolved for this host: numbers for the engine, and for each number what the
 //! daemon has to do in its name.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ha_config::{
-    Address, Authentication, Command, Config, Instance, Notify, Peer, Script, ScriptUser,
+    Address, Authentication, Command, Config, Instance, Notify, Pacing, Peer, Script, ScriptUser,
     Transport, Weight,
 };
 use ha_core::{
@@ -26,6 +26,21 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<GroupPlan>,
     /// By `TrackerId`.
     pub(crate) trackers: Vec<TrackerPlan>,
+    /// How fast addresses are announced.
+    pub(crate) pacing: PacingPlan,
+    after_start: Duration,
+    after_boot: Duration,
+}
+
+/// How fast addresses are announced.
+#[derive(Clone, Debug)]
+pub(crate) struct PacingPlan {
+    /// Interfaces that share an interval.
+    pub(crate) groups: Vec<Pacing>,
+    /// Of each other interface; zero: none.
+    pub(crate) garp_interval: Duration,
+    /// The same for unsolicited neighbour advertisements.
+    pub(crate) gna_interval: Duration,
 }
 
 /// A virtual router, as the outside world sees it.
@@ -72,6 +87,12 @@ pub(crate) enum TrackerPlan {
 }
 
 impl Plan {
+    /// How long a daemon that starts now, on a host that runs for `since_boot`, has to wait
+    /// (`vrrp_startup_delay`, `vrrp_delay_after_boot`).
+    pub(crate) fn startup_delay(&self, since_boot: Duration) -> Duration {
+        self.after_start.max(self.after_boot.saturating_sub(since_boot))
+    }
+
     /// The instance that the engine knows by this number.
     pub(crate) fn instance(&self, id: InstanceId) -> Option<&InstancePlan> {
         self.instances.get(usize::try_from(id.0).ok()?)
@@ -121,7 +142,21 @@ impl Plan {
             groups.push(GroupPlan { name: group.name.clone(), notify });
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
-        (Self { engine, instances, groups, trackers: builder.trackers }, warnings)
+        let pacing = PacingPlan {
+            groups: config.pacing.clone(),
+            garp_interval: config.global.garp_interval,
+            gna_interval: config.global.gna_interval,
+        };
+        let plan = Self {
+            engine,
+            instances,
+            groups,
+            trackers: builder.trackers,
+            pacing,
+            after_start: config.global.startup_delay,
+            after_boot: config.global.delay_after_boot,
+        };
+        (plan, warnings)
     }
 }
 
@@ -143,7 +178,7 @@ impl Builder<'_> {
             addresses: instance.addresses.iter().map(|address| address.address).collect(),
             preempt: instance.preempt,
             preempt_delay: instance.preempt_delay,
-            owner_ignore_adverts: false,
+            owner_ignore_adverts: instance.owner_ignore_adverts,
             skip_check_adv_addr: instance.skip_check_adv_addr,
             down_adverts: u32::from(instance.down_timer_adverts),
             lower_prio_no_advert: instance.lower_prio_no_advert,
@@ -388,6 +423,17 @@ mod tests {
             TrackerPlan::Interface(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");
+    }
+
+    #[test]
+    fn the_longer_delay_counts_and_the_host_may_have_been_up_for_a_while() {
+        let delays = "global_defs {\n vrrp_startup_delay 5\n vrrp_delay_after_boot 60\n}\n";
+        let (plan, _) = plan(&[delays, &instance(1, "")].concat(), &[]);
+        let secs = Duration::from_secs;
+        assert_eq!(plan.startup_delay(secs(10)), secs(50));
+        assert_eq!(plan.startup_delay(secs(58)), secs(5));
+        assert_eq!(plan.startup_delay(secs(1000)), secs(5));
+        assert_eq!(plan.engine.startup_delay, Duration::ZERO, "not at a reload");
     }
 
     #[test]

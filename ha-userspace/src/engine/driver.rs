@@ -10,10 +10,12 @@ use std::{
     net::IpAddr,
     os::fd::OwnedFd,
     rc::Rc,
-    time::Duration,
 };
 
-use ha_core::{Action, Actions, Engine, Family, Input, InstanceId, Instant, Received, TrackerId};
+use ha_core::{
+    Action, Actions, Cause, Engine, Family, Input, InstanceId, Instant, Received, TrackerId,
+    Transition,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -26,6 +28,7 @@ use crate::{
         Command, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
         effects::{self, Effects, Surroundings},
         port::{Opening, Port},
+        retry::Retries,
     },
     io::{
         addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
@@ -42,10 +45,6 @@ use crate::{
 
 /// Records taken from the ring before other work gets its turn.
 const RECORDS_PER_TURN: usize = 4_096;
-/// Addresses that could not be set are tried again after this, then after twice as long, and so on.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_LAST: Duration = Duration::from_mins(1);
-
 /// What the loop works with.
 pub(crate) struct Driver {
     plan: Plan,
@@ -63,16 +62,8 @@ pub(crate) struct Driver {
     /// Woken by packet sockets.
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
-    retries: BTreeMap<InstanceId, Retry>,
+    retries: Retries,
     scheduling: String,
-}
-
-/// When an instance's addresses are tried again.
-#[derive(Clone, Copy, Debug)]
-struct Retry {
-    /// `None`: tried, and not failed again so far.
-    at: Option<Instant>,
-    pause: Duration,
 }
 
 /// What happened while the loop waited.
@@ -103,8 +94,7 @@ impl Driver {
         let ledger = addresses.ledger();
         let announcer = Announcer::open()?;
         let neighbours = NeighbourSocket::open()?;
-        let count = plan.instances.len();
-        let effects = Effects::new(addresses, announcer, neighbours, count, reports);
+        let effects = Effects::new(addresses, announcer, neighbours, &plan, reports);
         let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
         let mut driver = Self {
             engine: Engine::new(plan.engine.clone()),
@@ -119,7 +109,7 @@ impl Driver {
             tables: Tables::default(),
             arrived: Rc::new(Notify::new()),
             commands,
-            retries: BTreeMap::new(),
+            retries: Retries::default(),
             scheduling: String::new(),
             plan,
         };
@@ -215,9 +205,11 @@ impl Driver {
         self.fire(now);
         self.retry(now);
         self.apply(now);
+        self.effects.announce_paced(now);
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
-        let retry = self.retries.values().filter_map(|retry| retry.at).min();
-        let next = deadline.into_iter().chain(retry).min();
+        let retry = self.retries.next();
+        let announcement = self.effects.next_announcement();
+        let next = [deadline, retry, announcement].into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
         }
@@ -254,19 +246,15 @@ impl Driver {
 
     /// Addresses that could not be set may be possible now.
     fn retry(&mut self, now: Instant) {
-        for (&instance, retry) in &mut self.retries {
-            if retry.at.is_none_or(|at| at > now) {
-                continue;
-            }
-            // To try without its interface would only take mastership from whoever has it.
-            let is_possible = self.plan.instance(instance).is_some_and(|plan| {
+        // To try without its interface would only take mastership from whoever has it.
+        let is_possible = |instance| {
+            self.plan.instance(instance).is_some_and(|plan| {
                 plan.addresses.iter().all(|one| self.links.by_name(&one.interface).is_some())
-            });
-            retry.at = (!is_possible).then(|| now + retry.pause);
-            if is_possible {
-                let input = Input::AddressesUsable { instance, usable: true };
-                self.engine.handle(now, input, &mut self.actions);
-            }
+            })
+        };
+        for instance in self.retries.due(now, is_possible) {
+            let input = Input::AddressesUsable { instance, usable: true };
+            self.engine.handle(now, input, &mut self.actions);
         }
     }
 
@@ -276,17 +264,20 @@ impl Driver {
             let around = Surroundings { now, plan, links, ports };
             let failed = effects.apply(around, actions.as_slice());
             for action in self.actions.as_slice() {
-                if let Action::Addresses { instance, present: true } = action
-                    && !failed.contains(instance)
+                if let Action::Addresses { instance, present: true } = *action
+                    && !failed.contains(&instance)
                 {
-                    self.retries.remove(instance);
+                    self.retries.forget(instance);
+                }
+                if let Action::Transition(Transition { instance, cause, .. }) = *action
+                    && cause == Cause::AddressesRemoved
+                {
+                    self.retries.put_off(now, instance);
                 }
             }
             self.actions.clear();
             for instance in failed {
-                let before = self.retries.get(&instance).map(|retry| retry.pause * 2);
-                let pause = before.unwrap_or(RETRY_FIRST).min(RETRY_LAST);
-                self.retries.insert(instance, Retry { at: Some(now + pause), pause });
+                self.retries.put_off(now, instance);
                 let input = Input::AddressesUsable { instance, usable: false };
                 self.engine.handle(now, input, &mut self.actions);
             }
@@ -301,6 +292,11 @@ impl Driver {
         if let Err(error) = self.tell_engine() {
             let text = format!("the XDP program's tables could not be written: {error}");
             self.effects.report(clock::now(), Message::Trouble(text));
+        }
+        // Last: an instance whose interface has failed gives its addresses up anyway.
+        for instance in self.effects.find_missing(&self.links) {
+            let input = Input::AddressesMissing { instance };
+            self.engine.handle(clock::now(), input, &mut self.actions);
         }
     }
 

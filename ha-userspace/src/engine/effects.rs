@@ -4,7 +4,11 @@
 //! addresses in one batch, then announcements. What people and scripts see is sent to the main
 //! thread last.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use ha_common::proto;
 use ha_config::Address;
@@ -12,7 +16,7 @@ use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::Chec
 use tokio::sync::mpsc;
 
 use crate::{
-    engine::{Message, Report, port::Port},
+    engine::{Message, Report, pacing::Pacer, port::Port},
     io::{
         addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
         announce::{Announcer, Target},
@@ -33,6 +37,7 @@ pub(crate) struct Effects {
     addresses: AddressSocket,
     announcer: Announcer,
     neighbours: NeighbourSocket,
+    pacer: Pacer,
     outlets: Vec<Outlet>,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
@@ -49,6 +54,8 @@ pub(crate) struct Outlet {
     built: Option<Built>,
     /// The addresses as they were set, while they are wanted.
     set: Option<Vec<AddressChange>>,
+    /// Those of them that the kernel has confirmed, by interface.
+    seen: BTreeSet<(u32, IpAddr)>,
     refusal_reported: Option<Instant>,
     /// How many notices there were since then.
     notices: u32,
@@ -78,11 +85,12 @@ impl Effects {
         addresses: AddressSocket,
         announcer: Announcer,
         neighbours: NeighbourSocket,
-        instances: usize,
+        plan: &Plan,
         reports: mpsc::Sender<Report>,
     ) -> Self {
-        let outlets = (0..instances).map(|_| Outlet::default()).collect();
-        Self { addresses, announcer, neighbours, outlets, reports, reports_lost: 0 }
+        let outlets = plan.instances.iter().map(|_| Outlet::default()).collect();
+        let pacer = Pacer::new(plan);
+        Self { addresses, announcer, neighbours, pacer, outlets, reports, reports_lost: 0 }
     }
 
     pub(crate) fn outlet(&mut self, instance: InstanceId) -> Option<&mut Outlet> {
@@ -214,17 +222,19 @@ impl Effects {
         for (&instance, &present) in wanted {
             let additions = present.then(|| additions(around, instance));
             let Some(outlet) = self.outlet(instance) else { continue };
-            let wishes = match additions {
-                Some((additions, missing)) => {
-                    outlet.set = Some(additions.clone());
-                    if let Some(missing) = missing {
-                        self.report(around.now, Message::Trouble(missing));
-                        failed.push(instance);
-                    }
-                    additions
+            let wishes = if let Some((additions, missing)) = additions {
+                outlet.set = Some(additions.clone());
+                if let Some(missing) = missing {
+                    self.report(around.now, Message::Trouble(missing));
+                    failed.push(instance);
                 }
+                additions
+            } else {
                 // Removed exactly as added: an interface may have another name by now.
-                None => outlet.set.take().unwrap_or_default().into_iter().map(removal).collect(),
+                let set = outlet.set.take().unwrap_or_default();
+                outlet.seen.clear();
+                self.pacer.forget(instance);
+                set.into_iter().map(removal).collect()
             };
             owners.extend(wishes.iter().map(|_| instance));
             changes.extend(wishes);
@@ -269,19 +279,60 @@ impl Effects {
             for address in &plan.addresses {
                 let Some(link) = around.links.by_name(&address.interface) else { continue };
                 let Some(mac) = link.mac else { continue };
-                let address = address.address;
-                let target = Target { ifindex: link.index, mac, address, is_router: false };
-                by_repeat.entry(repeat).or_default().push(target);
+                let (interface, address) = (&address.interface, address.address);
+                let is_router = link.is_router;
+                let target = Target { ifindex: link.index, mac, address, is_router };
+                if !self.pacer.take(interface, instance, target, repeat) {
+                    by_repeat.entry(repeat).or_default().push(target);
+                }
             }
         }
         for (repeat, targets) in by_repeat {
-            let announced = self.announcer.announce(&targets, repeat);
-            if let Some(error) = announced.error {
-                let failed = announced.failed;
-                let text = format!("{failed} announcements could not be sent: {error}");
-                self.report(around.now, Message::Trouble(text));
+            self.send_announcements(around.now, &targets, repeat);
+        }
+        self.announce_paced(around.now);
+    }
+
+    /// Announcements whose turn has come.
+    pub(crate) fn announce_paced(&mut self, now: Instant) {
+        let targets = self.pacer.due(now);
+        self.send_announcements(now, &targets, 1);
+    }
+
+    /// When the next announcement's turn comes, if one waits.
+    pub(crate) fn next_announcement(&self) -> Option<Instant> {
+        self.pacer.next()
+    }
+
+    fn send_announcements(&mut self, now: Instant, targets: &[Target], repeat: u32) {
+        let announced = self.announcer.announce(targets, repeat);
+        if let Some(error) = announced.error {
+            let failed = announced.failed;
+            let text = format!("{failed} announcements could not be sent: {error}");
+            self.report(now, Message::Trouble(text));
+        }
+    }
+
+    /// Instances that miss an address: it was seen on its interface since it was set, and is not
+    /// there any more.
+    pub(crate) fn find_missing(&mut self, links: &Links) -> Vec<InstanceId> {
+        let present: BTreeSet<(u32, IpAddr)> = links
+            .iter()
+            .flat_map(|link| link.addresses.iter().map(|own| (link.index, own.address)))
+            .collect();
+        let mut missing = Vec::new();
+        for (number, outlet) in (0..).zip(&mut self.outlets) {
+            let Some(set) = &outlet.set else { continue };
+            for change in set {
+                let key = (change.ifindex, change.address);
+                if present.contains(&key) {
+                    outlet.seen.insert(key);
+                } else if outlet.seen.remove(&key) && missing.last() != Some(&InstanceId(number)) {
+                    missing.push(InstanceId(number));
+                }
             }
         }
+        missing
     }
 
     /// What could not leave must not leave when the link is back: it is not true any more.

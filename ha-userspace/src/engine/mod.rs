@@ -4,7 +4,9 @@
 
 mod driver;
 mod effects;
+mod pacing;
 mod port;
+mod retry;
 
 use std::{io, net::IpAddr, thread, time::Duration};
 

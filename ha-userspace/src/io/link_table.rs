@@ -18,6 +18,8 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_LINK: u16 = 5;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
+const IFLA_INET6_CONF: u16 = 2;
 const IFLA_INFO_KIND: u16 = 1;
 /// `IFF_UP | IFF_RUNNING | IFF_LOWER_UP`: administratively up, operational, with carrier.
 const FLAGS_UP: u32 = 0x1 | 0x40 | 0x1_0000;
@@ -39,6 +41,9 @@ pub(crate) struct Link {
     pub(crate) kind: Kind,
     /// The interface it is on top of, by index; 0 if there is none.
     pub(crate) lower: u32,
+    /// It forwards IPv6 (sysctl `forwarding`), as far as the kernel has said: a change of that
+    /// alone is not notified.
+    pub(crate) is_router: bool,
     /// In the kernel's order.
     pub(crate) addresses: Vec<Address>,
 }
@@ -125,6 +130,7 @@ impl Table {
                 IFLA_MTU => link.mtu = netlink::parse_u32(value)?,
                 IFLA_LINK => link.lower = netlink::parse_u32(value)?,
                 IFLA_LINKINFO => link.kind = parse_kind(value),
+                IFLA_AF_SPEC => link.is_router = parse_forwarding(value).unwrap_or(link.is_router),
                 _ => {}
             }
         }
@@ -191,6 +197,14 @@ fn parse_kind(info: &[u8]) -> Kind {
         Some(b"vlan") => Kind::Vlan,
         Some(_) | None => Kind::Single,
     }
+}
+
+/// From `IFLA_AF_SPEC`: the first of IPv6's settings, `DEVCONF_FORWARDING`.
+fn parse_forwarding(families: &[u8]) -> Option<bool> {
+    let inet6 = u16::try_from(libc::AF_INET6).ok()?;
+    let (_, inet6) = netlink::attributes(families).find(|(family, _)| *family == inet6)?;
+    let (_, settings) = netlink::attributes(inet6).find(|(kind, _)| *kind == IFLA_INET6_CONF)?;
+    Some(netlink::parse_u32(settings.get(..4)?)? != 0)
 }
 
 fn is_same(one: &Address, other: &Address) -> bool {
