@@ -38,21 +38,23 @@ const LOOK_EVERY_MS: u16 = 50;
 /// Some thousands of small frames: the thread may be late by tenths of a second.
 const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
 
-/// Takes what the tests are about, and not the probes: ARP, protocol 112, ICMP other than echo, and
-/// all of IPv6.
-const INTERESTING: [sys::Instruction; 12] = [
-    (0x28, 0, 0, 12),     //  0 ldh [12]: the Ethernet type
-    (0x15, 8, 0, 0x0806), //  1 ARP: keep
-    (0x15, 7, 0, 0x86dd), //  2 IPv6: keep
-    (0x15, 0, 7, 0x0800), //  3 not IPv4: drop
-    (0x30, 0, 0, 23),     //  4 ldb [23]: the protocol
-    (0x15, 4, 0, 112),    //  5 VRRP: keep
-    (0x15, 0, 4, 1),      //  6 not ICMP: drop
-    (0x30, 0, 0, 34),     //  7 ldb [34]: the ICMP type (no IP options in what we probe with)
-    (0x15, 2, 0, 0),      //  8 echo reply: drop
-    (0x15, 1, 0, 8),      //  9 echo request: drop
-    (0x06, 0, 0, 0xffff), // 10 keep
-    (0x06, 0, 0, 0),      // 11 drop
+/// Takes what the tests are about, and not the probes: ARP, protocols 112, AH and IGMP, ICMP other
+/// than echo, and all of IPv6.
+const INTERESTING: [sys::Instruction; 14] = [
+    (0x28, 0, 0, 12),      //  0 ldh [12]: the Ethernet type
+    (0x15, 10, 0, 0x0806), //  1 ARP: keep
+    (0x15, 9, 0, 0x86dd),  //  2 IPv6: keep
+    (0x15, 0, 9, 0x0800),  //  3 not IPv4: drop
+    (0x30, 0, 0, 23),      //  4 ldb [23]: the protocol
+    (0x15, 6, 0, 112),     //  5 VRRP: keep
+    (0x15, 5, 0, 51),      //  6 an authentication header: keep
+    (0x15, 4, 0, 2),       //  7 IGMP: keep
+    (0x15, 0, 4, 1),       //  8 not ICMP: drop
+    (0x30, 0, 0, 34),      //  9 ldb [34]: the ICMP type (no IP options in what we probe with)
+    (0x15, 2, 0, 0),       // 10 echo reply: drop
+    (0x15, 1, 0, 8),       // 11 echo request: drop
+    (0x06, 0, 0, 0xffff),  // 12 keep
+    (0x06, 0, 0, 0),       // 13 drop
 ];
 
 /// A frame, when it passed, and by which interface.

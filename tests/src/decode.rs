@@ -19,6 +19,8 @@ pub struct Advert {
     pub vrid: u8,
     pub priority: u8,
     pub addresses: u8,
+    /// Of the authentication header, where there is one.
+    pub ah_sequence: Option<u32>,
     /// From the version on, to the end that the IP header states.
     pub payload: Vec<u8>,
 }
@@ -40,15 +42,32 @@ impl Arp {
     }
 }
 
+/// A neighbour advertisement (RFC 4861 §4.4) and what carried it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NeighbourAdvertisement {
+    pub source_mac: [u8; 6],
+    pub destination_mac: [u8; 6],
+    pub source: Ipv6Addr,
+    pub destination: Ipv6Addr,
+    pub hop_limit: u8,
+    pub is_router: bool,
+    pub is_solicited: bool,
+    pub is_override: bool,
+    pub target: Ipv6Addr,
+    /// The option, if it is the first.
+    pub target_mac: Option<[u8; 6]>,
+}
+
 /// The advertisement in `frame`, if it is one.
 pub fn advert(frame: &Frame) -> Option<Advert> {
     let bytes = &frame.bytes;
-    let (source, destination, ttl, payload) = match be16(bytes, 12)? {
+    let Datagram { source, destination, ttl, ah_sequence, payload } = match be16(bytes, 12)? {
         0x0800 => ipv4(bytes)?,
         0x86dd => ipv6(bytes)?,
         _ => return None,
     };
     Some(Advert {
+        ah_sequence,
         source_mac: array(bytes, 6)?,
         destination_mac: array(bytes, 0)?,
         source,
@@ -87,26 +106,62 @@ pub fn icmp(frame: &Frame) -> Option<(u8, u8)> {
     Some((*bytes.get(header)?, *bytes.get(header + 1)?))
 }
 
-/// The target of the unsolicited neighbour advertisement in `frame`, if it is one.
-pub fn neighbour_advertisement(frame: &Frame) -> Option<Ipv6Addr> {
+/// The neighbour advertisement in `frame`, if it is one.
+pub fn neighbour_advertisement(frame: &Frame) -> Option<NeighbourAdvertisement> {
     let bytes = &frame.bytes;
-    let is_one = be16(bytes, 12)? == 0x86dd && *bytes.get(20)? == 58 && *bytes.get(54)? == 136;
-    // The S flag: an answer to somebody.
-    let is_solicited = bytes.get(58)? & 0x40 != 0;
-    (is_one && !is_solicited).then_some(Ipv6Addr::from(array::<16>(bytes, 62)?))
-}
-
-type Datagram<'a> = (IpAddr, IpAddr, u8, &'a [u8]);
-
-fn ipv4(bytes: &[u8]) -> Option<Datagram<'_>> {
-    if *bytes.get(23)? != 112 {
+    if be16(bytes, 12)? != 0x86dd || *bytes.get(20)? != 58 || *bytes.get(54)? != 136 {
         return None;
     }
-    let start = 14 + usize::from(bytes.get(14)? & 0x0f) * 4;
+    let flags = *bytes.get(58)?;
+    // RFC 4861 §4.6.1: target link-layer address, one unit of eight bytes.
+    let has_option = bytes.get(78..80) == Some(&[2, 1]);
+    Some(NeighbourAdvertisement {
+        source_mac: array(bytes, 6)?,
+        destination_mac: array(bytes, 0)?,
+        source: Ipv6Addr::from(array::<16>(bytes, 22)?),
+        destination: Ipv6Addr::from(array::<16>(bytes, 38)?),
+        hop_limit: *bytes.get(21)?,
+        is_router: flags & 0x80 != 0,
+        is_solicited: flags & 0x40 != 0,
+        is_override: flags & 0x20 != 0,
+        target: Ipv6Addr::from(array::<16>(bytes, 62)?),
+        target_mac: if has_option { array(bytes, 80) } else { None },
+    })
+}
+
+/// What `frame` tells everybody about: the address of a gratuitous ARP or of an unsolicited
+/// neighbour advertisement.
+pub fn announced(frame: &Frame) -> Option<IpAddr> {
+    if let Some(arp) = arp(frame) {
+        return arp.is_gratuitous().then_some(arp.sender.into());
+    }
+    let advertisement = neighbour_advertisement(frame)?;
+    (!advertisement.is_solicited).then_some(advertisement.target.into())
+}
+
+struct Datagram<'a> {
+    source: IpAddr,
+    destination: IpAddr,
+    ttl: u8,
+    ah_sequence: Option<u32>,
+    payload: &'a [u8],
+}
+
+fn ipv4(bytes: &[u8]) -> Option<Datagram<'_>> {
+    let mut start = 14 + usize::from(bytes.get(14)? & 0x0f) * 4;
     let end = 14 + usize::from(be16(bytes, 16)?);
-    let source = Ipv4Addr::from(array::<4>(bytes, 26)?);
-    let destination = Ipv4Addr::from(array::<4>(bytes, 30)?);
-    Some((source.into(), destination.into(), *bytes.get(22)?, bytes.get(start..end)?))
+    let mut protocol = *bytes.get(23)?;
+    let mut ah_sequence = None;
+    if protocol == 51 {
+        // RFC 4302 §2: next header, length in words less two, then index and sequence number.
+        protocol = *bytes.get(start)?;
+        ah_sequence = Some(u32::from_be_bytes(array(bytes, start + 8)?));
+        start += (usize::from(*bytes.get(start + 1)?) + 2) * 4;
+    }
+    let source = Ipv4Addr::from(array::<4>(bytes, 26)?).into();
+    let destination = Ipv4Addr::from(array::<4>(bytes, 30)?).into();
+    let (ttl, payload) = (*bytes.get(22)?, bytes.get(start..end)?);
+    (protocol == 112).then_some(Datagram { source, destination, ttl, ah_sequence, payload })
 }
 
 fn ipv6(bytes: &[u8]) -> Option<Datagram<'_>> {
@@ -114,9 +169,10 @@ fn ipv6(bytes: &[u8]) -> Option<Datagram<'_>> {
         return None;
     }
     let end = 54 + usize::from(be16(bytes, 18)?);
-    let source = Ipv6Addr::from(array::<16>(bytes, 22)?);
-    let destination = Ipv6Addr::from(array::<16>(bytes, 38)?);
-    Some((source.into(), destination.into(), *bytes.get(21)?, bytes.get(54..end)?))
+    let source = Ipv6Addr::from(array::<16>(bytes, 22)?).into();
+    let destination = Ipv6Addr::from(array::<16>(bytes, 38)?).into();
+    let (ttl, payload) = (*bytes.get(21)?, bytes.get(54..end)?);
+    Some(Datagram { source, destination, ttl, ah_sequence: None, payload })
 }
 
 fn be16(bytes: &[u8], offset: usize) -> Option<u16> {

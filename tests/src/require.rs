@@ -5,6 +5,8 @@ use std::{env, process::Command};
 
 use nix::unistd::geteuid;
 
+use crate::frr;
+
 /// Whether the test can have root and iproute2. `false` only where `HA_TESTS_UNPRIVILEGED=1` allows
 /// it, with the reason printed; a panic otherwise.
 pub fn require_root() -> bool {
@@ -32,6 +34,12 @@ pub fn require_tools(tools: &[(&str, &str)]) -> bool {
 /// A real keepalived as the other router.
 pub fn require_keepalived() -> bool {
     require_tools(&[("keepalived", "keepalived")])
+}
+
+/// FRR's vrrpd as the other router.
+pub fn require_frr() -> bool {
+    let vrrpd = frr::program("vrrpd");
+    require_tools(&[(&vrrpd.display().to_string(), "frr"), ("vtysh", "frr")])
 }
 
 /// The daemon under test: `HA_BINARY`, a path.
