@@ -12,7 +12,7 @@ use crate::failure::{Failure, Outcome};
 use crate::process;
 use crate::workspace;
 
-/// A program and the package that brings it.
+/// A program, by name or by its path where that is on no search path, and the package that brings it.
 #[derive(Clone, Copy)]
 pub(crate) struct Need {
     pub(crate) program: &'static str,
@@ -20,16 +20,17 @@ pub(crate) struct Need {
 }
 
 pub(crate) const IPROUTE2: Need = Need { program: "ip", package: "iproute2" };
-pub(crate) const TESTS: [Need; 5] = [
+pub(crate) const TESTS: [Need; 6] = [
     Need { program: "keepalived", package: "keepalived" },
+    Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
     Need { program: "tcpdump", package: "tcpdump" },
     Need { program: "tshark", package: "tshark" },
     Need { program: "bpftool", package: "bpftool" },
     IPROUTE2,
 ];
 
-/// The one package among them that brings a service.
-const SERVICE: &str = "keepalived";
+/// The packages among them that bring a service of the same name.
+const SERVICES: [&str; 2] = ["keepalived", "frr"];
 
 /// Makes the programs available, or says which package brings the missing ones.
 pub(crate) fn ensure(needs: &[Need], purpose: &str) -> Outcome {
@@ -60,20 +61,20 @@ pub(crate) fn install(packages: &[&str], purpose: &str) -> Outcome {
         process::capture(apt_get().arg("update"), "reading the package lists")?;
         process::capture(&mut apt_install(packages), &format!("installing {list}"))?;
     }
-    if packages.contains(&SERVICE) {
-        keep_from_starting();
+    for service in SERVICES.iter().filter(|service| packages.contains(service)) {
+        keep_from_starting(service);
     }
     Ok(())
 }
 
-/// The peer of the tests would start at the next boot, on the configuration that our daemon is to
-/// run. Where there is no systemd there is nothing that starts it.
-fn keep_from_starting() {
+/// A peer of the tests would start at the next boot, keepalived even on the configuration that our
+/// daemon is to run. Where there is no systemd there is nothing that starts it.
+fn keep_from_starting(service: &str) {
     if process::find_program("systemctl").is_some() {
         let mut disable = Command::new("systemctl");
-        disable.args(["--root=/", "disable", SERVICE]);
-        if let Err(failure) = process::capture(&mut disable, "disabling keepalived's service") {
-            eprintln!("xtask: {failure}; it starts at the next boot if it is configured");
+        disable.args(["--root=/", "disable", service]);
+        if let Err(failure) = process::capture(&mut disable, "disabling the service") {
+            eprintln!("xtask: {failure}; {service} starts at the next boot if it is configured");
         }
     }
 }

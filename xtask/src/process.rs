@@ -94,7 +94,8 @@ pub(crate) fn replace_by(command: &mut Command) -> Failure {
     not_started(command, &error)
 }
 
-/// Looks where the shell would, and in the sbin folders that a plain user's PATH leaves out.
+/// Looks where the shell would, and in the sbin folders that a plain user's PATH leaves out. An
+/// absolute path is looked at as it is.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -155,5 +156,6 @@ mod tests {
         assert!(failure.to_string().starts_with("cannot start `/nowhere/tool`"), "{failure}");
         assert_eq!(find_program("no-such-program-anywhere"), None);
         assert!(find_program("sh").is_some());
+        assert_eq!(find_program("/bin/sh"), Some("/bin/sh".into()));
     }
 }
