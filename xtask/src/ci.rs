@@ -8,12 +8,17 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::failure::{Failure, Outcome};
+use crate::fuzz;
+use crate::packages;
 use crate::process;
 use crate::toolchain::Toolchain;
 use crate::workspace::{self, Workspace};
 
 const CLIPPY_HOST: [&str; 8] =
     ["clippy", "--workspace", "--exclude", "ha-ebpf", "--all-targets", "--", "-D", "warnings"];
+
+/// The fuzz targets are a workspace of their own.
+const FORMAT_FUZZ: [&str; 4] = ["fmt", "--manifest-path", fuzz::MANIFEST, "--check"];
 
 pub(crate) fn run(workspace: &Workspace) -> Outcome {
     // Asked before anything is built: `cargo test` may replace the file that we were started from.
@@ -22,9 +27,12 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
     let logs = workspace.target().join("ci");
     workspace::create_dir(&logs)?;
 
+    packages::ensure(&[fuzz::COMPILER], "fuzzing")?;
     stage(&logs, "format", process::cargo(workspace).args(["fmt", "--all", "--check"]))?;
+    stage(&logs, "format fuzz", process::cargo(workspace).args(FORMAT_FUZZ))?;
     stage(&logs, "tidy", again(workspace, &myself).arg("tidy"))?;
     stage(&logs, "clippy", process::cargo(workspace).args(CLIPPY_HOST))?;
+    stage(&logs, "clippy fuzz", &mut clippy_fuzz(workspace))?;
     let (name, mut clippy_ebpf) = clippy_ebpf(workspace);
     stage(&logs, name, &mut clippy_ebpf)?;
     if process::find_program("cargo-deny").is_some() {
@@ -35,12 +43,20 @@ pub(crate) fn run(workspace: &Workspace) -> Outcome {
             "deny"
         );
     }
+    stage(&logs, "fuzz", again(workspace, &myself).arg("fuzz"))?;
     stage(&logs, "test", again(workspace, &myself).arg("test"))
 }
 
 fn again(workspace: &Workspace, myself: &PathBuf) -> Command {
     let mut command = Command::new(myself);
     command.current_dir(workspace.root());
+    command
+}
+
+fn clippy_fuzz(workspace: &Workspace) -> Command {
+    let mut command = process::cargo(workspace);
+    command.args(["clippy", "--manifest-path", fuzz::MANIFEST, "--target-dir"]);
+    command.arg(workspace.fuzz_target()).args(["--all-targets", "--", "-D", "warnings"]);
     command
 }
 

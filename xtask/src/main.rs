@@ -8,6 +8,7 @@ mod build;
 mod ci;
 mod ebpf;
 mod failure;
+mod fuzz;
 mod packages;
 mod process;
 mod run;
@@ -30,7 +31,9 @@ cargo xtask COMMAND
   run [--] ARGS         build, then start the daemon with ARGS on this host
   test [FILTER]         every test; those of the real kernel and peers need root
        --unprivileged   only the tests that need no root
-  ci                    formatting, lints, tidy, licences, then every test
+  fuzz [TARGET]         judge, wire or engine, or each of them
+       --seconds N      for so long (30)
+  ci                    formatting, lints, tidy, licences, fuzzing, then every test
   tidy                  the rules that no compiler checks
   ebpf build            the eBPF object, target/ebpf/ha-ebpf
   ebpf disasm           its instructions
@@ -64,6 +67,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["build"] | ["build", "--release"] => build::run(&workspace),
         ["run", arguments @ ..] => run::run(&workspace, arguments),
         ["test", options @ ..] => test::run(&workspace, &test::Options::parse(options)?),
+        ["fuzz", options @ ..] => fuzz::run(&workspace, &fuzz::Options::parse(options)?),
         ["ci"] => ci::run(&workspace),
         ["tidy"] => tidy::run(&workspace),
         ["ebpf", "build"] => ebpf::run_build(&workspace),

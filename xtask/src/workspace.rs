@@ -43,6 +43,11 @@ impl Workspace {
         self.target.join("ebpf")
     }
 
+    /// The same for the fuzz targets; what they have found out is kept there too.
+    pub(crate) fn fuzz_target(&self) -> PathBuf {
+        self.target.join("fuzz")
+    }
+
     /// Tools belong to the checkout, not to the build: another `CARGO_TARGET_DIR` does not rebuild them.
     pub(crate) fn tools(&self) -> PathBuf {
         self.root.join("target/tools")

@@ -1,0 +1,193 @@
+//! `fuzz [TARGET] [--seconds N]`: the targets in `fuzz`, each for a while, on inputs kept between runs.
+//!
+//! A plain cargo build: stable Rust instruments code for libFuzzer when told so, so that neither nightly
+//! nor cargo-fuzz is needed. There is no address sanitizer: the code under test is safe Rust.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::failure::{Failure, Outcome};
+use crate::packages::{self, Need};
+use crate::process;
+use crate::workspace::{self, Workspace};
+
+pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
+/// In the order of the manifest.
+const TARGETS: [&str; 3] = ["judge", "wire", "engine"];
+const SECONDS: u32 = 30;
+
+/// Code coverage and operands of comparisons, as cargo-fuzz asks for them.
+const FLAGS: [&str; 7] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Cllvm-args=-simplifycfg-branch-fold-threshold=0",
+];
+/// libFuzzer is C++.
+pub(crate) const COMPILER: Need = Need { program: "g++", package: "g++" };
+/// What one input may take: thousands are tried in a second.
+const TIMEOUT_SECONDS: u32 = 10;
+
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Options {
+    targets: Vec<&'static str>,
+    seconds: u32,
+}
+
+impl Options {
+    pub(crate) fn parse(arguments: &[&str]) -> Outcome<Self> {
+        let mut options = Self { targets: TARGETS.to_vec(), seconds: SECONDS };
+        let mut rest = arguments.iter();
+        while let Some(argument) = rest.next() {
+            if *argument == "--seconds" {
+                let number = rest.next().and_then(|text| text.parse().ok());
+                options.seconds = number.filter(|seconds| *seconds > 0).ok_or_else(|| {
+                    Failure::new("`cargo xtask fuzz --seconds N` takes a number from 1 on")
+                })?;
+            } else {
+                let target = TARGETS.iter().find(|target| *target == argument);
+                options.targets = vec![target.copied().ok_or_else(|| {
+                    Failure::new(format!(
+                        "`cargo xtask fuzz` does not know `{argument}`: it takes one of {} and \
+                         --seconds N",
+                        TARGETS.join(", ")
+                    ))
+                })?];
+            }
+        }
+        Ok(options)
+    }
+}
+
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Outcome {
+    packages::ensure(&[COMPILER], "fuzzing")?;
+    let programs = build(workspace)?;
+    for target in &options.targets {
+        fuzz(workspace, &programs, target, options.seconds)?;
+    }
+    Ok(())
+}
+
+/// Where the programs are.
+fn build(workspace: &Workspace) -> Outcome<PathBuf> {
+    let host = host(workspace)?;
+    let target = workspace.fuzz_target();
+    let mut command = process::cargo_for_other_compiler(workspace);
+    command.args(["build", "--release", "--manifest-path", MANIFEST]);
+    // With a target named, the flags are not for build scripts, which are linked without libFuzzer.
+    command.args(["--target", &host, "--target-dir"]).arg(&target);
+    command.env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
+    process::run(&mut command, "building the fuzz targets")?;
+    Ok(target.join(host).join("release"))
+}
+
+fn host(workspace: &Workspace) -> Outcome<String> {
+    let mut command = Command::new("rustc");
+    command.current_dir(workspace.root()).arg("-vV");
+    process::forget_compiler(&mut command);
+    let version = process::capture(&mut command, "asking rustc for its host")?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).ok_or_else(|| Failure::new("rustc -vV names no host"))
+}
+
+fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> Outcome {
+    let folder = workspace.fuzz_target().join(target);
+    let (corpus, seeds) = (folder.join("corpus"), folder.join("seeds"));
+    workspace::create_dir(&corpus)?;
+    write_seeds(workspace, &seeds)?;
+    let log = folder.join("log");
+    let output = File::create(&log)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", log.display())))?;
+
+    let program = programs.join(target);
+    let mut command = Command::new(&program);
+    command.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={TIMEOUT_SECONDS}"));
+    command.arg(format!("-artifact_prefix={}/", folder.display())).arg(&corpus).arg(&seeds);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    let status = command.status().map_err(|error| process::not_started(&command, &error))?;
+    let said = fs::read(&log).unwrap_or_default();
+    let said = String::from_utf8_lossy(&said);
+    if status.success() {
+        println!("{target}: {}", said.lines().last().unwrap_or_default());
+        return Ok(());
+    }
+    eprintln!("{}", what_happened(&said));
+    Err(Failure::new(format!(
+        "the fuzz target {target} failed ({status}); all of its output is in {}; \
+         `{} FILE` repeats an input",
+        log.display(),
+        program.display()
+    )))
+}
+
+/// The captured frames are what the headers really look like; for the engine they are noise.
+fn write_seeds(workspace: &Workspace, seeds: &Path) -> Outcome {
+    let vectors = workspace.root().join("tests/vectors");
+    let cannot = |error| Failure::new(format!("cannot read {}: {error}", vectors.display()));
+    workspace::create_dir(seeds)?;
+    for vector in fs::read_dir(&vectors).map_err(cannot)? {
+        let vector = vector.map_err(cannot)?;
+        let text = workspace::read(&vector.path())?;
+        let frame = frame(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+            Failure::new(format!("{} is not lines of hexadecimal bytes", vector.path().display()))
+        })?;
+        workspace::write(&seeds.join(vector.file_name()), &frame)?;
+    }
+    Ok(())
+}
+
+/// The bytes of a vector: lines of hexadecimal numbers and of comment.
+fn frame(text: &str) -> Option<Vec<u8>> {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace).map(|byte| u8::from_str_radix(byte, 16).ok()).collect()
+}
+
+/// Without the progress that libFuzzer reports.
+fn what_happened(said: &str) -> String {
+    let lines: Vec<&str> = said.lines().collect();
+    let start =
+        lines.iter().position(|line| line.contains("panicked at") || line.contains("ERROR"));
+    lines.into_iter().skip(start.unwrap_or(0)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_and_a_time_are_taken() {
+        let all = Options { targets: TARGETS.to_vec(), seconds: SECONDS };
+        assert_eq!(Options::parse(&[]).unwrap(), all);
+        let one = Options { targets: vec!["wire"], seconds: 5 };
+        assert_eq!(Options::parse(&["wire", "--seconds", "5"]).unwrap(), one);
+        assert_eq!(Options::parse(&["--seconds", "5", "wire"]).unwrap(), one);
+        assert!(Options::parse(&["--seconds"]).is_err());
+        assert!(Options::parse(&["--seconds", "0"]).is_err());
+        assert!(Options::parse(&["wires"]).unwrap_err().to_string().contains("`wires`"));
+    }
+
+    #[test]
+    fn every_target_of_the_manifest_is_run() {
+        let manifest = include_str!("../../fuzz/Cargo.toml");
+        let paths = manifest.lines().filter(|line| line.starts_with("path = \"fuzz_targets/"));
+        assert_eq!(paths.count(), TARGETS.len());
+        assert!(TARGETS.iter().all(|name| manifest.contains(&format!("name = \"{name}\""))));
+    }
+
+    #[test]
+    fn a_vector_is_read_without_its_notes() {
+        assert_eq!(frame("# 00 how\n01 ff\n0a\n"), Some(vec![1, 255, 10]));
+        assert_eq!(frame("01 0g\n"), None);
+    }
+
+    #[test]
+    fn a_failure_is_shown_from_where_it_begins() {
+        let said = "#1 INITED\n#2 NEW\nthread panicked at fuzz_targets/x.rs:1:1\nwhy\n";
+        assert_eq!(what_happened(said), "thread panicked at fuzz_targets/x.rs:1:1\nwhy");
+        assert_eq!(what_happened("no such file"), "no such file");
+    }
+}
