@@ -51,7 +51,7 @@ impl VirtualRouter<'_> {
     }
 
     fn config(&self) -> String {
-        let mut text = format!("debug vrrp protocol\ninterface {}\n", self.interface);
+        let mut text = format!("interface {}\n", self.interface);
         let family = if self.is_ipv6() { "ipv6" } else { "ip" };
         let mut lines = vec![
             "version 3".to_owned(),
