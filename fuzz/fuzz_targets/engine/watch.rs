@@ -16,6 +16,7 @@ pub(crate) struct Watched {
     engine: Engine,
     groups: Vec<GroupConfig>,
     now: Instant,
+    is_started: bool,
     instances: Vec<Seen>,
     actions: Actions,
 }
@@ -42,7 +43,8 @@ impl Watched {
         let instances = config.instances.iter().map(|it| seen(it.priority.as_u8())).collect();
         let groups = config.groups.clone();
         let now = Instant::from_nanos(1_000_000_000);
-        Self { engine: Engine::new(config), groups, now, instances, actions: Actions::default() }
+        let (engine, actions) = (Engine::new(config), Actions::default());
+        Self { engine, groups, now, is_started: false, instances, actions }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -72,6 +74,11 @@ impl Watched {
     }
 
     pub(crate) fn handle(&mut self, input: Input<'_>) {
+        match input {
+            Input::Start => self.is_started = true,
+            Input::Shutdown => self.is_started = false,
+            _ => {}
+        }
         let before = self.instances.clone();
         self.actions.clear();
         self.engine.handle(self.now, input, &mut self.actions);
@@ -91,11 +98,12 @@ impl Watched {
             let states: Vec<State> = group.members.iter().map(|id| self.seen(*id).state).collect();
             assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{input:?}: {states:?}");
         }
-        // Only a start may still be waited for.
         let is_idle = self.instances.iter().all(|seen| !seen.is_active());
-        let is_starting = self.instances.iter().all(|seen| seen.state == State::Init);
+        let is_init = self.instances.iter().all(|seen| seen.state == State::Init);
         let deadline = self.engine.next_deadline();
-        assert!(!is_idle || is_starting || deadline.is_none(), "{input:?}: {deadline:?}");
+        // The end of the start-up delay may be waited for in Init, and nothing else.
+        assert!(deadline.is_none() || !is_idle || is_init, "{input:?}: {deadline:?}");
+        assert!(self.is_started || is_init && deadline.is_none(), "{input:?}: {deadline:?}");
         self.actions = actions;
     }
 
