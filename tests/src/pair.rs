@@ -91,7 +91,7 @@ impl Side {
         }
     }
 
-    fn of_port(port: &str) -> Option<Self> {
+    pub fn of_port(port: &str) -> Option<Self> {
         Self::BOTH.into_iter().find(|side| side.port() == port)
     }
 }
