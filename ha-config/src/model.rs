@@ -82,8 +82,6 @@ pub struct Global {
 /// `nftables*`: the packet filter of instances with [`Instance::accept`] false.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Firewall {
-    /// `nftables NAME`. `None`: a name of the daemon's choice.
-    pub table: Option<String>,
     /// `nftables_priority`: of its chains; default -1.
     pub priority: i32,
     /// `nftables_counters`: its rules count packets.
@@ -92,7 +90,7 @@ pub struct Firewall {
 
 impl Default for Firewall {
     fn default() -> Self {
-        Self { table: None, priority: -1, counters: false }
+        Self { priority: -1, counters: false }
     }
 }
 

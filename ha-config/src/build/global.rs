@@ -58,9 +58,12 @@ impl Draft {
                 }
                 ("enable_script_security", _) => self.global.script_security = true,
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
-                ("nftables", name) => {
-                    self.global.firewall.table = name.and_then(|name| table_name(sink, name));
-                }
+                ("nftables", None) => {}
+                ("nftables", Some(name)) => sink.warning_help(
+                    name.span,
+                    format!("the table is not called `{}`: ignored", name.text),
+                    "each daemon has a table of its own, named after an interface: ha_eth0",
+                ),
                 ("nftables_counters", _) => self.global.firewall.counters = true,
                 ("script_user", _) => self.global.script_user = value::user(&statement.values),
                 (_, Some(first)) if self.read_value(sink, keyword, first, statement) => {}
@@ -128,21 +131,6 @@ impl Draft {
 fn delay(sink: &mut Sink, word: &Word) -> Duration {
     value::seconds(sink, word, Duration::ZERO..=LONGEST).unwrap_or_default()
 }
-
-/// What `nft` takes as a name without quotes.
-fn table_name(sink: &mut Sink, word: &Word) -> Option<String> {
-    let name = &word.text;
-    let begins_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    if begins_well && name.len() <= TABLE_NAME_LEN_MAX && name.chars().all(is_name) {
-        return Some(name.clone());
-    }
-    value::bad(sink, word, "a name of up to 31 letters, digits, `_`, `-` and `.`");
-    None
-}
-
-/// Kernels before 4.14 have no longer ones.
-const TABLE_NAME_LEN_MAX: usize = 31;
 
 /// `2` or `3`.
 pub(super) fn version(sink: &mut Sink, word: &Word) -> Option<Version> {
