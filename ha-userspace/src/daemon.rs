@@ -25,6 +25,7 @@ use crate::{
     cli::{Options, XdpChoice},
     clock,
     engine::{Command, EngineThread, Setup},
+    firewall::{self, Filter},
     io::{
         carrier,
         lock::{InterfaceLock, LockError},
@@ -64,6 +65,12 @@ struct Next {
 
 /// One daemon an interface. By the interface's name.
 type Locks = BTreeMap<String, InterfaceLock>;
+
+/// What is the daemon's from its start to its end, whatever it runs.
+struct Held {
+    locks: Locks,
+    filter: Filter,
+}
 
 /// A configuration that is being read, or why it cannot be run.
 type Reading = oneshot::Receiver<Result<Plan, String>>;
@@ -163,11 +170,13 @@ async fn supervise(options: &Options) -> io::Result<()> {
     if let Some(warning) = schedule::lock_memory() {
         warn!("{warning}");
     }
-    let mut locks = lock_interfaces(&plan, &Locks::new())?;
+    let locks = lock_interfaces(&plan, &Locks::new())?;
+    let mut held = Held { locks, filter: Filter::default() };
     // Not before the locks: these files may be those of the daemon that runs here already.
     let _pid_files = PidFiles::write(&options.pid_files)?;
     let mut scripts = JoinSet::new();
-    let end = run_until_stop(options, plan, &mut locks, &mut signals, &mut scripts).await;
+    let end = run_until_stop(options, plan, &mut held, &mut signals, &mut scripts).await;
+    held.filter.remove().await;
     let last_scripts = async { while scripts.join_next().await.is_some() {} };
     if timeout(LAST_SCRIPTS, last_scripts).await.is_err() {
         let limit = LAST_SCRIPTS.as_secs();
@@ -180,13 +189,14 @@ async fn supervise(options: &Options) -> io::Result<()> {
 async fn run_until_stop(
     options: &Options,
     mut plan: Plan,
-    locks: &mut Locks,
+    held: &mut Held,
     signals: &mut Signals,
     scripts: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    let mut run = Run::start(options, &plan, plan.startup_delay(clock::since_boot())).await?;
+    let startup_delay = plan.startup_delay(clock::since_boot());
+    let mut run = Run::start(options, &plan, startup_delay, &mut held.filter).await?;
     loop {
-        let end = run.serve(options, signals, locks).await;
+        let end = run.serve(options, signals, &held.locks).await;
         let (stopped, notifier) = run.stop();
         // Those that have ended already.
         while scripts.try_join_next().is_some() {}
@@ -196,18 +206,18 @@ async fn run_until_stop(
             End::Stop => return Ok(()),
             End::Reload(next) => *next,
         };
-        run = match Run::start(options, &next.plan, Duration::ZERO).await {
+        run = match Run::start(options, &next.plan, Duration::ZERO, &mut held.filter).await {
             Ok(run) => {
                 plan = next.plan;
-                locks.extend(next.locks);
+                held.locks.extend(next.locks);
                 let interfaces = interfaces_of(&plan);
-                locks.retain(|name, _| interfaces.contains(name.as_str()));
+                held.locks.retain(|name, _| interfaces.contains(name.as_str()));
                 run
             }
             Err(error) => {
                 error!("the configuration before is run again: {error}");
                 drop(next.locks);
-                Run::start(options, &plan, Duration::ZERO).await?
+                Run::start(options, &plan, Duration::ZERO, &mut held.filter).await?
             }
         };
     }
@@ -224,7 +234,14 @@ struct Run {
 
 impl Run {
     /// For the first time, all instances wait for `startup_delay`.
-    async fn start(options: &Options, plan: &Plan, startup_delay: Duration) -> io::Result<Self> {
+    async fn start(
+        options: &Options,
+        plan: &Plan,
+        startup_delay: Duration,
+        filter: &mut Filter,
+    ) -> io::Result<Self> {
+        // Before the engine can set an address.
+        filter.set(plan).await?;
         let mut tasks = JoinSet::new();
         let xdp = load_xdp(options, &mut tasks)?;
         let (choice, policy) = (options.xdp, options.scheduling);
@@ -269,7 +286,7 @@ impl Run {
                 },
                 plan = answer(&mut reading) => {
                     reading = None;
-                    match plan.and_then(|plan| prepare(plan, locks)) {
+                    match prepare(plan, locks).await {
                         Ok(next) => {
                             let name = options.config.display();
                             info!("{name}: read again, restarting all instances");
@@ -332,7 +349,9 @@ fn read_plan(config: &Path, interfaces: &[String]) -> Result<Plan, String> {
 }
 
 /// Finds out what can be found out before the running configuration is stopped.
-fn prepare(plan: Plan, held: &Locks) -> Result<Next, String> {
+async fn prepare(plan: Result<Plan, String>, held: &Locks) -> Result<Next, String> {
+    let plan = plan?;
+    firewall::check(&plan).await.map_err(|error| error.to_string())?;
     let locks = lock_interfaces(&plan, held).map_err(|error| error.to_string())?;
     Ok(Next { plan, locks })
 }

@@ -2,11 +2,12 @@
 //!
 //! The only crate with I/O. Two threads: the engine thread sends, receives and decides
 //! ([`engine`], over [`io`]); everything slow (scripts, signals, logs, status) runs on the main thread
-//! ([`daemon`], [`scripts`], [`report`], [`status`]). They share nothing but bounded channels.
+//! ([`daemon`], [`firewall`], [`scripts`], [`report`], [`status`]). They share nothing but bounded channels.
 
 mod check;
 mod cli;
 mod daemon;
+mod firewall;
 mod plan;
 mod privileges;
 

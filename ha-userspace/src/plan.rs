@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ha_config::{
-    Address, Authentication, Command, Config, Instance, Notify, Pacing, Peer, Script, ScriptUser,
-    Transport, Weight,
+    Address, Authentication, Command, Config, Firewall, Instance, Notify, Pacing, Peer, Script,
+    ScriptUser, Transport, Weight,
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<GroupPlan>,
     /// By `TrackerId`.
     pub(crate) trackers: Vec<TrackerPlan>,
+    /// How packets are kept from what does not accept them.
+    pub(crate) firewall: Firewall,
     /// How fast addresses are announced.
     pub(crate) pacing: PacingPlan,
     after_start: Duration,
@@ -67,6 +69,8 @@ pub(crate) struct InstancePlan {
     pub(crate) ttl: u8,
     /// All virtual addresses, advertised or not.
     pub(crate) addresses: Vec<Address>,
+    /// Whether packets to them are accepted.
+    pub(crate) accepts: bool,
     pub(crate) notify: Notify,
 }
 
@@ -152,6 +156,7 @@ impl Plan {
             instances,
             groups,
             trackers: builder.trackers,
+            firewall: config.global.firewall.clone(),
             pacing,
             after_start: config.global.startup_delay,
             after_boot: config.global.delay_after_boot,
@@ -299,6 +304,7 @@ fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> Insta
         peers,
         ttl,
         addresses: instance.addresses.iter().chain(&instance.excluded).cloned().collect(),
+        accepts: instance.accept,
         notify: notify_as(&instance.notify, script_user),
     }
 }

@@ -20,12 +20,13 @@ pub(crate) struct Need {
 }
 
 pub(crate) const IPROUTE2: Need = Need { program: "ip", package: "iproute2" };
-pub(crate) const TESTS: [Need; 6] = [
+pub(crate) const TESTS: [Need; 7] = [
     Need { program: "keepalived", package: "keepalived" },
     Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
     Need { program: "tcpdump", package: "tcpdump" },
     Need { program: "tshark", package: "tshark" },
     Need { program: "bpftool", package: "bpftool" },
+    Need { program: "nft", package: "nftables" },
     IPROUTE2,
 ];
 

@@ -51,14 +51,19 @@ impl InterfaceLock {
 /// Whether another daemon of ours runs in this network namespace: holds the lock of an interface
 /// that is none of `ours`.
 pub(crate) fn is_anyone_else_here(ours: &[&str]) -> io::Result<bool> {
-    Ok(names_others(&fs::read_to_string("/proc/net/unix")?, ours))
+    Ok(held()?.iter().any(|interface| !ours.contains(&interface.as_str())))
+}
+
+/// The interfaces whose locks are held in this network namespace.
+pub(crate) fn held() -> io::Result<Vec<String>> {
+    Ok(locked_in(&fs::read_to_string("/proc/net/unix")?))
 }
 
 /// An abstract name is shown behind an `@`, as the last word of its line (`proc(5)`).
-fn names_others(sockets: &str, ours: &[&str]) -> bool {
+fn locked_in(sockets: &str) -> Vec<String> {
     let names = sockets.lines().filter_map(|line| line.rsplit(' ').next());
-    let mut interfaces = names.filter_map(|name| name.strip_prefix('@')?.strip_prefix(NAME_PREFIX));
-    interfaces.any(|interface| !ours.contains(&interface))
+    let interfaces = names.filter_map(|name| name.strip_prefix('@')?.strip_prefix(NAME_PREFIX));
+    interfaces.map(str::to_owned).collect()
 }
 
 /// Why the lock was not had.
@@ -134,11 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn others_are_told_from_ours() {
+    fn locks_are_told_from_other_sockets() {
         let sockets = "Num RefCount Protocol Flags Type St Inode Path\n\
             ffff: 00000002 00000000 00010000 0001 01 1234 @ha-userspace/bond0\n\
             ffff: 00000002 00000000 00010000 0001 01 1235 /run/systemd/notify\n";
-        assert!(!names_others(sockets, &["bond0"]));
-        assert!(names_others(sockets, &["eth2"]));
+        assert_eq!(locked_in(sockets), ["bond0"]);
     }
 }

@@ -1,4 +1,4 @@
-//! One run of an operator's program: in a process group of its own, with a limit on its time and on
+//! One run of an operator's program or of a tool: in a process group of its own, with a limit on its time and on
 //! what is kept of its output.
 //!
 //! Only groups that were started here are ever signalled.
@@ -37,6 +37,9 @@ const LAST_OUTPUT: Duration = Duration::from_millis(100);
 /// find their pipe closed.
 static LEFT_OPEN: Semaphore = Semaphore::const_new(64);
 
+/// Tools are few and short: they wait for nobody.
+static TOOLS: Semaphore = Semaphore::const_new(4);
+
 /// How a run ended, or why it is to end.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -60,6 +63,11 @@ pub(crate) enum End {
 impl Run {
     pub(crate) fn is_success(&self) -> bool {
         matches!(&self.end, End::Exited(status) if status.success())
+    }
+
+    /// The end of what it printed.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&self.output).into_owned()
     }
 
     /// Waits until nothing is left of a run that took too long; at once for all others.
@@ -112,12 +120,26 @@ pub(crate) async fn run(
     limit: Duration,
     slots: &'static Semaphore,
 ) -> Run {
+    let launch = launch::arguments(command.user.as_ref());
+    // The tests' own program does not know how to become a script.
+    let launch = if cfg!(test) { &[] } else { launch.as_slice() };
+    let words: Vec<&str> =
+        launch.iter().chain(&command.argv).chain(more).map(String::as_str).collect();
+    run_words(&words, limit, slots).await
+}
+
+/// Runs a program of the host for the daemon itself, as whom the daemon runs.
+pub(crate) async fn run_tool(words: &[&str], limit: Duration) -> Run {
+    run_words(words, limit, &TOOLS).await
+}
+
+async fn run_words(words: &[&str], limit: Duration, slots: &'static Semaphore) -> Run {
     let start = clock::now();
     // The semaphore is never closed.
     let Ok(Ok(slot)) = timeout(limit, slots.acquire()).await else {
         return Run::not_started(io::Error::other("too many scripts are running already"));
     };
-    let (mut child, mut output) = match spawn(command, more) {
+    let (mut child, mut output) = match spawn(words) {
         Ok(started) => started,
         Err(error) => return Run::not_started(error),
     };
@@ -254,13 +276,9 @@ impl Output {
     }
 }
 
-fn spawn(command: &Command, more: &[String]) -> io::Result<(Child, Output)> {
-    let launch = launch::arguments(command.user.as_ref());
-    // The tests' own program does not know how to become a script.
-    let launch = if cfg!(test) { &[] } else { launch.as_slice() };
-    let mut words = launch.iter().chain(&command.argv).chain(more);
-    let program = words
-        .next()
+fn spawn(words: &[&str]) -> io::Result<(Child, Output)> {
+    let (program, words) = words
+        .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
     let (reader, writer) = io::pipe()?;
     let pipe = pipe::Receiver::from_owned_fd(reader.into())?;
