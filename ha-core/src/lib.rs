@@ -22,6 +22,8 @@ mod restore;
 
 mod timers;
 
+pub mod story;
+
 pub use ha_common::proto::Family;
 
 pub use self::{

@@ -1,0 +1,433 @@
+//! From a story's text to the engine's own types.
+
+use core::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use ha_common::proto;
+
+use crate::{
+    Config, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Track, TrackerId,
+    story::{
+        KeptInput, Names,
+        value::{
+            USUAL_VRID, bytes, duration, instant, interval, parse, priority, usual_address,
+            version, vrid, wrong,
+        },
+    },
+    wire::{ChecksumScope, Template},
+};
+
+/// What an engine of the story runs, as far as it is read.
+#[derive(Debug, Default)]
+pub(super) struct Setting {
+    pub(super) names: Names,
+    pub(super) config: Config,
+    /// Deadlines are steps.
+    pub(super) is_recorded: bool,
+}
+
+/// What happens.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Step {
+    /// The engine is given this.
+    Input(KeptInput),
+    /// The kernel stamps a frame, and the engine is given it.
+    Arrival(KeptInput),
+    /// The kernel stamps a frame that nobody will read.
+    Stamp(InstanceId, Instant),
+    Late(Duration),
+    Sleep {
+        time: Duration,
+        reading_first: bool,
+    },
+    Show(InstanceId),
+    Lost(u64),
+    End,
+}
+
+impl Setting {
+    /// Takes a line of what is run; `false` if it is none.
+    pub(super) fn read(&mut self, words: &[&str]) -> Result<bool, String> {
+        match words {
+            ["recorded"] => self.is_recorded = true,
+            ["startup_delay", delay] => self.config.startup_delay = duration(delay)?,
+            ["tracker", name] => {
+                self.names.trackers.place(name);
+            }
+            ["instance", name, words @ ..] => self.read_instance(name, words)?,
+            ["group", name, members @ ..] => {
+                let members: Result<Vec<_>, _> =
+                    members.iter().map(|name| self.instance(name)).collect();
+                self.add_members(name, &members?);
+            }
+            _ => return Ok(false),
+        }
+        self.config.trackers = self.names.trackers.count();
+        Ok(true)
+    }
+
+    fn read_instance(&mut self, name: &str, words: &[&str]) -> Result<(), String> {
+        let id = self.names.instances.count();
+        if self.names.instances.place(name) != id {
+            return Err(wrong("a new instance's name", name));
+        }
+        let mut config = InstanceConfig::new(vrid(&USUAL_VRID.to_string())?);
+        let mut addresses = None;
+        for word in words {
+            let (key, value) = word.split_once('=').unwrap_or((word, ""));
+            match key {
+                "addresses" => addresses = Some(list(value)?),
+                "group" => self.add_members(value, &[InstanceId(id)]),
+                "track" => config.tracks.push(self.read_track(value)?),
+                _ => read_word(&mut config, key, value)?,
+            }
+        }
+        config.addresses = addresses.unwrap_or_else(|| vec![usual_address(config.family)]);
+        self.config.instances.push(config);
+        Ok(())
+    }
+
+    /// `NAME`, `NAME:WEIGHT`, `NAME:WEIGHT:reverse`.
+    fn read_track(&mut self, value: &str) -> Result<Track, String> {
+        let parts: Vec<&str> = value.split(':').collect();
+        let (name, weight, reverse) = match *parts.as_slice() {
+            [name] => (name, 0, false),
+            [name, weight] => (name, parse("a weight", weight)?, false),
+            [name, weight, "reverse"] => (name, parse("a weight", weight)?, true),
+            _ => return Err(wrong("track=NAME[:WEIGHT[:reverse]]", value)),
+        };
+        let known = self.names.trackers.find(name);
+        let tracker = known.unwrap_or_else(|| self.names.trackers.place(name));
+        Ok(Track { tracker: TrackerId(tracker), weight, reverse })
+    }
+
+    fn add_members(&mut self, group: &str, members: &[InstanceId]) {
+        let place = self.names.groups.place(group);
+        let groups = &mut self.config.groups;
+        let count = usize::try_from(self.names.groups.count()).unwrap_or(usize::MAX);
+        groups.resize_with(count, || GroupConfig { members: Vec::new() });
+        if let Some(group) = usize::try_from(place).ok().and_then(|place| groups.get_mut(place)) {
+            group.members.extend(members);
+        }
+    }
+
+    /// What happens at `now`.
+    pub(super) fn read_step(&self, now: Instant, words: &[&str]) -> Result<Step, String> {
+        let input = |input| Ok(Step::Input(KeptInput::Other(input)));
+        match *words {
+            ["start"] => input(Input::Start),
+            ["shutdown"] => input(Input::Shutdown),
+            ["end"] => Ok(Step::End),
+            ["source", name, address] => {
+                let instance = self.instance(name)?;
+                let address = match address {
+                    "none" => None,
+                    _ => Some(parse("an IP address or `none`", address)?),
+                };
+                input(Input::Source { instance, address })
+            }
+            ["addresses", name, word] => {
+                let instance = self.instance(name)?;
+                match word {
+                    "usable" => input(Input::AddressesUsable { instance, usable: true }),
+                    "unusable" => input(Input::AddressesUsable { instance, usable: false }),
+                    "missing" => input(Input::AddressesMissing { instance }),
+                    _ => Err(wrong("usable, unusable or missing", word)),
+                }
+            }
+            ["track", name, word] => {
+                let tracker = self.tracker(name)?;
+                match word {
+                    "up" => input(Input::Tracker { tracker, up: true }),
+                    "down" => input(Input::Tracker { tracker, up: false }),
+                    _ => Err(wrong("up or down", word)),
+                }
+            }
+            ["frame", name, "from", source, stamp, hex] => {
+                self.read_frame(name, source, stamp, hex).map(Step::Arrival)
+            }
+            ["advert", name, "from", source, "priority", priority, ref rest @ ..] => {
+                let (instance, source) = (self.instance(name)?, parse("an address", source)?);
+                let priority = parse("a priority", priority)?;
+                self.read_advert(now, &Claim { instance, source, priority }, rest)
+            }
+            ["show", name] => Ok(Step::Show(self.instance(name)?)),
+            _ if self.is_recorded => read_recorded_step(words),
+            _ => read_played_step(words),
+        }
+    }
+
+    fn read_frame(
+        &self,
+        name: &str,
+        source: &str,
+        stamp: &str,
+        hex: &str,
+    ) -> Result<KeptInput, String> {
+        let stamp = stamp.strip_prefix("stamp=").ok_or_else(|| wrong("stamp=TIME", stamp))?;
+        let hex = hex.strip_prefix("hex=").ok_or_else(|| wrong("hex=BYTES", hex))?;
+        Ok(KeptInput::Advertisement {
+            instance: self.instance(name)?,
+            at: instant(stamp)?,
+            source: parse("an IP address", source)?,
+            message: bytes(hex)?,
+        })
+    }
+
+    fn read_advert(&self, now: Instant, claim: &Claim, words: &[&str]) -> Result<Step, String> {
+        let Claim { instance, source, priority } = *claim;
+        let config = usize::try_from(instance.0).ok().and_then(|id| self.config.instances.get(id));
+        let config = config.ok_or("the instance is not in this story")?;
+        let mut template = Template {
+            version: config.version,
+            vrid: config.vrid,
+            interval: config.interval,
+            addresses: vec![usual_address(config.family)],
+            password: None,
+        };
+        let (mut changes, mut cut, mut at) = (Vec::new(), 0, now);
+        let (mut is_lost, mut scope) = (false, ChecksumScope::Message);
+        for word in words {
+            let (key, value) = word.split_once('=').unwrap_or((word, ""));
+            match key {
+                "interval" => template.interval = interval(value)?,
+                "vrid" => template.vrid = vrid(value)?,
+                "version" => template.version = version(value)?,
+                "list" => template.addresses = list(value)?,
+                "byte" => {
+                    let (at, to) =
+                        value.split_once(':').ok_or_else(|| wrong("INDEX:VALUE", value))?;
+                    changes.push((parse::<usize>("an index", at)?, parse("a byte", to)?));
+                }
+                "pseudo" => {
+                    let destination = Ipv4Addr::from(proto::GROUP_V4).into();
+                    scope = ChecksumScope::PseudoHeader { source, destination };
+                }
+                "cut" => cut = parse("a number of bytes", value)?,
+                "stamp" => at = instant(value)?,
+                "lost" => is_lost = true,
+                _ => return Err(wrong("a word about an advertisement", word)),
+            }
+        }
+        if is_lost {
+            return Ok(Step::Stamp(instance, at));
+        }
+        // The engine does not judge checksums: the frame's walker has.
+        let mut message = template.encode(priority, scope);
+        for (index, to) in changes {
+            *message.get_mut(index).ok_or("the message has no such byte")? = to;
+        }
+        message.truncate(message.len().saturating_sub(cut));
+        Ok(Step::Arrival(KeptInput::Advertisement { instance, at, source, message }))
+    }
+
+    fn instance(&self, name: &str) -> Result<InstanceId, String> {
+        let id = self.names.instances.find(name).map(InstanceId);
+        id.ok_or_else(|| wrong("an instance of this story", name))
+    }
+
+    fn tracker(&self, name: &str) -> Result<TrackerId, String> {
+        let id = self.names.trackers.find(name).map(TrackerId);
+        id.ok_or_else(|| wrong("a tracker of this story", name))
+    }
+}
+
+/// What is said first of an advertisement.
+struct Claim {
+    instance: InstanceId,
+    source: IpAddr,
+    priority: u8,
+}
+
+fn read_word(config: &mut InstanceConfig, key: &str, value: &str) -> Result<(), String> {
+    match key {
+        "vrid" => config.vrid = vrid(value)?,
+        "version" => config.version = version(value)?,
+        "ipv6" => config.family = Family::V6,
+        "priority" => config.priority = priority(value)?,
+        "interval" => config.interval = interval(value)?,
+        "nopreempt" => config.preempt = false,
+        "preempt_delay" => config.preempt_delay = duration(value)?,
+        "owner_ignore_adverts" => config.owner_ignore_adverts = true,
+        "skip_check_adv_addr" => config.skip_check_adv_addr = true,
+        "down_adverts" => config.down_adverts = parse("a number", value)?,
+        "lower_prio_no_advert" => config.lower_prio_no_advert = true,
+        "higher_prio_send_advert" => config.higher_prio_send_advert = true,
+        "announce" => config.announce.repeat = parse("a number", value)?,
+        "delay" => config.announce.delay = duration(value)?,
+        "lower_prio_repeat" => config.announce.lower_prio_repeat = parse("a number", value)?,
+        "lower_prio_delay" => config.announce.lower_prio_delay = duration(value)?,
+        "refresh" => config.announce.refresh = duration(value)?,
+        "refresh_repeat" => config.announce.refresh_repeat = parse("a number", value)?,
+        _ => return Err(wrong("a word about an instance", key)),
+    }
+    Ok(())
+}
+
+/// Steps of a recorded story alone.
+fn read_recorded_step(words: &[&str]) -> Result<Step, String> {
+    let due = |heard| Ok(Step::Input(KeptInput::Other(Input::Deadline { heard })));
+    match *words {
+        ["due"] => due(None),
+        ["due", stamp] => {
+            let heard = stamp.strip_prefix("heard=").ok_or_else(|| wrong("heard=TIME", stamp))?;
+            due(Some(instant(heard)?))
+        }
+        ["lost", count] => Ok(Step::Lost(parse("a number", count)?)),
+        _ => Err(wrong("a step of a recorded story", &words.join(" "))),
+    }
+}
+
+/// Steps of a story in virtual time alone.
+fn read_played_step(words: &[&str]) -> Result<Step, String> {
+    match *words {
+        ["late", by] => Ok(Step::Late(duration(by)?)),
+        ["sleep", time] => Ok(Step::Sleep { time: duration(time)?, reading_first: false }),
+        ["sleep", time, "reading-first"] => {
+            Ok(Step::Sleep { time: duration(time)?, reading_first: true })
+        }
+        _ => Err(wrong("a step of a story that is not `recorded`", &words.join(" "))),
+    }
+}
+
+fn list(value: &str) -> Result<Vec<IpAddr>, String> {
+    let words = value.split(',').filter(|word| !word.is_empty());
+    words.map(|word| parse("an IP address", word)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AdvertInterval, AnnouncePlan, Version, story::Writer};
+
+    const ORIGIN: Instant = Instant::from_nanos(86_400_000_000_001);
+
+    fn read(text: &str) -> Setting {
+        let mut setting = Setting::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(setting.read(&words), Ok(true), "{line}");
+        }
+        setting
+    }
+
+    /// Nothing in it is the default.
+    fn unusual() -> InstanceConfig {
+        InstanceConfig {
+            vrid: vrid("7").unwrap(),
+            version: Version::V2,
+            family: Family::V6,
+            priority: priority("254").unwrap(),
+            interval: AdvertInterval::from_secs(255).unwrap(),
+            addresses: list("fe80::1,2001:db8::1").unwrap(),
+            preempt: false,
+            preempt_delay: Duration::from_nanos(1),
+            owner_ignore_adverts: true,
+            skip_check_adv_addr: true,
+            down_adverts: 4,
+            lower_prio_no_advert: true,
+            higher_prio_send_advert: true,
+            announce: AnnouncePlan {
+                repeat: 1,
+                delay: Duration::ZERO,
+                lower_prio_repeat: 2,
+                lower_prio_delay: Duration::from_millis(1),
+                refresh: Duration::from_secs(1_000_000),
+                refresh_repeat: 3,
+            },
+            tracks: [(2, 0, false), (0, -253, false), (1, 253, true), (9, 0, true)]
+                .map(|(tracker, weight, reverse)| Track {
+                    tracker: TrackerId(tracker),
+                    weight,
+                    reverse,
+                })
+                .to_vec(),
+        }
+    }
+
+    fn config() -> Config {
+        let usual = InstanceConfig::new(vrid("255").unwrap());
+        let interval = AdvertInterval::from_centis(4095).unwrap();
+        let members = |numbers: &[u32]| GroupConfig {
+            members: numbers.iter().copied().map(InstanceId).collect(),
+        };
+        Config {
+            instances: vec![unusual(), usual.clone(), InstanceConfig { interval, ..usual }],
+            groups: vec![members(&[]), members(&[2, 0]), members(&[1, 8])],
+            trackers: 3,
+            startup_delay: Duration::from_millis(1),
+        }
+    }
+
+    #[test]
+    fn a_config_is_the_same_when_it_is_written_and_read_again() {
+        let names = Names::new(["VI 1", "VI 1", "VI_2"], ["#1", "", "VG"], ["eth0", "a:b"]);
+        for names in [names, Names::default()] {
+            let written = Writer::new(names, ORIGIN).config(&config()).to_string();
+            assert_eq!(read(&written).config, config(), "{written}");
+        }
+        let written = Writer::default().config(&Config::default()).to_string();
+        assert_eq!(written, "");
+    }
+
+    #[test]
+    fn defaults_are_not_written() {
+        let instances = vec![InstanceConfig::new(vrid("1").unwrap())];
+        let config = Config { instances, ..Config::default() };
+        let written = Writer::default().config(&config).to_string();
+        assert_eq!(written, "instance #0 vrid=1 addresses=\n");
+    }
+
+    #[test]
+    fn inputs_are_the_same_when_they_are_written_and_read_again() {
+        let setting = read("recorded\ntracker a\ninstance VI_1\ninstance VI_2 ipv6\n");
+        let writer = Writer::new(setting.names.clone(), ORIGIN);
+        let (instance, tracker) = (InstanceId(1), TrackerId(0));
+        let after = |nanos| ORIGIN + Duration::from_nanos(nanos);
+        let message = &[0x31, 7, 0, 1, 0, 100, 0xff, 0, 192, 0, 2, 1][..];
+        let received = |instance, message| {
+            let source = "fe80::2".parse().unwrap();
+            Input::Advertisement(crate::Received { instance, at: after(3), source, message })
+        };
+        let inputs = [
+            Input::Start,
+            received(instance, message),
+            received(InstanceId(7), &[]),
+            Input::Deadline { heard: None },
+            Input::Deadline { heard: Some(after(65_535)) },
+            Input::Tracker { tracker, up: true },
+            Input::Tracker { tracker: TrackerId(5), up: false },
+            Input::Source { instance, address: None },
+            Input::Source { instance, address: Some("192.0.2.1".parse().unwrap()) },
+            Input::AddressesUsable { instance, usable: true },
+            Input::AddressesUsable { instance, usable: false },
+            Input::AddressesMissing { instance },
+            Input::Shutdown,
+        ];
+        for input in inputs {
+            let written = writer.input(after(5_000_000), &input).to_string();
+            let words: Vec<&str> = written.split_whitespace().collect();
+            assert_eq!(words[0], "5ms");
+            let step = setting.read_step(Instant::from_nanos(5_000_000), &words[1..]);
+            let Ok(Step::Input(kept) | Step::Arrival(kept)) = step else {
+                panic!("{written}: {step:?}")
+            };
+            let again = Writer::new(setting.names.clone(), Instant::default());
+            let again = again.input(Instant::from_nanos(5_000_000), &kept.as_input()).to_string();
+            assert_eq!(again, written);
+            // Times are since the origin; everything else is the same.
+            if let Input::Advertisement(received) = input {
+                let at = Instant::from_nanos(3);
+                let expected = Input::Advertisement(crate::Received { at, ..received });
+                assert_eq!(kept, KeptInput::from(expected));
+            } else if let Input::Deadline { heard } = input {
+                let heard = heard.map(|heard| Instant::default() + heard.since(ORIGIN));
+                assert_eq!(kept.as_input(), Input::Deadline { heard });
+            } else {
+                assert_eq!(kept.as_input(), input);
+            }
+        }
+    }
+}
