@@ -75,11 +75,6 @@ impl VirtualRouter<'_> {
         // RFC 9568 §7.4: no address is derived from the virtual hardware address.
         namespace
             .ip(&format!("link set {name} addrgenmode none address {}", self.hardware_address()));
-        if self.is_ipv6() {
-            // FRR sends from the first, which is not to be a virtual one.
-            let [.., tail] = namespace.hardware_address(interface);
-            namespace.ip(&format!("addr add fe80::2:{tail:x}/64 nodad dev {name}"));
-        }
         for address in self.addresses {
             let address = if self.is_ipv6() {
                 format!("{address}/64 nodad")
@@ -87,6 +82,11 @@ impl VirtualRouter<'_> {
                 format!("{address}/32")
             };
             namespace.ip(&format!("addr add {address} dev {name}"));
+        }
+        if self.is_ipv6() {
+            // FRR sends from the kernel's first, which is the last that was added: not a virtual one.
+            let [.., tail] = namespace.hardware_address(interface);
+            namespace.ip(&format!("addr add fe80::2:{tail:x}/64 nodad dev {name}"));
         }
         namespace.ip(&format!("link set {name} up"));
     }

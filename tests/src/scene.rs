@@ -140,9 +140,14 @@ impl Scene {
         let seat = self.seat(who);
         let others: Vec<u8> =
             self.seats.iter().map(|one| one.number).filter(|one| *one != seat.number).collect();
+        // As ours is by itself: a late router is no finding about the other.
+        let globals = match seat.make {
+            Make::Keepalived => "global_defs {\n    vrrp_rt_priority 50\n}\n",
+            Make::Ours | Make::Frr => "",
+        };
         // Not a shell: what is started each second is to be light.
         let check = format!(
-            "vrrp_script check {{\n    script \"/usr/bin/test ! -e {}\"\n    interval 1\n    \
+            "{globals}vrrp_script check {{\n    script \"/usr/bin/test ! -e {}\"\n    interval 1\n    \
              weight -{CHECK_WEIGHT}\n    rise 1\n    fall 1\n    user root\n}}\n",
             seat.directory.path().join("unhealthy").display()
         );

@@ -59,6 +59,8 @@ fn assert_hardware_addresses(scene: &Scene) {
             }
         };
         assert_eq!(heard.advert.source_mac, expected, "router {}", heard.from);
+        let source = heard.advert.source.to_string();
+        assert!(!scene.dialect().addresses().contains(&source), "{source} is virtual");
         assert_eq!(heard.advert.ttl, 255);
         assert_eq!(heard.advert.version, 3);
         assert_eq!(heard.advert.addresses, 2);
