@@ -1,6 +1,5 @@
 //! Three routers of different makes on one segment: the best of those that are there is Master, and
 //! the others wait.
-#![expect(clippy::panic, reason = "a test reports by panicking, in its helpers too")]
 
 use core::time::Duration;
 
