@@ -111,8 +111,14 @@ fn ipv6() -> Vec<u8> {
     frame.extend([LINK_LOCAL, GROUP_V6].concat());
     frame.extend([0x31, 51, 100, 1, 0, 100, 0, 0]);
     frame.extend(LINK_LOCAL);
-    // RFC 8200 §8.1: addresses, length and next header are a part of the sum.
-    let sum = checksum::sum(&frame[22..]) + 112 + 24;
+    sealed_ipv6(frame)
+}
+
+/// RFC 8200 §8.1: addresses, length and next header are a part of the sum.
+fn sealed_ipv6(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[60..62].fill(0);
+    let message_len = u32::try_from(frame.len() - 54).expect("a short message");
+    let sum = checksum::sum(&frame[22..]) + 112 + message_len;
     frame[60..62].copy_from_slice(&(!checksum::fold(sum)).to_be_bytes());
     frame
 }
@@ -208,6 +214,8 @@ fn check(rule: InstanceRule, frame: &[u8], expected: Result<u8, Option<Reason>>)
     assert_eq!(verdict, expected, "{frame:02x?}");
 }
 
+/// V-5.1.1-3, V-5.1.2-1, V-5.2.2, V-5.2.5, V-5.2.8-1, V-7.1-1, V-7.1-2, V-7.1-3, V-7.1-4, V-7.1-5,
+/// V-7.1-6, V2-5.3-1, V2-7.1-1, V2-7.1-3: nothing is wrong with these.
 #[test]
 fn accepts_advertisements() {
     check(MULTICAST, &version_3(GROUP_V4), Ok(DIALECT_PLAIN));
@@ -223,26 +231,46 @@ fn accepts_advertisements() {
     check(MULTICAST, &with_options, Ok(DIALECT_PLAIN));
 }
 
+/// V-7.1-1 to V-7.1-6, each with one thing wrong; V-5.1.1-3, V-5.2.2, V-5.2.5, V-5.2.8-1,
+/// V2-5.3-1, V2-7.1-1, V2-7.1-3.
 #[test]
 fn drops_for_the_first_reason() {
     let group = || version_3(GROUP_V4);
     let own = || version_3(OWN);
     let set = |frame: Vec<u8>, at: usize, value: u8| changed(frame, |frame| frame[at] = value);
+    // VRRPv2's length: without the eight bytes that are always there (RFC 3768 §5.3.10).
+    let without_authentication = changed(version_2(), |frame| {
+        frame.truncate(MESSAGE + 12);
+        frame[17] -= 8;
+    });
     for (rule, frame, reason) in [
+        // V-7.1-6.
         (MULTICAST, set(group(), MESSAGE + 1, 52), Reason::UnknownVrid),
+        // V-7.1-1: whatever is not 255, below or far below (there is nothing above).
         (MULTICAST, set(group(), TTL, 254), Reason::Ttl),
+        (MULTICAST, set(group(), TTL, 1), Reason::Ttl),
+        (MULTICAST, set(group(), TTL, 0), Reason::Ttl),
+        (VERSION_2, set(version_2(), TTL, 254), Reason::Ttl),
+        // V-7.1-2, V2-7.1-1.
         (MULTICAST, set(group(), MESSAGE, 0x21), Reason::Version),
+        (MULTICAST, set(group(), MESSAGE, 0x41), Reason::Version),
         (VERSION_2, set(version_2(), MESSAGE, 0x31), Reason::Version),
+        // V-7.1-3.
         (MULTICAST, set(group(), MESSAGE, 0x32), Reason::Type),
+        (MULTICAST, set(group(), MESSAGE, 0x30), Reason::Type),
+        // V-5.2.5.
         (MULTICAST, set(group(), MESSAGE + 3, 0), Reason::Count),
+        // V-7.1-4.
         (MULTICAST, set(group(), MESSAGE + 3, 2), Reason::Length),
         (MULTICAST, group()[..MESSAGE + 7].to_vec(), Reason::Length),
         (MULTICAST, group()[..MESSAGE + 11].to_vec(), Reason::Length),
+        (VERSION_2, without_authentication, Reason::Length),
         (UNICAST, group(), Reason::Destination),
         (MULTICAST, own(), Reason::Destination),
         (MULTICAST, set(group(), 29, 2), Reason::OwnSource),
         (UNICAST, set(own(), 29, 7), Reason::NotPeer),
         (UNICAST, set(own(), TTL, 63), Reason::Ttl),
+        // V2-7.1-3.
         (VERSION_2, set(version_2(), MESSAGE + 4, AUTH_NONE), Reason::AuthType),
         (VERSION_2, set(version_2(), MESSAGE + 19, 1), Reason::Password),
     ] {
@@ -254,7 +282,59 @@ fn drops_for_the_first_reason() {
         frame
     };
     check(MULTICAST, &flip(15), Err(Some(Reason::HeaderChecksum)));
+    // V-7.1-5: whichever byte of the message is another one on the way.
+    for at in MESSAGE + 4..MESSAGE + 12 {
+        check(MULTICAST, &flip(at), Err(Some(Reason::Checksum)));
+    }
     check(MULTICAST, &flip(MESSAGE + 2), Err(Some(Reason::Checksum)));
+}
+
+/// V-5.1.2-1 and V-7.1-1 to V-7.1-6 over IPv6, whose headers and checksum are others.
+#[test]
+fn drops_over_ipv6_for_the_same_reasons() {
+    let set = |at: usize, value: u8| {
+        let mut frame = ipv6();
+        frame[at] = value;
+        sealed_ipv6(frame)
+    };
+    for (frame, reason) in [
+        (set(21, 254), Reason::Ttl),
+        (set(21, 64), Reason::Ttl),
+        (set(54, 0x21), Reason::Version),
+        (set(54, 0x32), Reason::Type),
+        (set(55, 52), Reason::UnknownVrid),
+        (set(57, 0), Reason::Count),
+        (set(57, 2), Reason::Length),
+        (ipv6()[..70].to_vec(), Reason::Length),
+    ] {
+        check(MULTICAST, &frame, Err(Some(reason)));
+    }
+    for at in 54 + 4..78 {
+        let mut frame = ipv6();
+        frame[at] ^= 1;
+        check(MULTICAST, &frame, Err(Some(Reason::Checksum)));
+    }
+}
+
+/// V-3, V-5.2.9-2: the VRID of an IPv4 virtual router says nothing about IPv6, nor the reverse.
+#[test]
+fn a_virtual_router_has_one_family() {
+    let frames = [(version_3(GROUP_V4), 4), (ipv6(), 6)];
+    for (frame, family) in &frames {
+        let mut host = host(MULTICAST);
+        host.instances.retain(|key, _| key.family == *family);
+        assert!(matches!(judge(&Bytes(frame), &host, IFINDEX), Verdict::Accept(_)), "{family}");
+        host.instances.clear();
+        let other = InstanceKey { ifindex: IFINDEX, vlan: 0, family: 10 - family, vrid: 51 };
+        host.instances.insert(other, MULTICAST);
+        let verdict = judge(&Bytes(frame), &host, IFINDEX);
+        assert_eq!(verdict, Verdict::Drop(Reason::UnknownVrid), "{family}");
+    }
+    // An IPv4 list in an IPv6 packet is not what the count says.
+    let mut list = ipv6();
+    list.truncate(54 + 12);
+    list[19] = 12;
+    check(MULTICAST, &sealed_ipv6(list), Err(Some(Reason::Length)));
 }
 
 #[test]
@@ -271,8 +351,8 @@ fn leaves_strangers_alone() {
     check(MULTICAST, &tagged(version_3(GROUP_V4)[..MESSAGE].to_vec(), &[other_vlan]), Err(None));
 }
 
-/// keepalived adds a pseudo-header over IPv4 too, RFC 9568 §5.2.8 does not: both are taken. Over
-/// IPv6 there must be one, in version 2 there must not.
+/// V-5.2.8-2: keepalived adds a pseudo-header over IPv4 too, RFC 9568 §5.2.8 does not: both are taken.
+/// V-5.2.8-3, V2-5.3-2: over IPv6 there must be one, in version 2 there must not.
 #[test]
 fn checksum_dialects() {
     let with_pseudo_header = |mut frame: Vec<u8>| {

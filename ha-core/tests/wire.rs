@@ -65,7 +65,7 @@ fn check(template: &Template, family: Family, scope: ChecksumScope, expected: &[
 
 #[test]
 fn version_3_over_ipv4_in_both_dialects() {
-    // V-5.2-0, V-5.2.8-2.
+    // V-5.2-0, V-5.2.1, V-5.2.2, V-5.2.5, V-5.2.6, V-5.2.8-1, V-5.2.8-2, V-7.2-1.
     let template = template(Version::V3, v4(1));
     check(&template, Family::V4, ChecksumScope::Message, &V3);
     let destination = Ipv4Addr::new(224, 0, 0, 18).into();
@@ -75,13 +75,13 @@ fn version_3_over_ipv4_in_both_dialects() {
 
 #[test]
 fn version_2() {
-    // V2 (RFC 3768 §5.3): eight bytes of authentication data, always.
+    // V2-5.3-1, V2-5.3-2: eight bytes of authentication data, always, and in the checksum.
     check(&template(Version::V2, v4(1)), Family::V4, ChecksumScope::Message, &V2);
 }
 
 #[test]
 fn version_3_over_ipv6() {
-    // V-5.2.8-3.
+    // V-5.2.8-3, V-5.2.9-2.
     let destination = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12).into();
     let scope = ChecksumScope::PseudoHeader { source: v6(11), destination };
     check(&template(Version::V3, v6(1)), Family::V6, scope, &V3_IPV6);
@@ -89,7 +89,7 @@ fn version_3_over_ipv6() {
 
 #[test]
 fn reserved_bits_are_ignored_and_the_interval_has_twelve() {
-    // V-5.2.6, V-5.2.7.
+    // V-5.2.6, V-5.2.7: 0x0fff centiseconds, and not 0xffff.
     let mut message = V3;
     message[4] = 0xff;
     message[5] = 0xff;
@@ -106,8 +106,8 @@ fn each_check_says_its_name() {
         ("V-7.1-4: a byte too many", DecodeError::Length, |message| message.push(0)),
         ("V-7.1-4: the count is higher", DecodeError::Length, |message| message[3] = 2),
         ("V-7.1-2: version", DecodeError::Version, |message| message[0] = 0x21),
-        ("V-7.1-3: type", DecodeError::Type, |message| message[0] = 0x32),
-        ("V-6.1: VRID 0", DecodeError::Vrid, |message| message[1] = 0),
+        ("V-5.2.2, V-7.1-3: type", DecodeError::Type, |message| message[0] = 0x32),
+        ("V-7.1-6: VRID 0", DecodeError::Vrid, |message| message[1] = 0),
         ("V-5.2.5: no address", DecodeError::Count, |message| message[3] = 0),
         ("V-5.2.7: interval 0", DecodeError::Interval, |message| message[5] = 0),
     ];
@@ -117,6 +117,36 @@ fn each_check_says_its_name() {
         let result = Advertisement::decode(Version::V3, Family::V4, &message);
         assert_eq!(result.map(|_| ()), Err(expected), "{name}");
     }
+}
+
+/// V-5.2.6, V-5.2.7: the longest interval fills twelve bits and none of the four before them.
+#[test]
+fn reserved_bits_are_sent_as_zero() {
+    for (centis, bytes) in [(1, [0x00, 0x01]), (256, [0x01, 0x00]), (4095, [0x0f, 0xff])] {
+        let mut template = template(Version::V3, v4(1));
+        template.interval = AdvertInterval::from_centis(centis).expect("in range");
+        let message = template.encode(100, ChecksumScope::Message);
+        assert_eq!(message[4..6], bytes, "{centis}");
+    }
+}
+
+/// V-5.2.9-2: four IPv4 addresses are as long as one IPv6 address, but not by the count.
+#[test]
+fn a_list_of_another_family_is_refused() {
+    let message = template(Version::V3, v4(1)).encode(100, ChecksumScope::Message);
+    let as_ipv6 = Advertisement::decode(Version::V3, Family::V6, &message);
+    assert_eq!(as_ipv6.map(|_| ()), Err(DecodeError::Length));
+    let as_ipv4 = Advertisement::decode(Version::V3, Family::V4, &V3_IPV6);
+    assert_eq!(as_ipv4.map(|_| ()), Err(DecodeError::Length));
+}
+
+/// V-5.2.9-3: the file's order is the wire's, so that all routers have the same one.
+#[test]
+fn addresses_are_sent_in_their_order() {
+    let mut template = template(Version::V3, v4(1));
+    template.addresses = vec![v4(9), v4(1), v4(5)];
+    let message = template.encode(100, ChecksumScope::Message);
+    assert_eq!(message[8..], [192, 0, 2, 9, 192, 0, 2, 1, 192, 0, 2, 5]);
 }
 
 #[test]
