@@ -335,6 +335,7 @@ mod tests {
         assert_eq!(removal[4..8], [21, 0, 5, 0]);
     }
 
+    /// V-8.2.2-3: `IFA_F_NODAD`.
     #[cfg(target_endian = "little")]
     #[test]
     fn ipv6_skips_duplicate_detection_and_a_host_address_is_deprecated() {

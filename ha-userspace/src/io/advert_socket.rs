@@ -230,6 +230,7 @@ fn ipv4_header(
 mod tests {
     use super::*;
 
+    /// V-5.1.1-3; V-2.5: DSCP CS6.
     #[test]
     fn the_ipv4_header_byte_for_byte() {
         let source = Ipv4Addr::new(198, 51, 100, 1);

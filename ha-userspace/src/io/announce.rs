@@ -264,6 +264,7 @@ mod tests {
 
     const MAC: [u8; 6] = [0x02, 0x00, 0x5e, 0x10, 0x20, 0x30];
 
+    /// V-6.4.1-1, V-6.4.2-7: sender and target are the virtual address.
     #[test]
     fn arp_byte_for_byte() {
         #[rustfmt::skip]
@@ -277,6 +278,7 @@ mod tests {
         assert_eq!(arp_frame(MAC, address, address), expected);
     }
 
+    /// V-6.4.1-1, V-6.4.2-7: R as the host forwards, S 0, O 1, target the virtual address.
     #[test]
     fn neighbour_advertisement_byte_for_byte() {
         let address: Ipv6Addr = "2001:db8::7".parse().unwrap();

@@ -227,6 +227,7 @@ mod tests {
         Table(BTreeMap::from([link(1, &other), link(2, addresses)]))
     }
 
+    /// V-5.1.1-1, V-7.2-1.
     #[test]
     fn primary_ipv4_is_the_first_that_is_not_secondary_nor_virtual() {
         let table = table(&[
@@ -242,6 +243,7 @@ mod tests {
         assert_eq!(table.source_for(3, Family::V4, None, &[]), None);
     }
 
+    /// V-5.1.2-1, V-7.2-1.
     #[test]
     fn ipv6_needs_a_link_local_address_that_passed_duplicate_detection() {
         let mut addresses = vec![
