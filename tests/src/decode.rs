@@ -129,6 +129,15 @@ pub fn neighbour_advertisement(frame: &Frame) -> Option<NeighbourAdvertisement> 
     })
 }
 
+/// The target of the neighbour solicitation in `frame` (RFC 4861 §4.3), if it is one, and whether
+/// it asks for a duplicate of its own (RFC 4862 §5.4.2: it has no source).
+pub fn neighbour_solicitation(frame: &Frame) -> Option<(Ipv6Addr, bool)> {
+    let bytes = &frame.bytes;
+    let is_one = be16(bytes, 12)? == 0x86dd && *bytes.get(20)? == 58 && *bytes.get(54)? == 135;
+    let has_source = bytes.get(22..38)?.iter().any(|byte| *byte != 0);
+    is_one.then_some((Ipv6Addr::from(array::<16>(bytes, 62)?), !has_source))
+}
+
 /// What `frame` tells everybody about: the address of a gratuitous ARP or of an unsolicited
 /// neighbour advertisement.
 pub fn announced(frame: &Frame) -> Option<IpAddr> {

@@ -64,6 +64,7 @@ pub struct Scene {
 struct Seat {
     // Before the namespace, whose end would end it too, but without reaping.
     running: Option<Running>,
+    has_run: bool,
     make: Make,
     priority: u8,
     number: u8,
@@ -116,7 +117,15 @@ impl Scene {
         let seat = |(number, &(make, priority)): (u8, &(Make, u8))| {
             let namespace = Namespace::new(&format!("node{number}"));
             let directory = TempDir::new("check");
-            let seat = Seat { running: None, make, priority, number, directory, namespace };
+            let seat = Seat {
+                running: None,
+                has_run: false,
+                make,
+                priority,
+                number,
+                directory,
+                namespace,
+            };
             lan.connect(&seat.port(), &seat.namespace, INTERFACE, [1, number]);
             let [segment, _] = SEGMENTS;
             let address = segment.host(number);
@@ -157,6 +166,13 @@ impl Scene {
 
     /// [`Self::start`] with another configuration.
     pub fn start_with(&mut self, who: usize, config: &str) {
+        self.launch(who, config);
+        let listens = wait::holds_within(SOON, || self.is_listening(who));
+        assert!(listens, "router {who} does not become Backup{}", self.logs());
+    }
+
+    /// Starts router `who`, and waits for nothing.
+    pub fn launch(&mut self, who: usize, config: &str) {
         let addresses = self.dialect.addresses();
         let seat = self.seat_mut(who);
         // The one before, if any, must be gone before its successor comes.
@@ -178,13 +194,17 @@ impl Scene {
             )),
         };
         seat.running = Some(running);
-        let listens = wait::holds_within(SOON, || match &self.seat(who).running {
-            // Both log the state that they enter first, and listen from then on.
+        seat.has_run = true;
+    }
+
+    /// Whether router `who` has been a Backup: both makes log the state that they enter first, and
+    /// listen from then on.
+    pub fn is_listening(&self, who: usize) -> bool {
+        match &self.seat(who).running {
             Some(Running::Router(router)) => router.log().contains("BACKUP"),
             Some(Running::Frr(frr)) => frr.show().is_ok_and(|text| text.contains("Backup")),
             None => false,
-        });
-        assert!(listens, "router {who} does not become Backup{}", self.logs());
+        }
     }
 
     /// Asks router `who` to stop and waits until it has.
@@ -308,8 +328,8 @@ impl Scene {
     /// What tshark has to say against what our routers have sent: nothing; and it knows it all.
     pub fn assert_well_formed(&self) {
         assert!(!self.capture.is_full());
-        for who in 0..self.seats.len() {
-            if self.make(who) == Make::Ours {
+        for (who, seat) in self.seats.iter().enumerate() {
+            if seat.make == Make::Ours && seat.has_run {
                 let frames = self.sent_by(who);
                 assert_eq!(tshark::complaints(&frames), "", "router {who}");
                 let adverts = frames.iter().filter_map(decode::advert).count();

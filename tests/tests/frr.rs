@@ -3,7 +3,6 @@
 //!
 //! FRR advertises from the virtual router's hardware address, which we do not, and each must take
 //! the other as it is.
-#![expect(clippy::panic, reason = "a test reports by panicking, in its helpers too")]
 
 use core::time::Duration;
 
