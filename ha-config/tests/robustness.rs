@@ -41,6 +41,17 @@ mod tests {
                 assert!(config.script(&tracked.script).is_some(), "{text}");
             }
         }
+        for instance in &config.instances {
+            assert!(instance.accept || !instance.priority.is_owner(), "{text}");
+            let delay = instance.preempt_delay;
+            assert!(delay.is_zero() || instance.preempt && !instance.strict, "{text}");
+        }
+        let mut paced: Vec<&String> =
+            config.pacing.iter().flat_map(|group| &group.interfaces).collect();
+        let interfaces = paced.len();
+        paced.sort_unstable();
+        paced.dedup();
+        assert_eq!(paced.len(), interfaces, "{text}");
         for script in &config.scripts {
             assert!(!script.command.argv.is_empty(), "{text}");
         }

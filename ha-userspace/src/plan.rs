@@ -207,7 +207,8 @@ impl Builder<'_> {
             let tracker = self.interface(&instance.interface);
             tracks.push(Track { tracker, weight: 0, reverse: false });
         }
-        // Weights of a member's own trackers are no more: the configuration has dropped them.
+        // Weights of a member's own trackers are no more, unless its group keeps them: the
+        // configuration has dropped them.
         let of_group = group.map(|group| (&group.track_interfaces, &group.track_scripts));
         let of_both = [(&instance.track_interfaces, &instance.track_scripts)];
         for (interfaces, scripts) in of_both.into_iter().chain(of_group) {
@@ -396,6 +397,15 @@ mod tests {
         let text = [SCRIPT, &group(""), &instance(1, own), &instance(2, "")].concat();
         let (plan, _) = plan(&text, &[]);
         assert_eq!(tracks(&plan), [vec!["eth1 0", "eth7 0"], vec!["eth2 0"]]);
+    }
+
+    #[test]
+    fn own_weights_of_members_count_where_the_group_says_so() {
+        let own = "track_script {\n chk\n }\n track_interface {\n eth7 weight 5\n }";
+        let group = group("sync_group_tracking_weight");
+        let text = [SCRIPT, &group, &instance(1, own), &instance(2, "")].concat();
+        let (plan, _) = plan(&text, &[]);
+        assert_eq!(tracks(&plan), [vec!["eth1 0", "eth7 5", "chk -20"], vec!["eth2 0"]]);
     }
 
     #[test]

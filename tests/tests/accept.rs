@@ -146,6 +146,18 @@ fn an_owner_accepts_packets_in_spite_of_no_accept() {
     assert!(is_accepted(&pair, V4), "{}", pair.logs());
 }
 
+/// Mostly asked for by mistake, and noticed when an address does not answer ping.
+#[test]
+fn strict_mode_says_once_that_the_addresses_take_no_packets() {
+    if !can_run() {
+        return;
+    }
+    let pair = master(&multicast(Side::A, 150, "    strict_mode\n"));
+    assert!(!is_accepted(&pair, V4), "{}", pair.logs());
+    let said = pair.node(Side::A).log().matches("`VI_1` will not answer ping").count();
+    assert_eq!(said, 1, "{}", pair.logs());
+}
+
 /// V-6.1-6: solicitations and advertisements of neighbours are not dropped where packets are not
 /// accepted; V-6.4.3-6 for IPv6, and for an address that is only valid on its link.
 #[test]
@@ -262,22 +274,44 @@ fn a_reload_sets_and_removes_the_filter() {
     }
 }
 
-/// Without `nft` packets would be accepted in silence.
+/// Starts the daemon on A with `text`, where there is no `nft`.
+fn start_without_nft(pair: &Pair, directory: &TempDir, text: &str) -> Process {
+    let config = directory.write("ha.conf", text);
+    let mut command = Command::new(env::var_os("HA_BINARY").expect("required"));
+    command.arg("--config").arg(config).arg("--run-dir").arg(directory.path());
+    command.env("PATH", directory.path());
+    let log = directory.path().join("log");
+    Process::start(pair.node(Side::A).namespace(), command, &log, None)
+}
+
+/// Packets would be accepted in silence.
 #[test]
 fn without_nft_a_daemon_that_should_refuse_packets_does_not_start() {
     if !can_run() {
         return;
     }
-    let pair = Pair::new();
-    let directory = TempDir::new("no-nft");
-    let config = directory.write("ha.conf", &multicast(Side::A, 150, "    no_accept\n"));
-    let mut command = Command::new(env::var_os("HA_BINARY").expect("required"));
-    command.arg("--config").arg(config).arg("--run-dir").arg(directory.path());
-    command.env("PATH", directory.path());
-    let namespace = pair.node(Side::A).namespace();
-    let mut daemon = Process::start(namespace, command, &directory.path().join("log"), None);
+    let (pair, directory) = (Pair::new(), TempDir::new("no-nft"));
+    let refusing = multicast(Side::A, 150, "    no_accept\n");
+    let mut daemon = start_without_nft(&pair, &directory, &refusing);
     let status = daemon.wait(SOON);
     assert!(!status.success(), "{}", daemon.log());
     let log = daemon.log();
     assert!(log.contains("VI_1") && log.contains("package nftables"), "{log}");
+}
+
+#[test]
+fn without_nft_a_daemon_that_accepts_packets_runs_and_stays_so() {
+    if !can_run() {
+        return;
+    }
+    let (pair, directory) = (Pair::new(), TempDir::new("no-nft"));
+    let mut daemon = start_without_nft(&pair, &directory, &multicast(Side::A, 150, ""));
+    let holds = || pair.node(Side::A).namespace().has_address(INTERFACE, V4);
+    assert!(wait::holds_within(SOON, holds), "{}", daemon.log());
+    directory.write("ha.conf", &multicast(Side::A, 150, "    no_accept\n"));
+    daemon.signal(Signal::SIGHUP);
+    let stays = || daemon.log().contains("the running configuration stays: packets to");
+    assert!(wait::holds_within(SOON, stays), "{}", daemon.log());
+    assert!(is_accepted(&pair, V4), "{}", daemon.log());
+    assert!(!daemon.log().contains("MASTER -> "), "it was interrupted: {}", daemon.log());
 }
