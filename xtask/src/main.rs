@@ -12,6 +12,7 @@ mod fuzz;
 mod packages;
 mod process;
 mod run;
+mod sim;
 mod test;
 mod tidy;
 mod toolchain;
@@ -33,6 +34,10 @@ cargo xtask COMMAND
        --unprivileged   only the tests that need no root
   fuzz [TARGET]         judge, wire or engine, or each of them
        --seconds N      for so long (30)
+  sim                   simulated networks with faults, 20,000 of them
+       --count N        so many
+       --seed N         from this seed on; alone: the story of this one
+       --log            its whole log instead
   ci                    formatting, lints, tidy, licences, fuzzing, then every test
   tidy                  the rules that no compiler checks
   ebpf build            the eBPF object, target/ebpf/ha-ebpf
@@ -68,6 +73,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["run", arguments @ ..] => run::run(&workspace, arguments),
         ["test", options @ ..] => test::run(&workspace, &test::Options::parse(options)?),
         ["fuzz", options @ ..] => fuzz::run(&workspace, &fuzz::Options::parse(options)?),
+        ["sim", options @ ..] => sim::run(&workspace, &sim::Options::parse(options)?),
         ["ci"] => ci::run(&workspace),
         ["tidy"] => tidy::run(&workspace),
         ["ebpf", "build"] => ebpf::run_build(&workspace),

@@ -1,14 +1,18 @@
-//! What must hold, judged from what routers do and from what the network did to them.
+//! What must hold for each router, judged from what it hears and does. [`crate::network`] judges them
+//! together.
 //!
 //! Nothing here looks into an engine: states, timers, actions and addresses are handed in.
 
 use std::{fmt, time::Duration};
 
-use ha_core::{Action, Cause, Instant, State};
+use ha_core::{Action, Cause, Config, Input, InstanceConfig, Instant, State};
 
 use crate::{
+    bounds,
+    network::Network,
     plan::{Plan, WEIGHT},
     router::index,
+    story::{Rank, Story, describe, letter},
 };
 
 /// A broken rule: the checker's name, and what it saw.
@@ -33,9 +37,23 @@ impl fmt::Display for Violation {
 /// What kind of input a router handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    Frame,
+    /// An advertisement, of this priority.
+    Frame(u8),
     Deadline,
+    /// Somebody removed addresses of this instance.
+    Missing(usize),
     Other,
+}
+
+impl Kind {
+    pub(crate) fn of(input: &Input<'_>) -> Self {
+        match input {
+            Input::Advertisement(received) => Self::Frame(received.message[2]),
+            Input::Deadline { .. } => Self::Deadline,
+            Input::AddressesMissing { instance } => Self::Missing(index(*instance)),
+            _ => Self::Other,
+        }
+    }
 }
 
 /// One input of one router, and what came of it.
@@ -43,26 +61,30 @@ pub(crate) enum Kind {
 pub(crate) struct Step<'a> {
     pub(crate) router: usize,
     pub(crate) now: Instant,
+    /// By the router's clock, as everything that is not said to be otherwise.
+    pub(crate) local: Instant,
     pub(crate) kind: Kind,
+    pub(crate) config: &'a Config,
     pub(crate) before: &'a [State],
     pub(crate) after: &'a [State],
     pub(crate) actions: &'a [Action],
     /// `None` where the kernel has just refused, and the engine has not been told yet.
     pub(crate) present: Option<&'a [bool]>,
+    /// Each instance's next advertisement or takeover.
     pub(crate) timers: &'a [Option<Instant>],
 }
 
-/// A router as its LANs see it.
-#[derive(Clone, Debug)]
-pub(crate) struct View {
-    /// Routers with the same number hear each other.
-    pub(crate) component: usize,
-    /// Running and awake.
-    pub(crate) is_awake: bool,
-    pub(crate) states: Vec<State>,
-    pub(crate) present: Vec<bool>,
-    pub(crate) priorities: Vec<u8>,
-    pub(crate) preempts: bool,
+/// A daemon that goes back to wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause<'a> {
+    pub(crate) router: usize,
+    /// By the router's clock.
+    pub(crate) local: Instant,
+    /// When anything at all is to happen by itself.
+    pub(crate) next: Option<Instant>,
+    pub(crate) states: &'a [State],
+    /// The start-up delay is over.
+    pub(crate) has_started: bool,
 }
 
 /// How the engine learns of a frame.
@@ -76,7 +98,16 @@ pub(crate) enum Way {
     Lost,
 }
 
-/// A frame as the checker remembers it.
+/// A frame that reached a router's host.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    pub(crate) priority: u8,
+    pub(crate) interval: Duration,
+    pub(crate) way: Way,
+}
+
+/// A frame that must keep its receiver from taking over.
 #[derive(Clone, Copy, Debug)]
 struct Alive {
     at: Instant,
@@ -84,181 +115,251 @@ struct Alive {
     way: Way,
 }
 
+/// What is remembered of one instance of one router.
+#[derive(Clone, Copy, Debug, Default)]
+struct Memory {
+    alive: Option<Alive>,
+    /// Since when it may have heard a Master that it would preempt, but for `preempt_delay`.
+    worse_since: Option<Instant>,
+    /// The daemon has not read that one yet, and may do so in another state.
+    is_unread: bool,
+    /// When this Master last advertised because of a frame.
+    answered: Option<Instant>,
+    /// It was late, and has not advertised since.
+    listens: bool,
+    /// Somebody removed its addresses.
+    hole: Option<Hole>,
+    removals: u32,
+    last_removal: Option<Instant>,
+}
+
+/// Addresses that are not there although their instance is Master.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    /// When they must be there again; `None`: the daemon does not know yet.
+    until: Option<Instant>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Checker {
     plan: Plan,
-    log: Option<String>,
-    /// For each router and instance: the last frame that must keep it from taking over.
-    alive: Vec<Vec<Option<Alive>>>,
-    /// Since when there have been two Masters that hear each other, for each instance.
-    two_since: Vec<Option<Instant>>,
-    /// Since when there is nothing wrong that does not have a right answer.
-    quiet_since: Option<Instant>,
-    /// The same, and for long enough that the network must settle.
-    calm_since: Option<Instant>,
+    interval_min: Duration,
+    pub(crate) story: Story,
+    pub(crate) network: Network,
+    memories: Vec<Vec<Memory>>,
     pub(crate) transitions: u64,
     pub(crate) steps: u64,
 }
 
 impl Checker {
-    pub(crate) fn new(plan: &Plan, log: bool) -> Self {
+    pub(crate) fn new(plan: &Plan, story: Story) -> Self {
         Self {
             plan: plan.clone(),
-            log: log.then(String::new),
-            alive: vec![vec![None; plan.instances]; plan.routers.len()],
-            two_since: vec![None; plan.instances],
-            quiet_since: None,
-            calm_since: None,
+            interval_min: bounds::interval_min(plan),
+            story,
+            network: Network::new(plan),
+            memories: vec![vec![Memory::default(); plan.instances]; plan.routers.len()],
             transitions: 0,
             steps: 0,
         }
     }
 
-    pub(crate) fn note(&mut self, now: Instant, text: impl FnOnce() -> String) {
-        if let Some(log) = &mut self.log {
-            let text = text();
-            log.push_str(&format!("{:>16} {text}\n", now.as_nanos()));
-        }
-    }
-
-    pub(crate) fn into_log(self) -> String {
-        self.log.unwrap_or_default()
-    }
-
-    pub(crate) fn set_calm(&mut self, since: Option<Instant>) {
-        self.calm_since = since;
-    }
-
-    pub(crate) fn set_quiet(&mut self, since: Option<Instant>) {
-        self.quiet_since = since;
-        self.two_since.fill(None);
-    }
-
     /// A router's daemon has gone: whatever it had heard it does not know any more.
     pub(crate) fn forget(&mut self, router: usize) {
-        self.alive[router].fill(None);
+        self.memories[router].fill(Memory::default());
+        self.network.forget(router);
     }
 
     /// A frame has reached a router's host, whether its daemon is awake or not.
     pub(crate) fn heard(
         &mut self,
         (router, instance): (usize, usize),
-        at: Instant,
-        (priority, interval): (u8, Duration),
-        way: Way,
+        config: &InstanceConfig,
         state: State,
+        heard: Heard,
     ) {
-        let config = &self.plan.routers[router].config.instances[instance];
-        let alive = &mut self.alive[router][instance];
+        let Heard { at, priority, way, .. } = heard;
+        let memory = &mut self.memories[router][instance];
         let own = config.priority.as_u8();
-        if priority == 0 || state != State::Backup {
-            *alive = None;
-        } else if priority >= own || !config.preempt && own != 255 {
+        let interval = match way {
+            Way::Read => heard.interval,
             // A stamp teaches no interval: the shortest that anybody has is safe to assume.
-            let shortest = self
-                .plan
-                .routers
-                .iter()
-                .map(|router| router.config.instances[instance].interval.as_duration());
-            let interval = match way {
-                Way::Read => interval,
-                Way::StampFirst | Way::Lost => shortest.min().unwrap_or_default(),
-            };
-            *alive = Some(Alive { at, interval, way });
-        } else if priority >= own.saturating_sub(WEIGHT)
-            || alive.is_some_and(|alive| alive.way == Way::Lost)
-        {
+            Way::StampFirst | Way::Lost => self.interval_min,
+        };
+        let alive = Some(Alive { at, interval, way });
+        let is_worse = priority < own && (config.preempt || own == u8::MAX);
+        if priority == 0 {
+            memory.alive = None;
+        } else if is_worse {
+            let since = *memory.worse_since.get_or_insert(at);
+            memory.is_unread = true;
+            let is_tolerated = own != u8::MAX && at < since + config.preempt_delay;
             // It may count by the time it is read, and teach a shorter interval. Or there are two
             // Masters and a full ring: nobody can tell whose frame it was that was lost.
-            *alive = None;
+            let is_unclear = priority >= own.saturating_sub(WEIGHT)
+                || memory.alive.is_some_and(|alive| alive.way == Way::Lost);
+            if is_tolerated && way != Way::Lost {
+                memory.alive = alive;
+            } else if is_unclear || is_tolerated {
+                memory.alive = None;
+            }
+        } else {
+            memory.alive = alive;
+            if way != Way::Lost {
+                memory.worse_since = None;
+            }
         }
+        if state != State::Backup {
+            memory.alive = None;
+        }
+    }
+
+    /// Somebody has removed the addresses of a Master, whether its daemon is awake or not.
+    pub(crate) fn removed(&mut self, router: usize, instance: usize) {
+        self.memories[router][instance].hole.get_or_insert(Hole { until: None });
     }
 
     pub(crate) fn step(&mut self, step: &Step<'_>) -> Result<(), Violation> {
         self.steps += 1;
-        for action in step.actions {
-            self.note(step.now, || format!("router {} {action:?}", step.router));
-        }
-        check_addresses(step)?;
+        self.tell(step);
+        self.look_for_holes(step);
+        self.check_addresses(step)?;
         check_silence(step)?;
-        check_frames(step)?;
-        if self.plan.grouped {
-            check_group(step)?;
-        }
+        self.check_frames(step)?;
+        check_group(&self.plan, step)?;
         for action in step.actions {
-            if let Action::Transition(change) = action {
-                self.transitions += 1;
-                if self.is_settled(step.now) {
-                    let text = format!("router {} moves at {:?}", step.router, step.now);
-                    return Err(Violation::new("election", text));
+            match action {
+                Action::Transition(change) => {
+                    self.transitions += 1;
+                    self.network.moves(
+                        step.now,
+                        (step.router, index(change.instance)),
+                        change.to,
+                    )?;
+                    self.check_takeover(step, index(change.instance), change.to, change.cause)?;
+                    let memory = &mut self.memories[step.router][index(change.instance)];
+                    *memory = Memory {
+                        worse_since: memory.worse_since.filter(|_| memory.is_unread),
+                        is_unread: memory.is_unread,
+                        removals: memory.removals,
+                        last_removal: memory.last_removal,
+                        ..Memory::default()
+                    };
                 }
-                let instance = index(change.instance);
-                self.check_takeover(step, instance, change.to, change.cause)?;
-                self.alive[step.router][instance] = None;
+                Action::Late { instance, .. } => {
+                    let memory = &mut self.memories[step.router][index(*instance)];
+                    memory.listens = true;
+                    if let Some(hole) = &mut memory.hole {
+                        hole.until = Some(after_listening(step, index(*instance)));
+                    }
+                }
+                Action::Advertise { instance, .. } if step.kind == Kind::Deadline => {
+                    self.memories[step.router][index(*instance)].listens = false;
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
-    /// Nothing that is due is left when a daemon goes back to wait.
-    #[expect(clippy::unused_self, reason = "called like the other checks")]
-    pub(crate) fn turn_is_over(
-        &self,
-        router: usize,
-        now: Instant,
-        next: Option<Instant>,
-    ) -> Result<(), Violation> {
-        match next {
-            Some(next) if next <= now => {
-                let text = format!("router {router} at {now:?} is due at {next:?}");
-                Err(Violation::new("timers", text))
-            }
-            Some(_) | None => Ok(()),
+    /// Nothing that is due is left when a daemon goes back to wait, and nothing at all if no instance
+    /// runs.
+    pub(crate) fn pause(&mut self, pause: &Pause<'_>) -> Result<(), Violation> {
+        let Pause { router, local, next, states, has_started } = *pause;
+        for memory in &mut self.memories[router] {
+            memory.is_unread = false;
         }
-    }
-
-    /// The whole network, after each event.
-    pub(crate) fn network(&mut self, now: Instant, views: &[View]) -> Result<(), Violation> {
-        let is_settled = self.is_settled(now);
-        for instance in 0..self.plan.instances {
-            let mut two = false;
-            for component in 0..views.len() {
-                let members: Vec<_> = views
-                    .iter()
-                    .filter(|view| view.component == component && view.is_awake)
-                    .collect();
-                two |= members.iter().filter(|view| view.present[instance]).count() > 1;
-                if is_settled {
-                    check_election(now, instance, &members, self.plan.is_uneven)?;
-                }
-            }
-            self.check_meeting(now, instance, two)?;
+        let text = || format!("{} at {local:?} waits for {next:?} in {states:?}", letter(router));
+        if next.is_some_and(|next| next <= local) {
+            return Err(Violation::new("timers", text()));
+        }
+        if next.is_some() && has_started && !states.iter().copied().any(is_running) {
+            return Err(Violation::new("silence", text()));
+        }
+        let holes = self.memories[router].iter().filter_map(|memory| memory.hole?.until);
+        if holes.min().is_some_and(|until| until < local) {
+            let text = format!("{} has not set again what somebody removed", letter(router));
+            return Err(Violation::new("addresses", text));
         }
         Ok(())
     }
 
-    /// Two Masters that hear each other find out soon.
-    fn check_meeting(&mut self, now: Instant, instance: usize, two: bool) -> Result<(), Violation> {
-        let Some(quiet_since) = self.quiet_since.filter(|_| two) else {
-            self.two_since[instance] = None;
-            return Ok(());
+    fn tell(&mut self, step: &Step<'_>) {
+        for action in step.actions {
+            let rank = match action {
+                Action::Advertise { priority, .. } if *priority != 0 => Rank::Usual,
+                Action::Announce { .. } | Action::Noticed { .. } | Action::Notify(_) => {
+                    Rank::Detail
+                }
+                _ => Rank::News,
+            };
+            let text = || describe(step.router, step.config, action);
+            self.story.note(step.now, rank, text);
+        }
+    }
+
+    fn look_for_holes(&mut self, step: &Step<'_>) {
+        for (instance, memory) in self.memories[step.router].iter_mut().enumerate() {
+            if step.kind == Kind::Missing(instance) && step.before[instance] == State::Master {
+                memory.learn_of_hole(step, instance);
+            }
+        }
+    }
+
+    /// Addresses are on the interface if and only if the instance is Master, except where somebody
+    /// removed them.
+    fn check_addresses(&mut self, step: &Step<'_>) -> Result<(), Violation> {
+        let Some(present) = step.present else { return Ok(()) };
+        for (instance, (present, state)) in present.iter().zip(step.after).enumerate() {
+            let memory = &mut self.memories[step.router][instance];
+            if *present == (*state == State::Master) {
+                memory.hole = None;
+                continue;
+            }
+            if *present || memory.hole.is_none() {
+                let who = letter(step.router);
+                let text = format!("{who} {instance} is {state}, addresses present: {present}");
+                return Err(Violation::new("addresses", text));
+            }
+        }
+        Ok(())
+    }
+
+    /// One frame in, one frame out at most, and not always; a deadline moves each member of a group
+    /// once at most.
+    fn check_frames(&mut self, step: &Step<'_>) -> Result<(), Violation> {
+        let who = letter(step.router);
+        let frames = step.actions.iter().filter_map(|action| match *action {
+            Action::Advertise { instance, .. } => Some(index(instance)),
+            _ => None,
+        });
+        let sent = frames.clone().count();
+        let most = match step.kind {
+            Kind::Frame(_) => 1,
+            Kind::Deadline | Kind::Missing(_) | Kind::Other => step.after.len(),
         };
-        let since = *self.two_since[instance].get_or_insert(now.max(quiet_since));
-        if now.since(since) > self.plan.meeting_time() {
-            let text = format!("instance {instance} has two Masters since {since:?} at {now:?}");
-            return Err(Violation::new("two-masters", text));
+        if sent > most {
+            let text = format!("{who} sent {sent} frames for one {:?}", step.kind);
+            return Err(Violation::new("frames", text));
         }
-        Ok(())
-    }
-
-    fn is_settled(&self, now: Instant) -> bool {
-        self.calm_since.is_some_and(|since| now >= since + self.plan.settling_time())
-    }
-
-    /// Once settled, nobody moves and nobody but the Master talks.
-    pub(crate) fn sent(&self, now: Instant, state: State) -> Result<(), Violation> {
-        if self.is_settled(now) && state != State::Master {
-            return Err(Violation::new("election", format!("{state} advertises at {now:?}")));
+        let Kind::Frame(priority) = step.kind else { return Ok(()) };
+        for instance in frames.filter(|instance| step.after[*instance] == State::Master) {
+            let memory = &mut self.memories[step.router][instance];
+            let config = &step.config.instances[instance];
+            let interval = config.interval.as_duration();
+            // A Backup whose timer a stop has cut waits for the skew time of its priority, which is
+            // 255 at most; a worse Master does not hurry so.
+            let pause = match priority {
+                0 => bounds::skew_time(config.version, interval, u8::MAX),
+                _ => interval / 2,
+            };
+            let gap = memory.answered.map(|before| step.local.since(before));
+            if gap.is_some_and(|gap| gap < pause) {
+                let text = format!("{who} instance {instance} answers again after {gap:?}");
+                return Err(Violation::new("frames", text));
+            }
+            memory.answered = Some(step.local);
+            self.network.answers(step.now, step.router, instance);
         }
         Ok(())
     }
@@ -274,22 +375,18 @@ impl Checker {
     ) -> Result<(), Violation> {
         let is_own =
             matches!(cause, Cause::MasterDown { .. } | Cause::MasterStopped | Cause::Preempt);
-        let Some(alive) = self.alive[step.router][instance] else { return Ok(()) };
+        let Some(alive) = self.memories[step.router][instance].alive else { return Ok(()) };
         if to != State::Master || !is_own {
             return Ok(());
         }
         // The most impatient that this router can be: with its highest priority.
-        let config = &self.plan.routers[step.router].config.instances[instance];
-        let skew = 256 - u32::from(config.priority.as_u8());
-        let scale = match config.version {
-            ha_core::Version::V2 => Duration::from_secs(1),
-            ha_core::Version::V3 => alive.interval,
-        };
-        let until = alive.at + alive.interval * 3 + scale * skew / 256;
-        if step.now < until {
+        let config = &step.config.instances[instance];
+        let until = alive.at + bounds::down_time(config, alive.interval, config.priority.as_u8());
+        if step.local < until {
             let text = format!(
-                "router {} instance {instance} took over at {:?} from a Master heard at {:?}",
-                step.router, step.now, alive.at
+                "{} instance {instance} took over {:?} after it heard a Master",
+                letter(step.router),
+                step.local.since(alive.at)
             );
             return Err(Violation::new("takeover", text));
         }
@@ -297,27 +394,54 @@ impl Checker {
     }
 }
 
-/// Addresses are on the interface if and only if the instance is Master.
-fn check_addresses(step: &Step<'_>) -> Result<(), Violation> {
-    let Some(present) = step.present else { return Ok(()) };
-    for (instance, (present, state)) in present.iter().zip(step.after).enumerate() {
-        if *present != (*state == State::Master) {
-            let text = format!(
-                "router {} instance {instance} is {state}, addresses present: {present}",
-                step.router
-            );
-            return Err(Violation::new("addresses", text));
+impl Memory {
+    fn learn_of_hole(&mut self, step: &Step<'_>, instance: usize) {
+        let Some(hole) = &mut self.hole else { return };
+        if hole.until.is_some() {
+            return;
         }
+        if self.listens {
+            hole.until = Some(after_listening(step, instance));
+            return;
+        }
+        if self.last_removal.is_none_or(|last| step.local.since(last) >= bounds::RESTORE_QUIET) {
+            self.removals = 0;
+        }
+        self.last_removal = Some(step.local);
+        self.removals += 1;
+        let wait = match self.removals {
+            1 => Duration::ZERO,
+            times if times > bounds::RESTORES_MAX => {
+                // Now it must be in Fault.
+                self.hole = None;
+                return;
+            }
+            times => bounds::RESTORE_FIRST * (1 << (times - 2)) + slack(),
+        };
+        hole.until = Some(step.local + wait);
     }
-    Ok(())
+}
+
+/// When a Master that was late, whose addresses others may have by now, has listened.
+fn after_listening(step: &Step<'_>, instance: usize) -> Instant {
+    step.local + step.config.instances[instance].interval.as_duration() + slack()
+}
+
+/// How late a deadline is handled, by any clock.
+fn slack() -> Duration {
+    bounds::slow(bounds::way())
+}
+
+fn is_running(state: State) -> bool {
+    matches!(state, State::Backup | State::Master)
 }
 
 /// Init and Fault arm no timer and send nothing; only who was Master says that it stops.
 fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
-    let is_running = |state: State| matches!(state, State::Backup | State::Master);
+    let who = letter(step.router);
     for (instance, (state, timer)) in step.after.iter().zip(step.timers).enumerate() {
         if is_running(*state) != timer.is_some() {
-            let text = format!("router {} instance {instance}: {state}, {timer:?}", step.router);
+            let text = format!("{who} instance {instance}: {state}, {timer:?}");
             return Err(Violation::new("silence", text));
         }
     }
@@ -330,10 +454,7 @@ fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
                 before == State::Master && is_running(after) || after == State::Master
             };
             if !may {
-                let text = format!(
-                    "router {} advertises {priority} from {before} to {after}",
-                    step.router
-                );
+                let text = format!("{who} advertises {priority} from {before} to {after}");
                 return Err(Violation::new("silence", text));
             }
         }
@@ -341,65 +462,13 @@ fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
-/// One frame in, one frame out at most; a deadline moves each member of a group once at most.
-fn check_frames(step: &Step<'_>) -> Result<(), Violation> {
-    let sent =
-        step.actions.iter().filter(|action| matches!(action, Action::Advertise { .. })).count();
-    let most = match step.kind {
-        Kind::Frame => 1,
-        Kind::Deadline | Kind::Other => step.after.len(),
-    };
-    if sent > most {
-        let text = format!("router {} sent {sent} frames for one {:?}", step.router, step.kind);
-        return Err(Violation::new("frames", text));
-    }
-    Ok(())
-}
-
 /// Members of a sync group are in one state after each step.
-fn check_group(step: &Step<'_>) -> Result<(), Violation> {
-    if step.after.windows(2).any(|pair| pair[0] != pair[1]) {
-        let text = format!("router {} has {:?}", step.router, step.after);
-        return Err(Violation::new("group", text));
+fn check_group(plan: &Plan, step: &Step<'_>) -> Result<(), Violation> {
+    for group in &plan.groups {
+        if group.windows(2).any(|pair| step.after[pair[0]] != step.after[pair[1]]) {
+            let text = format!("{} has {:?} in {group:?}", letter(step.router), step.after);
+            return Err(Violation::new("group", text));
+        }
     }
     Ok(())
-}
-
-/// Exactly one Master among those who hear each other, and none whom a better one would replace.
-fn check_election(
-    now: Instant,
-    instance: usize,
-    members: &[&View],
-    is_uneven: bool,
-) -> Result<(), Violation> {
-    let eligible: Vec<_> = members
-        .iter()
-        .filter(|view| matches!(view.states[instance], State::Backup | State::Master))
-        .collect();
-    let masters: Vec<_> =
-        eligible.iter().filter(|view| view.states[instance] == State::Master).collect();
-    let fail = |what: &str| {
-        let states: Vec<_> = members
-            .iter()
-            .map(|view| format!("{} {}", view.states[instance], view.priorities[instance]))
-            .collect();
-        let text = format!("instance {instance} at {now:?}: {what}: {}", states.join(", "));
-        Err(Violation::new("election", text))
-    };
-    match (eligible.len(), masters.as_slice()) {
-        (0, []) => Ok(()),
-        (_, [master]) => {
-            let waits = |view: &View| {
-                view.preempts
-                    && !is_uneven
-                    && view.priorities[instance] > master.priorities[instance]
-            };
-            if eligible.iter().any(|view| waits(view)) {
-                return fail("a better one waits");
-            }
-            Ok(())
-        }
-        (_, []) => fail("no Master"),
-        (_, [..]) => fail("more than one Master"),
-    }
 }

@@ -1,13 +1,22 @@
-//! What a run is made of, drawn from its seed before it starts: the routers and what befalls them.
+//! What a run is made of, drawn from its seed before it starts: routers, and what befalls them when.
 
-use std::{net::Ipv4Addr, time::Duration};
-
-use ha_core::{
-    AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, InstanceConfig, InstanceId, Instant,
-    Priority, Track, TrackerId, Version, Vrid,
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
 };
 
-use crate::prng::Prng;
+use ha_core::{
+    AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, InstanceConfig, Instant, Priority,
+    Track, TrackerId, Version, Vrid,
+};
+
+use crate::{
+    bounds,
+    clock::Clock,
+    fault::{Fault, FaultKind},
+    prng::Prng,
+    router::id,
+};
 
 /// Fails an instance outright: an interface or a script without weight.
 pub(crate) const VITAL: TrackerId = TrackerId(0);
@@ -15,26 +24,32 @@ pub(crate) const VITAL: TrackerId = TrackerId(0);
 pub(crate) const WEIGHTED: TrackerId = TrackerId(1);
 pub(crate) const WEIGHT: u8 = 60;
 
+const ROUTERS_MAX: usize = 5;
+const ROUNDS: usize = 3;
+
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) seed: u64,
     pub(crate) routers: Vec<RouterPlan>,
     pub(crate) instances: usize,
-    pub(crate) grouped: bool,
-    /// Members of one router's group have priorities of their own: two groups may clash.
+    /// Sync groups, the same on all routers.
+    pub(crate) groups: Vec<Vec<usize>>,
+    /// A router's group may win with one member and lose with another: two groups may clash.
     pub(crate) is_uneven: bool,
     pub(crate) rounds: Vec<Round>,
-    /// The longest interval that anybody sends in, and so what everybody's patience is made of.
-    pub(crate) interval_max: Duration,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct RouterPlan {
-    pub(crate) config: Config,
-    pub(crate) address: Ipv4Addr,
+    /// What it starts with, and what a reload brings; the next reload brings the first one back.
+    pub(crate) configs: [Config; 2],
+    /// Where each instance's advertisements come from.
+    pub(crate) sources: Vec<IpAddr>,
     /// How late deadlines are handled in health.
     pub(crate) latency: Duration,
     /// Whether the daemon reads all records before it looks at its timers.
     pub(crate) reads_first: bool,
+    pub(crate) clock: Clock,
 }
 
 /// A time of disturbance, then a calm one.
@@ -46,251 +61,217 @@ pub(crate) struct Round {
     pub(crate) end: Instant,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
-    pub(crate) from: Instant,
-    /// Some faults may last: what is left of the network is healthy all the same.
-    pub(crate) until: Option<Instant>,
-    pub(crate) kind: FaultKind,
+/// What all routers of a network have in common.
+struct Network {
+    version: Version,
+    /// The interval, in centiseconds.
+    base: u16,
+    down_adverts: u32,
+    families: Vec<Family>,
+    groups: Vec<Vec<usize>>,
+    is_uneven: bool,
+    preempt: Habit,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FaultKind {
-    /// So many frames of a hundred are lost.
-    Loss(u64),
-    /// Frames take up to so long.
-    Delay(Duration),
-    /// So many frames of a hundred come twice.
-    Duplicates(u64),
-    /// No frames between the router and the others, on one LAN or on all.
-    Partition {
-        router: usize,
-        lan: Option<usize>,
-    },
-    /// No frames from one router to another, on all LANs.
-    OneWay {
-        from: usize,
-        to: usize,
-    },
-    /// The daemon is stopped and started again, or killed and started again.
-    Restart {
-        router: usize,
-        graceful: bool,
-    },
-    /// The daemon gets no CPU: the kernel still stamps and keeps.
-    Sleep {
-        router: usize,
-    },
-    /// The host gets no CPU: frames to it are lost.
-    Freeze {
-        router: usize,
-    },
-    /// The ring is full: frames are stamped, their content is lost.
-    RingFull {
-        router: usize,
-    },
-    VitalDown {
-        router: usize,
-    },
-    WeightedDown {
-        router: usize,
-    },
-    /// No link, and nobody tracks it: the router is alone.
-    LinkDown {
-        router: usize,
-    },
-    /// No address to send from.
-    NoSource {
-        router: usize,
-        instance: usize,
-    },
-    /// The kernel refuses the virtual addresses.
-    Refuses {
-        router: usize,
-        instance: usize,
-    },
+/// How a network's routers preempt.
+#[derive(Clone, Copy)]
+enum Habit {
+    Always,
+    Never,
+    Delayed,
+    Mixed,
 }
 
 impl Plan {
     pub(crate) fn draw(seed: u64) -> Self {
         let mut chance = Prng::new(seed);
-        let instances = 1 + chance.index(2);
-        let grouped = chance.percent(60);
-        let is_uneven = grouped && chance.percent(25);
-        let count = 2 + chance.index(2);
+        let network = Network::draw(&mut chance);
+        // Small networks are the likely ones, in life and for the simulation's speed.
+        let count = 2 + chance.index(ROUTERS_MAX - 1).min(chance.index(ROUTERS_MAX - 1));
+        let owner = chance.percent(15).then(|| chance.index(count));
+        let routers = (0..count)
+            .map(|router| network.draw_router(&mut chance, router, owner == Some(router)))
+            .collect();
+        let Network { families, groups, is_uneven, .. } = network;
+        let instances = families.len();
+        let mut plan = Self { seed, routers, instances, groups, is_uneven, rounds: Vec::new() };
+        plan.draw_rounds(&mut chance);
+        plan
+    }
+
+    /// The group of an instance, itself included.
+    pub(crate) fn group_of(&self, instance: usize) -> impl Iterator<Item = usize> {
+        let group = self.groups.iter().find(|group| group.contains(&instance));
+        let others = group.into_iter().flatten().copied().filter(move |other| *other != instance);
+        others.chain([instance])
+    }
+
+    /// All instances of all configurations.
+    pub(crate) fn all_instances(&self) -> impl Iterator<Item = &InstanceConfig> {
+        self.all_configs().flat_map(|config| &config.instances)
+    }
+
+    pub(crate) fn all_configs(&self) -> impl Iterator<Item = &Config> {
+        self.routers.iter().flat_map(|router| &router.configs)
+    }
+
+    fn draw_rounds(&mut self, chance: &mut Prng) {
+        let interval = bounds::interval_max(self);
+        let mut start = Instant::default();
+        for _ in 0..ROUNDS {
+            let trouble = interval * u32::try_from(1 + chance.below(12)).expect("small");
+            let mut calm = start + trouble;
+            let mut faults = Vec::new();
+            for _ in 0..chance.below(6) {
+                let kind = FaultKind::draw(self, chance);
+                // A script that flaps does so more than once.
+                let times = if kind.may_flap() && chance.percent(30) { 4 } else { 1 };
+                for _ in 0..times {
+                    let from = start + random(chance, trouble);
+                    let stays = times == 1 && kind.may_stay(self) && chance.percent(25);
+                    let until = (!stays).then(|| from + random(chance, calm.since(from)));
+                    faults.push(Fault { from, until, kind });
+                }
+            }
+            // Frames that were sent during a delay are still on their way.
+            calm = calm + interval * 2;
+            let end = calm + bounds::settling_time(self) + interval * 6;
+            self.rounds.push(Round { faults, calm, end });
+            start = end;
+        }
+    }
+}
+
+impl Network {
+    fn draw(chance: &mut Prng) -> Self {
         let version = if chance.percent(25) { Version::V2 } else { Version::V3 };
         let base = match version {
             Version::V2 => 100,
             Version::V3 => chance.pick(&[1, 2, 10, 50, 100]),
         };
-        let owner = chance.percent(15).then(|| chance.index(count));
-        let habit = chance.index(3);
-        let routers: Vec<_> = (0..count)
-            .map(|router| {
-                let preempt = [true, false, chance.percent(50)][habit];
-                let is_owner = owner == Some(router);
-                draw_router(
-                    &mut chance,
-                    router,
-                    (instances, grouped, is_uneven),
-                    (version, base),
-                    preempt,
-                    is_owner,
-                )
+        let count = chance.pick(&[1, 1, 2, 2, 3]);
+        let families: Vec<_> = (0..count)
+            .map(|_| match version {
+                Version::V3 if chance.percent(40) => Family::V6,
+                Version::V2 | Version::V3 => Family::V4,
             })
             .collect();
-        let interval_max = routers
-            .iter()
-            .flat_map(|router| &router.config.instances)
-            .map(|instance| instance.interval.as_duration())
-            .max()
-            .unwrap_or_default();
-        let mut plan =
-            Self { routers, instances, grouped, is_uneven, rounds: Vec::new(), interval_max };
-        plan.draw_rounds(&mut chance);
-        plan
-    }
-
-    /// How long the network may take to settle once nothing disturbs it.
-    ///
-    /// A late daemon listens for an interval and a skew time (2 intervals at most), then somebody's
-    /// `Active_Down_Interval` ends (4 at most: 3, and a skew time of up to 1). Groups that clash
-    /// need as long again for each time, and an interval of what they add.
-    pub(crate) fn settling_time(&self) -> Duration {
-        let intervals = if self.is_uneven { 6 + 8 * 5 } else { 6 };
-        self.interval_max * intervals + Duration::from_millis(20)
-    }
-
-    /// How long two Masters that hear each other may take to find out: a late one listens for an
-    /// interval, and the other's advertisement comes within another one.
-    pub(crate) fn meeting_time(&self) -> Duration {
-        self.interval_max * 2 + Duration::from_millis(5)
-    }
-
-    fn draw_rounds(&mut self, chance: &mut Prng) {
-        let interval = self.interval_max;
-        let mut start = Instant::default();
-        for _ in 0..3 {
-            let trouble = interval * u32::try_from(1 + chance.below(12)).expect("small");
-            let mut calm = start + trouble;
-            let faults = (0..chance.below(6))
-                .map(|_| {
-                    let kind = self.draw_fault(chance);
-                    let from = start + random(chance, trouble);
-                    let stays = kind.may_stay() && chance.percent(25);
-                    let until = (!stays).then(|| from + random(chance, calm.since(from)));
-                    Fault { from, until, kind }
-                })
-                .collect();
-            // Frames that were sent during a delay are still on their way.
-            calm = calm + interval * 2;
-            let end = calm + self.settling_time() + interval * 6;
-            self.rounds.push(Round { faults, calm, end });
-            start = end;
-        }
-    }
-
-    fn draw_fault(&self, chance: &mut Prng) -> FaultKind {
-        let router = chance.index(self.routers.len());
-        let instance = chance.index(self.instances);
-        match chance.below(17) {
-            0 => FaultKind::Loss(10 + chance.below(90)),
-            1 => FaultKind::Delay(self.interval_max * 2),
-            2 => FaultKind::Duplicates(50),
-            3 => FaultKind::Partition { router, lan: Some(instance) },
-            4 => FaultKind::Partition { router, lan: None },
-            5 => FaultKind::OneWay {
-                from: router,
-                to: (router + 1 + chance.index(self.routers.len() - 1)) % self.routers.len(),
-            },
-            6 => FaultKind::Restart { router, graceful: true },
-            7 => FaultKind::Restart { router, graceful: false },
-            8..=10 => FaultKind::Sleep { router },
-            11 => FaultKind::Freeze { router },
-            12 => FaultKind::RingFull { router },
-            13 => FaultKind::VitalDown { router },
-            14 => FaultKind::WeightedDown { router },
-            15 => FaultKind::LinkDown { router },
-            _ if chance.percent(50) => FaultKind::NoSource { router, instance },
-            _ => FaultKind::Refuses { router, instance },
-        }
-    }
-}
-
-impl FaultKind {
-    /// Whether there is still exactly one right answer while it lasts.
-    pub(crate) fn may_stay(self) -> bool {
-        match self {
-            Self::Partition { lan, .. } => lan.is_none(),
-            Self::VitalDown { .. }
-            | Self::WeightedDown { .. }
-            | Self::LinkDown { .. }
-            | Self::NoSource { .. } => true,
-            Self::Loss(_)
-            | Self::Delay(_)
-            | Self::Duplicates(_)
-            | Self::OneWay { .. }
-            | Self::Restart { .. }
-            | Self::Sleep { .. }
-            | Self::Freeze { .. }
-            | Self::RingFull { .. }
-            // Nobody knows of it before the takeover: then the next one has to try.
-            | Self::Refuses { .. } => false,
-        }
-    }
-}
-
-fn draw_router(
-    chance: &mut Prng,
-    router: usize,
-    (instances, grouped, is_uneven): (usize, bool, bool),
-    (version, base): (Version, u16),
-    preempt: bool,
-    is_owner: bool,
-) -> RouterPlan {
-    // A group's members should have one priority: one that wins here loses there, otherwise.
-    let shared = chance.pick(&[1, 50, 99, 100, 100, 101, 150, 200, 254]);
-    let configs = (0..instances).map(|instance| {
-        let own = chance.pick(&[1, 50, 100, 100, 200, 254]);
-        let priority = if is_owner {
-            255
-        } else if grouped && !is_uneven {
-            shared
-        } else {
-            own
-        };
-        let factor = if version == Version::V3 && chance.percent(20) { 2 } else { 1 };
-        InstanceConfig {
-            vrid: Vrid::new(133 + u8::try_from(instance).expect("small")).expect("not 0"),
+        // Three instances: all together, or two and one by itself.
+        let grouped = chance.percent(60).then(|| if chance.percent(50) { count } else { 2 });
+        let groups: Vec<_> =
+            grouped.map(|size| (0..size.min(count)).collect()).into_iter().collect();
+        Self {
             version,
-            family: Family::V4,
-            priority: Priority::new(priority).expect("not 0"),
-            interval: AdvertInterval::from_centis(base * factor).expect("in range"),
-            preempt,
-            down_adverts: 3,
-            lower_prio_no_advert: false,
+            base,
+            down_adverts: chance.pick(&[3, 3, 3, 3, 3, 3, 2, 4]),
+            families,
+            is_uneven: !groups.is_empty() && chance.percent(25),
+            groups,
+            preempt: chance.pick(&[Habit::Always, Habit::Never, Habit::Delayed, Habit::Mixed]),
+        }
+    }
+
+    fn draw_router(&self, chance: &mut Prng, router: usize, is_owner: bool) -> RouterPlan {
+        let number = u8::try_from(router).expect("small");
+        // Where the two families order the routers differently, equal priorities clash.
+        let other = if self.is_uneven { 100 - number } else { number };
+        let sources = self.families.iter().map(|family| match family {
+            Family::V4 => Ipv4Addr::new(192, 0, 2, 10 + number).into(),
+            Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 10 + u16::from(other)).into(),
+        });
+        RouterPlan {
+            sources: sources.collect(),
+            configs: [self.draw_config(chance, is_owner), self.draw_config(chance, is_owner)],
+            latency: Duration::from_nanos(chance.below(bounds::LATENCY_MAX_NANOS)),
+            reads_first: chance.percent(50),
+            clock: Clock::draw(chance),
+        }
+    }
+
+    fn draw_config(&self, chance: &mut Prng, is_owner: bool) -> Config {
+        let interval = Duration::from_millis(u64::from(self.base) * 10);
+        let (preempt, delay) = match self.preempt {
+            Habit::Always => (true, false),
+            Habit::Never => (false, false),
+            Habit::Delayed => (true, true),
+            Habit::Mixed => (chance.percent(60), chance.percent(50)),
+        };
+        let preempt_delay =
+            if preempt && delay { random(chance, interval * 10) } else { Duration::ZERO };
+        // A group's members should have one priority: one that wins here loses there, otherwise.
+        let shared = chance.pick(&[1, 50, 99, 100, 100, 101, 150, 200, 254]);
+        let ignores = chance.percent(50);
+        let instances = (0..self.families.len())
+            .map(|instance| {
+                let own = chance.pick(&[1, 50, 100, 100, 200, 254]);
+                let is_member = self.groups.iter().any(|group| group.contains(&instance));
+                let priority = match (is_owner, is_member && !self.is_uneven) {
+                    (true, _) => 255,
+                    (false, true) => shared,
+                    (false, false) => own,
+                };
+                InstanceConfig {
+                    priority: Priority::new(priority).expect("not 0"),
+                    preempt,
+                    preempt_delay,
+                    owner_ignore_adverts: is_owner && ignores,
+                    ..self.draw_instance(chance, instance)
+                }
+            })
+            .collect();
+        let groups = self
+            .groups
+            .iter()
+            .map(|group| GroupConfig { members: group.iter().map(|member| id(*member)).collect() });
+        let delays = chance.percent(20);
+        Config {
+            instances,
+            groups: groups.collect(),
+            trackers: 2,
+            startup_delay: if delays { random(chance, interval * 6) } else { Duration::ZERO },
+        }
+    }
+
+    fn draw_instance(&self, chance: &mut Prng, instance: usize) -> InstanceConfig {
+        let family = self.families[instance];
+        // IPv4 and IPv6 with one VRID are two virtual routers (V-3).
+        let before = self.families[..instance].iter().filter(|other| **other == family).count();
+        let vrid = 133 + u8::try_from(before).expect("small");
+        let factor = if self.version == Version::V3 && chance.percent(20) { 2 } else { 1 };
+        let base = Duration::from_millis(u64::from(self.base) * 10);
+        InstanceConfig {
+            version: self.version,
+            family,
+            interval: AdvertInterval::from_centis(self.base * factor).expect("in range"),
+            addresses: virtual_addresses(family),
+            down_adverts: self.down_adverts,
+            lower_prio_no_advert: chance.percent(10),
             higher_prio_send_advert: chance.percent(10),
             announce: AnnouncePlan {
                 repeat: 1,
-                delay: Duration::from_millis(u64::from(base) * 50),
+                delay: base * 5,
                 lower_prio_repeat: 1,
-                ..AnnouncePlan::default()
+                lower_prio_delay: base * 5,
+                refresh: if chance.percent(20) { base * 3 } else { Duration::ZERO },
+                refresh_repeat: 1,
             },
             tracks: vec![
                 Track { tracker: VITAL, weight: 0, reverse: false },
                 Track { tracker: WEIGHTED, weight: -i16::from(WEIGHT), reverse: false },
             ],
-            ..InstanceConfig::new(Vrid::new(133).expect("not 0"))
+            ..InstanceConfig::new(Vrid::new(vrid).expect("not 0"))
         }
-    });
-    let instances: Vec<_> = configs.collect();
-    let members = (0..).map(InstanceId).take(instances.len()).collect();
-    let groups = if grouped { vec![GroupConfig { members }] } else { Vec::new() };
-    RouterPlan {
-        config: Config { instances, groups, trackers: 2 },
-        address: Ipv4Addr::new(192, 0, 2, 10 + u8::try_from(router).expect("small")),
-        latency: Duration::from_nanos(chance.below(50_000)),
-        reads_first: chance.percent(50),
+    }
+}
+
+fn virtual_addresses(family: Family) -> Vec<IpAddr> {
+    match family {
+        Family::V4 => vec![Ipv4Addr::new(198, 51, 100, 1).into()],
+        // The first one is link-local (V-5.2.9-1).
+        Family::V6 => vec![
+            Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into(),
+            Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
+        ],
     }
 }
 

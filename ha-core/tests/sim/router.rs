@@ -1,56 +1,51 @@
 //! A router's host and daemon around a real engine: ring, stamps, timers late or not, addresses.
+//!
+//! The engine is told the router's own time; the world outside has another.
 
-use std::{
-    collections::VecDeque,
-    net::{IpAddr, Ipv4Addr},
-};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 
 use ha_core::{
-    Action, Actions, Engine, Input, Instance, InstanceId, Instant, Received, State, TrackerId,
+    Action, Actions, Config, Engine, Family, Input, Instance, InstanceConfig, InstanceId, Instant,
+    Received, State, TrackerId, Version,
     wire::{ChecksumScope, Template},
 };
 
 use crate::{
-    checker::{Checker, Kind, Step, Violation},
+    checker::{Checker, Kind, Pause, Step, Violation},
     plan::{RouterPlan, VITAL, WEIGHTED},
+    sabotage::Sabotage,
 };
-
-/// What is broken on purpose, to see that a checker notices.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Sabotage {
-    None,
-    /// The host does not remove addresses.
-    KeepsAddresses,
-    /// The first router does not hear anybody.
-    Deaf,
-    /// Nobody ever takes over.
-    Meek,
-    /// The daemon does not read the kernel's stamps.
-    Unstamped,
-    /// Whoever hears an advertisement sends two.
-    Chatty,
-    /// An instance in Fault advertises.
-    TalksInFault,
-    /// The engine does not know of its sync group.
-    Apart,
-    /// A timer that is over stays over.
-    StuckTimer,
-}
 
 /// One record of the ring, or another input of the daemon.
 #[derive(Clone, Debug)]
 pub(crate) enum Waiting {
-    Frame { instance: usize, at: Instant, source: Ipv4Addr, message: Vec<u8> },
+    Frame(Frame),
     Tracker { tracker: TrackerId, up: bool },
     Source { instance: usize, found: bool },
     Usable { instance: usize },
+    Missing { instance: usize },
+    Reload,
     Shutdown,
+}
+
+/// A frame that has come.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) from: usize,
+    pub(crate) instance: usize,
+    /// In the sender's world.
+    pub(crate) sent_at: Instant,
+    /// By the receiver's clock.
+    pub(crate) stamp: Instant,
+    pub(crate) source: IpAddr,
+    pub(crate) message: Vec<u8>,
 }
 
 /// A frame that the router wants on the wire.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
     pub(crate) instance: usize,
+    pub(crate) priority: u8,
     pub(crate) message: Vec<u8>,
 }
 
@@ -58,7 +53,13 @@ pub(crate) struct Sent {
 pub(crate) struct Router {
     pub(crate) number: usize,
     pub(crate) plan: RouterPlan,
+    /// Which of the plan's configurations is in the file.
+    pub(crate) file: usize,
+    /// What the daemon runs with.
+    pub(crate) config: Config,
     pub(crate) engine: Option<Engine>,
+    /// When the daemon was started, by its clock.
+    started: Instant,
     pub(crate) sleeps: bool,
     pub(crate) ring: VecDeque<Waiting>,
     stamps: Vec<Option<Instant>>,
@@ -75,13 +76,23 @@ pub(crate) struct Router {
     actions: Actions,
 }
 
+/// What a daemon does writes here.
+pub(crate) struct Output<'a> {
+    pub(crate) checker: &'a mut Checker,
+    pub(crate) sent: &'a mut Vec<Sent>,
+}
+
 impl Router {
     pub(crate) fn new(number: usize, plan: &RouterPlan, sabotage: Sabotage) -> Self {
-        let count = plan.config.instances.len();
+        let [config, _] = plan.configs.clone();
+        let count = config.instances.len();
         Self {
             number,
             plan: plan.clone(),
+            file: 0,
+            config,
             engine: None,
+            started: Instant::default(),
             sleeps: false,
             ring: VecDeque::new(),
             stamps: vec![None; count],
@@ -96,147 +107,159 @@ impl Router {
         }
     }
 
-    pub(crate) fn states(&self) -> Vec<State> {
-        let state = |id| self.engine.as_ref()?.instance(id).map(Instance::state);
-        self.ids().map(|id| state(id).unwrap_or(State::Init)).collect()
+    pub(crate) fn instance(&self, instance: usize) -> &InstanceConfig {
+        &self.config.instances[instance]
     }
 
-    pub(crate) fn priority(&self, instance: usize) -> u8 {
+    pub(crate) fn state(&self, instance: usize) -> State {
         let engine = self.engine.as_ref();
-        engine.and_then(|engine| engine.instance(id(instance))).map_or(0, Instance::priority)
+        engine.and_then(|engine| engine.instance(id(instance))).map_or(State::Init, Instance::state)
+    }
+
+    fn states(&self) -> Vec<State> {
+        (0..self.present.len()).map(|instance| self.state(instance)).collect()
+    }
+
+    /// Running and not waiting for the start-up delay to end.
+    pub(crate) fn has_started(&self, now: Instant) -> bool {
+        let since = self.plan.clock.show(now).since(self.started);
+        self.engine.is_some() && since >= self.config.startup_delay
     }
 
     /// When the daemon, if it is awake, handles its next deadline.
     pub(crate) fn due(&self) -> Option<Instant> {
-        if self.sleeps || self.sabotage == Sabotage::StuckTimer && self.number == 0 {
+        if self.sleeps || self.sabotage.stops_timers(self.number) {
             return None;
         }
         let deadline = self.engine.as_ref()?.next_deadline()?;
-        Some(deadline.at + self.plan.latency)
+        Some(self.plan.clock.moment(deadline.at) + self.plan.latency)
     }
 
     /// A frame has reached the interface.
-    pub(crate) fn arrive(&mut self, now: Instant, frame: Waiting, ring_is_full: bool) {
-        let Waiting::Frame { instance, .. } = frame else { return };
-        if self.sabotage == Sabotage::Deaf && self.number == 0 {
+    pub(crate) fn arrive(&mut self, now: Instant, frame: Frame, ring_is_full: bool) {
+        if self.sabotage.is_deaf(self.number) {
             return;
         }
-        self.stamps[instance] = Some(now);
+        self.stamps[frame.instance] = Some(self.plan.clock.show(now));
         if !ring_is_full {
-            self.ring.push_back(frame);
+            self.ring.push_back(Waiting::Frame(frame));
         }
     }
 
     /// A daemon is started: it removes what one before left behind, looks around, and goes.
-    pub(crate) fn boot(
-        &mut self,
-        now: Instant,
-        checker: &mut Checker,
-        sent: &mut Vec<Sent>,
-    ) -> Result<(), Violation> {
-        let mut config = self.plan.config.clone();
-        if self.sabotage == Sabotage::Apart {
-            config.groups.clear();
-        }
-        self.engine = Some(Engine::new(config));
+    pub(crate) fn boot(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        self.config = self.plan.configs[self.file].clone();
+        self.engine = Some(Engine::new(self.sabotage.configure(self.config.clone())));
+        self.started = self.plan.clock.show(now);
         self.sleeps = false;
         self.ring.clear();
         self.stamps.fill(None);
         self.present.fill(false);
-        checker.forget(self.number);
-        self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, checker, sent)?;
+        output.checker.forget(self.number);
+        self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, output)?;
         let up = self.weighted_up;
-        self.handle(now, Input::Tracker { tracker: WEIGHTED, up }, checker, sent)?;
+        self.handle(now, Input::Tracker { tracker: WEIGHTED, up }, output)?;
         for instance in 0..self.present.len() {
-            let address = self.has_source[instance].then_some(IpAddr::V4(self.plan.address));
-            let input = Input::Source { instance: id(instance), address };
-            self.handle(now, input, checker, sent)?;
+            let input = self.source(instance, self.has_source[instance]);
+            self.handle(now, input, output)?;
         }
-        self.handle(now, Input::Start, checker, sent)?;
-        self.turn(now, checker, sent)
+        self.handle(now, Input::Start, output)?;
+        self.turn(now, output)
+    }
+
+    /// The daemon gets no CPU, or again.
+    pub(crate) fn sleep(&mut self, sleeps: bool) {
+        if self.sleeps && !sleeps && self.sabotage == Sabotage::Dreams {
+            self.ring.retain(|waiting| !matches!(waiting, Waiting::Frame(_)));
+            self.stamps.fill(None);
+        }
+        self.sleeps = sleeps;
     }
 
     /// One turn of the daemon: everything that waits, everything that is due.
-    pub(crate) fn turn(
-        &mut self,
-        now: Instant,
-        checker: &mut Checker,
-        sent: &mut Vec<Sent>,
-    ) -> Result<(), Violation> {
+    pub(crate) fn turn(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
         if self.sleeps || self.engine.is_none() {
             return Ok(());
         }
         if !self.plan.reads_first {
-            self.fire(now, checker, sent)?;
+            self.fire(now, output)?;
         }
         while let Some(waiting) = self.ring.pop_front() {
-            self.take(now, &waiting, checker, sent)?;
+            self.take(now, &waiting, output)?;
             if !self.plan.reads_first {
-                self.fire(now, checker, sent)?;
+                self.fire(now, output)?;
             }
         }
-        self.fire(now, checker, sent)?;
+        self.fire(now, output)?;
         let next = self.engine.as_ref().and_then(Engine::next_deadline);
-        checker.turn_is_over(self.number, now, next.map(|deadline| deadline.at))
+        output.checker.pause(&Pause {
+            router: self.number,
+            local: self.plan.clock.show(now),
+            next: next.map(|deadline| deadline.at),
+            states: &self.states(),
+            has_started: self.has_started(now),
+        })
     }
 
     fn take(
         &mut self,
         now: Instant,
         waiting: &Waiting,
-        checker: &mut Checker,
-        sent: &mut Vec<Sent>,
+        output: &mut Output<'_>,
     ) -> Result<(), Violation> {
-        match *waiting {
-            Waiting::Frame { instance, at, source, ref message } => {
-                let received =
-                    Received { instance: id(instance), at, source: IpAddr::V4(source), message };
-                self.handle(now, Input::Advertisement(received), checker, sent)
-            }
-            Waiting::Tracker { tracker, up } => {
-                self.handle(now, Input::Tracker { tracker, up }, checker, sent)
-            }
-            Waiting::Source { instance, found } => {
-                let address = found.then_some(IpAddr::V4(self.plan.address));
-                self.handle(now, Input::Source { instance: id(instance), address }, checker, sent)
-            }
+        let input = match *waiting {
+            Waiting::Frame(ref frame) => Input::Advertisement(Received {
+                instance: id(frame.instance),
+                at: frame.stamp,
+                source: frame.source,
+                message: &frame.message,
+            }),
+            Waiting::Tracker { tracker, up } => Input::Tracker { tracker, up },
+            Waiting::Source { instance, found } => self.source(instance, found),
             Waiting::Usable { instance } => {
-                let input = Input::AddressesUsable { instance: id(instance), usable: true };
-                self.handle(now, input, checker, sent)
+                Input::AddressesUsable { instance: id(instance), usable: true }
+            }
+            Waiting::Missing { instance } => Input::AddressesMissing { instance: id(instance) },
+            Waiting::Reload => {
+                self.handle(now, Input::Shutdown, output)?;
+                self.engine = None;
+                return self.boot(now, output);
             }
             Waiting::Shutdown => {
-                self.handle(now, Input::Shutdown, checker, sent)?;
+                self.handle(now, Input::Shutdown, output)?;
                 self.engine = None;
                 self.ring.clear();
-                Ok(())
+                return Ok(());
             }
-        }
+        };
+        self.handle(now, input, output)
     }
 
-    fn fire(
-        &mut self,
-        now: Instant,
-        checker: &mut Checker,
-        sent: &mut Vec<Sent>,
-    ) -> Result<(), Violation> {
-        if self.sabotage == Sabotage::StuckTimer && self.number == 0 {
+    fn source(&self, instance: usize, found: bool) -> Input<'static> {
+        let address = found.then_some(self.plan.sources[instance]);
+        Input::Source { instance: id(instance), address }
+    }
+
+    fn fire(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        if self.sabotage.stops_timers(self.number) {
             return Ok(());
         }
+        let local = self.plan.clock.show(now);
         for _ in 0..100 {
             let Some(deadline) = self.engine.as_ref().and_then(Engine::next_deadline) else {
                 return Ok(());
             };
-            if deadline.at > now {
+            if deadline.at > local {
                 return Ok(());
             }
             let slot = deadline.takeover.map(index);
             let heard = match self.sabotage {
                 Sabotage::Unstamped => None,
                 // As if a frame had come in this very moment.
-                Sabotage::Meek => Some(now),
+                Sabotage::Meek => Some(local),
                 _ => slot.and_then(|slot| self.stamps[slot]),
             };
-            self.handle(now, Input::Deadline { heard }, checker, sent)?;
+            self.handle(now, Input::Deadline { heard }, output)?;
         }
         Err(Violation::new("timers", format!("router {} fires for ever", self.number)))
     }
@@ -245,52 +268,50 @@ impl Router {
         &mut self,
         now: Instant,
         input: Input<'_>,
-        checker: &mut Checker,
-        sent: &mut Vec<Sent>,
+        output: &mut Output<'_>,
     ) -> Result<(), Violation> {
+        let local = self.plan.clock.show(now);
         let before = self.states();
         let mut actions = std::mem::take(&mut self.actions);
         actions.clear();
-        if let Some(engine) = &mut self.engine {
-            engine.handle(now, input, &mut actions);
+        if let Some(engine) = &mut self.engine
+            && !self.sabotage.swallows(&input)
+        {
+            engine.handle(local, input, &mut actions);
         }
         let mut done: Vec<Action> = actions.as_slice().to_vec();
         self.actions = actions;
-        self.spoil(&input, &mut done);
-        let failed = self.apply(&done, sent);
-        let kind = match input {
-            Input::Advertisement(_) => Kind::Frame,
-            Input::Deadline { .. } => Kind::Deadline,
-            Input::Start
-            | Input::Tracker { .. }
-            | Input::Source { .. }
-            | Input::AddressesUsable { .. }
-            | Input::Shutdown => Kind::Other,
-        };
         let after = self.states();
-        let timers: Vec<_> = self
-            .ids()
-            .map(|id| self.engine.as_ref().and_then(|engine| engine.deadline(id)))
-            .collect();
+        self.sabotage.spoil(&input, &after, &mut done);
+        let failed = self.apply(&done, output.sent);
         // What the kernel refused is judged when the engine knows of it.
         self.untold += failed.len();
-        let present = (self.untold == 0).then_some(self.present.as_slice());
-        checker.step(&Step {
+        output.checker.step(&Step {
             router: self.number,
             now,
-            kind,
+            local,
+            kind: Kind::of(&input),
+            config: &self.config,
             before: &before,
             after: &after,
             actions: &done,
-            present,
-            timers: &timers,
+            present: (self.untold == 0).then_some(self.present.as_slice()),
+            timers: &self.timers(),
         })?;
         for instance in failed {
             self.untold -= 1;
-            let input = Input::AddressesUsable { instance, usable: false };
-            self.handle(now, input, checker, sent)?;
+            self.handle(now, Input::AddressesUsable { instance, usable: false }, output)?;
         }
         Ok(())
+    }
+
+    fn timers(&self) -> Vec<Option<Instant>> {
+        let timers = (0..self.present.len())
+            .map(|instance| self.engine.as_ref().and_then(|engine| engine.deadline(id(instance))));
+        if self.sabotage == Sabotage::KeepsTimer {
+            return timers.map(|timer| timer.or(Some(Instant::default()))).collect();
+        }
+        timers.collect()
     }
 
     /// Carries actions out; says which instances' addresses the kernel refused.
@@ -299,16 +320,9 @@ impl Router {
         for action in actions {
             match *action {
                 Action::Advertise { instance, priority } => {
-                    let config = &self.plan.config.instances[index(instance)];
-                    let template = Template {
-                        version: config.version,
-                        vrid: config.vrid,
-                        interval: config.interval,
-                        addresses: vec![Ipv4Addr::new(192, 0, 2, 1).into()],
-                        password: None,
-                    };
-                    let message = template.encode(priority, ChecksumScope::Message);
-                    sent.push(Sent { instance: index(instance), message });
+                    let instance = index(instance);
+                    let message = self.encode(instance, priority);
+                    sent.push(Sent { instance, priority, message });
                 }
                 Action::Addresses { instance, present } => {
                     let refused = present && self.refuses[index(instance)];
@@ -320,30 +334,45 @@ impl Router {
                         self.present[index(instance)] = present;
                     }
                 }
-                Action::Announce { .. }
-                | Action::Transition(_)
-                | Action::Notify(_)
-                | Action::Priority { .. }
-                | Action::Rejected { .. }
-                | Action::Late { .. } => {}
+                // Nothing that another router or a look at the interface would show.
+                _ => {}
             }
         }
         failed
     }
 
-    fn spoil(&self, input: &Input<'_>, actions: &mut Vec<Action>) {
-        let advertise = Action::Advertise { instance: id(0), priority: 100 };
-        let is_frame = matches!(input, Input::Advertisement(_));
-        if self.sabotage == Sabotage::Chatty && is_frame {
-            actions.extend([advertise, advertise]);
-        }
-        if self.sabotage == Sabotage::TalksInFault && self.states()[0] == State::Fault {
-            actions.push(advertise);
-        }
+    fn encode(&self, instance: usize, priority: u8) -> Vec<u8> {
+        let config = self.instance(instance);
+        let source = self.plan.sources[instance];
+        let scope = match (config.version, config.family) {
+            (Version::V2, _) | (Version::V3, Family::V4) => ChecksumScope::Message,
+            (Version::V3, Family::V6) => ChecksumScope::PseudoHeader {
+                source,
+                destination: std::net::Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12).into(),
+            },
+        };
+        let template = Template {
+            version: config.version,
+            vrid: config.vrid,
+            interval: config.interval,
+            addresses: config.addresses.clone(),
+            password: None,
+        };
+        template.encode(priority, scope)
     }
 
-    fn ids(&self) -> impl Iterator<Item = InstanceId> + use<> {
-        (0..).map(InstanceId).take(self.present.len())
+    /// What the files and trackers of this router make of its priority.
+    pub(crate) fn expected_priority(&self, instance: usize) -> u8 {
+        let priority = self.instance(instance).priority.as_u8();
+        if priority == u8::MAX || self.weighted_up {
+            return priority;
+        }
+        priority.saturating_sub(crate::plan::WEIGHT).max(1)
+    }
+
+    /// The interval that the instance advertises in, by nobody's clock in particular.
+    pub(crate) fn interval(&self, instance: usize) -> Duration {
+        self.instance(instance).interval.as_duration()
     }
 }
 

@@ -2,34 +2,41 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ha_core::{Family, Instant, wire::Advertisement};
+use ha_core::{Instant, wire::Advertisement};
 
 use crate::{
-    checker::{Checker, View, Violation, Way},
-    plan::{Fault, FaultKind, Plan, VITAL, WEIGHTED, random},
+    bounds::{self, WAY_MIN, WAY_SPREAD},
+    checker::{Checker, Heard, Violation, Way},
+    fault::FaultKind,
+    network::{Contact, LanView, View},
+    plan::{Plan, VITAL, WEIGHTED, random},
     prng::Prng,
-    router::{Router, Sabotage, Sent, Waiting},
+    router::{Frame, Output, Router, Sent, Waiting},
+    sabotage::Sabotage,
+    story::{Rank, Story, letter},
 };
-
-/// Frames on a healthy LAN take 20 to 220 µs.
-const WAY_MIN: Duration = Duration::from_micros(20);
-const WAY_SPREAD: Duration = Duration::from_micros(200);
 
 #[derive(Clone, Debug)]
 enum Event {
-    Arrival { to: usize, frame: Waiting },
-    Begin(FaultKind),
-    End(FaultKind),
+    Arrival {
+        to: usize,
+        frame: Frame,
+    },
+    /// A fault, by its number.
+    Begin(usize, FaultKind),
+    End(usize, FaultKind),
+    /// Somebody looks for addresses to remove, on behalf of a fault.
+    Removal(usize),
     Calm,
     RoundEnds,
 }
 
 /// What a run was like.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Summary {
     pub(crate) steps: u64,
     pub(crate) transitions: u64,
-    pub(crate) log: String,
+    pub(crate) story: Story,
 }
 
 pub(crate) struct World {
@@ -39,106 +46,119 @@ pub(crate) struct World {
     queue: BTreeMap<(Instant, u64), Event>,
     events: u64,
     routers: Vec<Router>,
+    views: Vec<View>,
+    /// When each router's daemon handles its next deadline.
+    dues: Vec<Option<Instant>>,
     /// When the last frame from one router reaches another: a healthy LAN keeps their order.
     last_arrival: BTreeMap<(usize, usize), Instant>,
     /// Faults that are going on.
-    faults: Vec<FaultKind>,
+    faults: Vec<(usize, FaultKind)>,
     checker: Checker,
 }
 
 impl World {
-    /// Runs a seed to its end, or to the first broken rule.
-    pub(crate) fn run(seed: u64, sabotage: Sabotage, log: bool) -> (Summary, Option<Violation>) {
-        let plan = Plan::draw(seed);
-        let routers = plan
+    /// Runs a plan to its end, or to the first broken rule.
+    pub(crate) fn run(
+        plan: Plan,
+        sabotage: Sabotage,
+        story: Story,
+    ) -> (Summary, Option<Violation>) {
+        let routers: Vec<_> = plan
             .routers
             .iter()
             .enumerate()
             .map(|(number, plan)| Router::new(number, plan, sabotage))
             .collect();
         let mut world = Self {
-            chance: Prng::new(!seed),
+            chance: Prng::new(!plan.seed),
             now: Instant::default(),
             queue: BTreeMap::new(),
             events: 0,
+            views: Vec::new(),
+            dues: Vec::new(),
             routers,
             last_arrival: BTreeMap::new(),
             faults: Vec::new(),
-            checker: Checker::new(&plan, log),
+            checker: Checker::new(&plan, story),
             plan,
         };
+        world.look_again();
         let result = world.live();
-        let (steps, transitions) = (world.checker.steps, world.checker.transitions);
-        let summary = Summary { steps, transitions, log: world.checker.into_log() };
-        (summary, result.err())
+        if let Err(violation) = &result {
+            world.checker.story.note(world.now, Rank::News, || format!("BROKEN {violation}"));
+        }
+        let Checker { steps, transitions, story, .. } = world.checker;
+        (Summary { steps, transitions, story }, result.err())
     }
 
     fn live(&mut self) -> Result<(), Violation> {
         for router in 0..self.routers.len() {
             self.with_router(router, Router::boot)?;
         }
-        self.checker.set_quiet(Some(self.now));
+        self.checker.network.set_quiet(Some(self.now));
+        let mut number = 0;
         for round in self.plan.rounds.clone() {
             self.schedule(round.calm, Event::Calm);
             self.schedule(round.end, Event::RoundEnds);
-            for Fault { from, until, kind } in round.faults {
-                self.schedule(from, Event::Begin(kind));
+            for fault in round.faults {
+                number += 1;
+                self.schedule(fault.from, Event::Begin(number, fault.kind));
                 // What may stay is mended in the next round.
-                self.schedule(until.unwrap_or(round.end), Event::End(kind));
+                let until = fault.until.unwrap_or(round.end);
+                self.schedule(until, Event::End(number, fault.kind));
             }
         }
         let end = self.plan.rounds.last().map_or(self.now, |round| round.end);
-        while self.next_moment().is_some_and(|next| next <= end) {
-            self.advance()?;
-            let views = self.views();
-            self.checker.network(self.now, &views)?;
+        while self.now <= end && self.advance()? {
+            self.checker.network.look(self.now, &self.views)?;
         }
         Ok(())
     }
 
-    fn next_moment(&self) -> Option<Instant> {
+    /// Lets the next thing happen; says whether there was one.
+    fn advance(&mut self) -> Result<bool, Violation> {
         let event = self.queue.keys().next().map(|(at, _)| *at);
-        let due = self.routers.iter().filter_map(Router::due).min();
-        event.into_iter().chain(due).min()
-    }
-
-    fn advance(&mut self) -> Result<(), Violation> {
-        let Some(next) = self.next_moment() else { return Ok(()) };
-        self.now = self.now.max(next);
-        let first = self.queue.first_entry().filter(|entry| entry.key().0 <= self.now);
-        if let Some(entry) = first {
-            let event = entry.remove();
-            return self.happen(event);
+        let due = self.dues.iter().enumerate().filter_map(|(router, due)| Some(((*due)?, router)));
+        let due = due.min();
+        let next = [event, due.map(|(at, _)| at)].into_iter().flatten().min();
+        self.now = next.map_or(self.now, |next| self.now.max(next));
+        if event.is_some_and(|at| at <= self.now)
+            && let Some((_, event)) = self.queue.pop_first()
+        {
+            self.happen(event)?;
+        } else if let Some((_, router)) = due {
+            self.with_router(router, Router::turn)?;
         }
-        let due = |router: &Router| router.due().is_some_and(|due| due <= self.now);
-        match self.routers.iter().position(due) {
-            Some(router) => self.with_router(router, Router::turn),
-            None => Ok(()),
-        }
+        Ok(next.is_some())
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
             Event::Arrival { to, frame } => self.arrive(to, frame),
-            Event::Begin(kind) => {
-                self.checker.note(self.now, || format!("begins: {kind:?}"));
-                self.faults.push(kind);
+            Event::Begin(number, kind) => {
+                self.checker.story.note(self.now, Rank::News, || format!("--- {kind}"));
+                self.faults.push((number, kind));
                 self.judge_quiet(kind);
-                self.begin(kind)
+                self.begin(number, kind)?;
+                self.look_again();
+                Ok(())
             }
-            Event::End(kind) => {
-                self.checker.note(self.now, || format!("ends: {kind:?}"));
-                self.faults.retain(|fault| format!("{fault:?}") != format!("{kind:?}"));
+            Event::End(number, kind) => {
+                self.checker.story.note(self.now, Rank::News, || format!("--- no more: {kind}"));
+                self.faults.retain(|(other, _)| *other != number);
                 self.judge_quiet(kind);
-                self.end(kind)
+                self.look_again();
+                // The same may go on for another reason.
+                if self.has(|fault| *fault == kind) { Ok(()) } else { self.end(kind) }
             }
+            Event::Removal(number) => self.remove_addresses(number),
             Event::Calm => {
-                self.checker.note(self.now, || "calm".to_owned());
-                self.checker.set_calm(Some(self.now));
+                self.checker.story.note(self.now, Rank::News, || "--- calm".to_owned());
+                self.checker.network.set_calm(Some(self.now));
                 Ok(())
             }
             Event::RoundEnds => {
-                self.checker.set_calm(None);
+                self.checker.network.set_calm(None);
                 Ok(())
             }
         }
@@ -146,43 +166,55 @@ impl World {
 
     /// Whatever goes on after a change: is there one right answer now, and since when?
     fn judge_quiet(&mut self, change: FaultKind) {
-        let is_quiet = self.faults.iter().all(|fault| fault.may_stay());
+        let is_quiet = self.faults.iter().all(|(_, fault)| fault.may_stay(&self.plan));
         // Frames that were sent during a delay are still on their way.
         let since = match change {
             FaultKind::Delay(longest) => self.now + longest,
             _ => self.now,
         };
-        self.checker.set_quiet(is_quiet.then_some(since));
+        self.checker.network.set_quiet(is_quiet.then_some(since));
     }
 
-    fn arrive(&mut self, to: usize, frame: Waiting) -> Result<(), Violation> {
-        let Waiting::Frame { instance, source, message, .. } = frame else { return Ok(()) };
+    fn arrive(&mut self, to: usize, mut frame: Frame) -> Result<(), Violation> {
         let is_frozen =
             self.has(|fault| matches!(fault, FaultKind::Freeze { router } if *router == to));
-        if is_frozen || self.routers[to].engine.is_none() {
+        let router = &self.routers[to];
+        if is_frozen || router.engine.is_none() {
             return Ok(());
         }
-        let lost =
+        let is_lost =
             self.has(|fault| matches!(fault, FaultKind::RingFull { router } if *router == to));
-        let version = self.routers[to].plan.config.instances[instance].version;
-        let Ok(content) = Advertisement::decode(version, Family::V4, &message) else {
-            return Err(Violation::new("wire", format!("{message:?}")));
+        let Frame { from, instance, .. } = frame;
+        let config = router.instance(instance);
+        let Ok(content) = Advertisement::decode(config.version, config.family, &frame.message)
+        else {
+            return Err(Violation::new("wire", format!("{:?}", frame.message)));
         };
-        let news = (content.priority, content.interval.as_duration());
-        let state = self.routers[to].states()[instance];
-        let router = &self.routers[to];
-        let way = match (lost, router.sleeps && !router.plan.reads_first) {
-            (true, _) => Way::Lost,
-            (false, true) => Way::StampFirst,
-            (false, false) => Way::Read,
+        frame.stamp = router.plan.clock.show(self.now);
+        let heard = Heard {
+            at: frame.stamp,
+            priority: content.priority,
+            interval: content.interval.as_duration(),
+            way: match (is_lost, router.sleeps && !router.plan.reads_first) {
+                (true, _) => Way::Lost,
+                (false, true) => Way::StampFirst,
+                (false, false) => Way::Read,
+            },
         };
-        self.checker.heard((to, instance), self.now, news, way, state);
-        let frame = Waiting::Frame { instance, at: self.now, source, message };
-        self.routers[to].arrive(self.now, frame, lost);
+        self.checker.heard((to, instance), config, router.state(instance), heard);
+        self.checker.story.note(self.now, Rank::Detail, || {
+            let (to, from) = (letter(to), letter(from));
+            format!("{to} hears {from} {instance}: {} ({:?})", heard.priority, heard.way)
+        });
+        if !router.sleeps && !is_lost && heard.priority != 0 {
+            let contact = Contact { from, to, instance, sent_at: frame.sent_at };
+            self.checker.network.meets(self.now, contact);
+        }
+        self.routers[to].arrive(self.now, frame, is_lost);
         self.with_router(to, Router::turn)
     }
 
-    fn begin(&mut self, kind: FaultKind) -> Result<(), Violation> {
+    fn begin(&mut self, number: usize, kind: FaultKind) -> Result<(), Violation> {
         match kind {
             FaultKind::Restart { router, graceful: true } => {
                 self.tell(router, Waiting::Shutdown)?;
@@ -196,8 +228,12 @@ impl World {
                 self.routers[router].engine = None;
                 Ok(())
             }
+            FaultKind::Reload { router } => {
+                self.routers[router].file ^= 1;
+                self.tell(router, Waiting::Reload)
+            }
             FaultKind::Sleep { router } | FaultKind::Freeze { router } => {
-                self.routers[router].sleeps = true;
+                self.routers[router].sleep(true);
                 Ok(())
             }
             FaultKind::VitalDown { router } => self.track(router, true, false),
@@ -207,10 +243,11 @@ impl World {
                 self.routers[router].refuses[instance] = true;
                 Ok(())
             }
+            FaultKind::Stranger { .. } => self.remove_addresses(number),
             FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
-            | FaultKind::Partition { .. }
+            | FaultKind::Split { .. }
             | FaultKind::OneWay { .. }
             | FaultKind::RingFull { .. }
             | FaultKind::LinkDown { .. } => Ok(()),
@@ -225,13 +262,7 @@ impl World {
                 }
                 Ok(())
             }
-            FaultKind::Sleep { router } | FaultKind::Freeze { router } => {
-                let sleeps = self.has(|fault| {
-                    matches!(fault, FaultKind::Sleep { router: other } | FaultKind::Freeze { router: other } if *other == router)
-                });
-                self.routers[router].sleeps = sleeps && self.routers[router].sleeps;
-                self.with_router(router, Router::turn)
-            }
+            FaultKind::Sleep { router } | FaultKind::Freeze { router } => self.wake(router),
             FaultKind::VitalDown { router } => self.track(router, true, true),
             FaultKind::WeightedDown { router } => self.track(router, false, true),
             FaultKind::NoSource { router, instance } => self.source(router, instance, true),
@@ -239,14 +270,64 @@ impl World {
                 self.routers[router].refuses[instance] = false;
                 self.tell(router, Waiting::Usable { instance })
             }
-            FaultKind::Loss(_)
+            // Had it led to Fault, the operator mends that.
+            FaultKind::Stranger { router, instance, .. } => {
+                self.tell(router, Waiting::Usable { instance })
+            }
+            FaultKind::Reload { .. }
+            | FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
-            | FaultKind::Partition { .. }
+            | FaultKind::Split { .. }
             | FaultKind::OneWay { .. }
             | FaultKind::RingFull { .. }
             | FaultKind::LinkDown { .. } => Ok(()),
         }
+    }
+
+    fn wake(&mut self, router: usize) -> Result<(), Violation> {
+        let is_cause = |fault: &FaultKind| match fault {
+            FaultKind::Sleep { router: other } | FaultKind::Freeze { router: other } => {
+                *other == router
+            }
+            _ => false,
+        };
+        if self.has(is_cause) || !self.routers[router].sleeps {
+            return Ok(());
+        }
+        self.checker.network.wakes(self.now, router);
+        for waiting in &self.routers[router].ring {
+            if let Waiting::Frame(Frame { from, instance, sent_at, ref message, .. }) = *waiting
+                && message[2] != 0
+            {
+                let contact = Contact { from, to: router, instance, sent_at };
+                self.checker.network.meets(self.now, contact);
+            }
+        }
+        self.routers[router].sleep(false);
+        self.with_router(router, Router::turn)
+    }
+
+    fn remove_addresses(&mut self, number: usize) -> Result<(), Violation> {
+        let Some((_, kind)) = self.faults.iter().find(|(other, _)| *other == number).copied()
+        else {
+            return Ok(());
+        };
+        let FaultKind::Stranger { router, instance, again } = kind else { return Ok(()) };
+        if again {
+            let interval = self.routers[router].interval(instance);
+            let next = self.now + WAY_MIN + random(&mut self.chance, interval / 4);
+            self.schedule(next, Event::Removal(number));
+        }
+        let is_running = self.routers[router].engine.is_some();
+        if !is_running || !std::mem::take(&mut self.routers[router].present[instance]) {
+            return Ok(());
+        }
+        self.checker.story.note(self.now, Rank::News, || {
+            format!("{} instance {instance} loses its addresses", letter(router))
+        });
+        self.checker.removed(router, instance);
+        self.tell(router, Waiting::Missing { instance })
     }
 
     fn track(&mut self, router: usize, vital: bool, up: bool) -> Result<(), Violation> {
@@ -275,13 +356,18 @@ impl World {
     fn with_router(
         &mut self,
         router: usize,
-        act: impl FnOnce(&mut Router, Instant, &mut Checker, &mut Vec<Sent>) -> Result<(), Violation>,
+        act: impl FnOnce(&mut Router, Instant, &mut Output<'_>) -> Result<(), Violation>,
     ) -> Result<(), Violation> {
         let mut sent = Vec::new();
-        act(&mut self.routers[router], self.now, &mut self.checker, &mut sent)?;
+        let mut output = Output { checker: &mut self.checker, sent: &mut sent };
+        act(&mut self.routers[router], self.now, &mut output)?;
+        self.views[router] = self.view(router);
+        self.dues[router] = self.routers[router].due();
         for frame in sent {
-            let state = self.routers[router].states()[frame.instance];
-            self.checker.sent(self.now, state)?;
+            let speaker = &self.routers[router];
+            let said = (speaker.state(frame.instance), frame.priority);
+            let expected = speaker.expected_priority(frame.instance);
+            self.checker.network.sent(self.now, said, expected)?;
             self.send(router, &frame);
         }
         Ok(())
@@ -292,16 +378,7 @@ impl World {
             if !self.hears(from, to, sent.instance) {
                 continue;
             }
-            let mut copies = 1;
-            let mut spread = WAY_SPREAD;
-            for fault in self.faults.clone() {
-                match fault {
-                    FaultKind::Loss(percent) if self.chance.percent(percent) => copies = 0,
-                    FaultKind::Duplicates(percent) if self.chance.percent(percent) => copies *= 2,
-                    FaultKind::Delay(longest) => spread = longest,
-                    _ => {}
-                }
-            }
+            let (copies, spread) = self.draw_way();
             for _ in 0..copies {
                 let mut at = self.now + WAY_MIN + random(&mut self.chance, spread);
                 if spread == WAY_SPREAD {
@@ -309,56 +386,77 @@ impl World {
                     at = at.max(*last + Duration::from_nanos(1));
                     *last = at;
                 }
-                let source = self.routers[from].plan.address;
-                let (instance, message) = (sent.instance, sent.message.clone());
-                let frame = Waiting::Frame { instance, at, source, message };
+                let frame = Frame {
+                    from,
+                    instance: sent.instance,
+                    sent_at: self.now,
+                    stamp: Instant::default(),
+                    source: self.routers[from].plan.sources[sent.instance],
+                    message: sent.message.clone(),
+                };
                 self.schedule(at, Event::Arrival { to, frame });
             }
         }
     }
 
+    /// How often a frame comes, and how much its way varies.
+    fn draw_way(&mut self) -> (usize, Duration) {
+        let (mut copies, mut spread) = (1, WAY_SPREAD);
+        for (_, fault) in &self.faults {
+            match *fault {
+                FaultKind::Loss(percent) if self.chance.percent(percent) => copies = 0,
+                FaultKind::Duplicates(percent) if self.chance.percent(percent) => copies *= 2,
+                FaultKind::Delay(longest) => spread = longest,
+                _ => {}
+            }
+        }
+        (copies, spread)
+    }
+
     /// Whether frames get from one router to the other on a LAN.
     fn hears(&self, from: usize, to: usize, instance: usize) -> bool {
-        !self.has(|fault| match *fault {
-            FaultKind::Partition { router, lan } => {
-                (router == from || router == to) && lan.is_none_or(|lan| lan == instance)
-            }
-            FaultKind::LinkDown { router } => router == from || router == to,
-            FaultKind::OneWay { from: mute, to: deaf } => mute == from && deaf == to,
-            _ => false,
-        })
+        self.faults.iter().all(|(_, fault)| fault.lets_through(from, to, instance))
     }
 
     fn has(&self, test: impl Fn(&FaultKind) -> bool) -> bool {
-        self.faults.iter().any(test)
+        self.faults.iter().any(|(_, fault)| test(fault))
     }
 
-    fn views(&self) -> Vec<View> {
-        self.routers
-            .iter()
-            .map(|router| {
-                // With these faults, whoever is cut off from one is cut off from all.
-                let component = (0..self.routers.len())
-                    .find(|other| *other == router.number || self.hears(*other, router.number, 0));
-                View {
-                    component: component.unwrap_or(router.number),
-                    is_awake: router.engine.is_some() && !router.sleeps,
-                    states: router.states(),
-                    present: router.present.clone(),
-                    preempts: router
-                        .plan
-                        .config
-                        .instances
-                        .iter()
-                        .all(|config| config.preempt || config.priority.is_owner()),
-                    priorities: (0..self.plan.instances).map(|i| router.priority(i)).collect(),
-                }
-            })
-            .collect()
+    /// Who hears whom has changed, perhaps.
+    fn look_again(&mut self) {
+        self.views = (0..self.routers.len()).map(|router| self.view(router)).collect();
+        self.dues = self.routers.iter().map(Router::due).collect();
+    }
+
+    fn view(&self, number: usize) -> View {
+        let router = &self.routers[number];
+        let lans = (0..self.plan.instances).map(|instance| {
+            // With faults that may stay, whoever is cut off from one is cut off from all of its side.
+            let component = (0..self.routers.len())
+                .find(|other| *other == number || self.hears(*other, number, instance));
+            let config = router.instance(instance);
+            LanView {
+                component: component.unwrap_or(number),
+                is_able: router.has_started(self.now)
+                    && router.vital_up
+                    && self.plan.group_of(instance).all(|member| router.has_source[member]),
+                preempts: config.preempt || config.priority.is_owner(),
+                priority: router.expected_priority(instance),
+                state: router.state(instance),
+                is_present: router.present[instance],
+            }
+        });
+        View { is_awake: router.engine.is_some() && !router.sleeps, lans: lans.collect() }
     }
 
     fn schedule(&mut self, at: Instant, event: Event) {
         self.events += 1;
         self.queue.insert((at, self.events), event);
     }
+}
+
+/// The longest that a network of these may take in health, to see that bounds are not met by chance.
+#[test]
+fn a_way_is_shorter_than_any_interval() {
+    assert!(bounds::way() * 4 < Duration::from_millis(10));
 }

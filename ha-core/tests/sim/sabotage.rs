@@ -1,0 +1,89 @@
+//! What is broken on purpose, to see that the checker notices which is there for it.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use ha_core::{Action, Config, Input, State};
+
+use crate::router::id;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Sabotage {
+    None,
+    /// The host does not remove addresses.
+    KeepsAddresses,
+    /// The daemon does not look after addresses that somebody removed.
+    LeavesHoles,
+    /// The first router does not hear anybody.
+    Deaf,
+    /// Nobody ever takes over.
+    Meek,
+    /// Nobody preempts, although configured to.
+    Lazy,
+    /// Nobody waits for `preempt_delay`.
+    Hasty,
+    /// The daemon does not read the kernel's stamps.
+    Unstamped,
+    /// Who wakes up does not know what came meanwhile.
+    Dreams,
+    /// Whoever hears an advertisement sends two.
+    Chatty,
+    /// Whoever hears an advertisement sends one.
+    Echoes,
+    /// An instance in Fault advertises.
+    TalksInFault,
+    /// An instance in Fault has a timer.
+    KeepsTimer,
+    /// The engine does not know of its sync group.
+    Apart,
+    /// A timer that is over stays over.
+    StuckTimer,
+    /// Chance that does not come from the seed.
+    Moody,
+}
+
+impl Sabotage {
+    pub(crate) fn stops_timers(self, router: usize) -> bool {
+        self == Self::StuckTimer && router == 0
+    }
+
+    pub(crate) fn is_deaf(self, router: usize) -> bool {
+        self == Self::Deaf && router == 0
+    }
+
+    pub(crate) fn swallows(self, input: &Input<'_>) -> bool {
+        self == Self::LeavesHoles && matches!(input, Input::AddressesMissing { .. })
+    }
+
+    pub(crate) fn configure(self, mut config: Config) -> Config {
+        if self == Self::Apart {
+            config.groups.clear();
+        }
+        for instance in &mut config.instances {
+            match self {
+                Self::Lazy => instance.preempt = false,
+                Self::Hasty => instance.preempt_delay = Duration::ZERO,
+                _ => {}
+            }
+        }
+        config
+    }
+
+    pub(crate) fn spoil(self, input: &Input<'_>, states: &[State], actions: &mut Vec<Action>) {
+        static MOOD: AtomicU64 = AtomicU64::new(0);
+        let advertise = Action::Advertise { instance: id(0), priority: 100 };
+        let is_frame = matches!(input, Input::Advertisement(_));
+        let is_master = states[0] == State::Master;
+        match self {
+            Self::Chatty if is_frame => actions.extend([advertise, advertise]),
+            Self::Echoes if is_frame && is_master && actions.is_empty() => actions.push(advertise),
+            Self::TalksInFault if states[0] == State::Fault => actions.push(advertise),
+            Self::Moody if MOOD.fetch_add(1, Ordering::Relaxed) % 100 == 99 => {
+                actions.push(Action::Announce { instance: id(0), repeat: 1 });
+            }
+            _ => {}
+        }
+    }
+}
