@@ -14,7 +14,7 @@ use crate::workspace::{self, Workspace};
 
 pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 /// In the order of the manifest.
-const TARGETS: [&str; 3] = ["judge", "wire", "engine"];
+const TARGETS: [&str; 4] = ["judge", "wire", "engine", "story"];
 const SECONDS: u32 = 30;
 
 /// Code coverage and operands of comparisons, as cargo-fuzz asks for them.
@@ -98,7 +98,7 @@ fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> O
     let folder = workspace.fuzz_target().join(target);
     let (corpus, seeds) = (folder.join("corpus"), folder.join("seeds"));
     workspace::create_dir(&corpus)?;
-    write_seeds(workspace, &seeds)?;
+    write_seeds(workspace, target, &seeds)?;
     let log = folder.join("log");
     let output = File::create(&log)
         .map_err(|error| Failure::new(format!("cannot write {}: {error}", log.display())))?;
@@ -124,18 +124,23 @@ fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> O
     )))
 }
 
-/// The captured frames are what the headers really look like; for the engine they are noise.
-fn write_seeds(workspace: &Workspace, seeds: &Path) -> Outcome {
-    let vectors = workspace.root().join("tests/vectors");
-    let cannot = |error| Failure::new(format!("cannot read {}: {error}", vectors.display()));
+/// Inputs of the right form to begin with: captured frames, scenarios.
+fn write_seeds(workspace: &Workspace, target: &str, seeds: &Path) -> Outcome {
+    let is_text = target == "story";
+    let source = if is_text { "ha-core/tests/scenarios" } else { "tests/vectors" };
+    let source = workspace.root().join(source);
+    let cannot = |error| Failure::new(format!("cannot read {}: {error}", source.display()));
     workspace::create_dir(seeds)?;
-    for vector in fs::read_dir(&vectors).map_err(cannot)? {
-        let vector = vector.map_err(cannot)?;
-        let text = workspace::read(&vector.path())?;
-        let frame = frame(&String::from_utf8_lossy(&text)).ok_or_else(|| {
-            Failure::new(format!("{} is not lines of hexadecimal bytes", vector.path().display()))
-        })?;
-        workspace::write(&seeds.join(vector.file_name()), &frame)?;
+    for entry in fs::read_dir(&source).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let mut seed = workspace::read(&entry.path())?;
+        if !is_text {
+            seed = frame(&String::from_utf8_lossy(&seed)).ok_or_else(|| {
+                let path = entry.path();
+                Failure::new(format!("{} is not lines of hexadecimal bytes", path.display()))
+            })?;
+        }
+        workspace::write(&seeds.join(entry.file_name()), &seed)?;
     }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! An engine under watch: what must hold after each step, whatever it was told. It knows the engine only
 //! from outside: actions, states, deadlines.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use ha_core::{
     Action, Actions, Config, Engine, GroupConfig, Input, InstanceId, Instant, State, Transition,
+    story::{KeptInput, Names, Told, Writer, play},
 };
 
 /// Any actions that one instance may need in one step: a Master's release and return, told to all.
@@ -19,6 +20,9 @@ pub(crate) struct Watched {
     is_started: bool,
     instances: Vec<Seen>,
     actions: Actions,
+    /// The steps so far, as a daemon would record them.
+    record: Option<String>,
+    writer: Writer,
 }
 
 /// An instance as its actions show it.
@@ -37,14 +41,16 @@ impl Seen {
 }
 
 impl Watched {
-    pub(crate) fn new(config: Config) -> Self {
+    pub(crate) fn new(config: Config, is_recorded: bool) -> Self {
         let seen =
             |priority| Seen { state: State::Init, has_addresses: false, priority, adverts_sent: 0 };
         let instances = config.instances.iter().map(|it| seen(it.priority.as_u8())).collect();
         let groups = config.groups.clone();
         let now = Instant::from_nanos(1_000_000_000);
+        let writer = Writer::new(Names::default(), Instant::default());
+        let record = is_recorded.then(|| format!("recorded\n{}", writer.config(&config)));
         let (engine, actions) = (Engine::new(config), Actions::default());
-        Self { engine, groups, now, is_started: false, instances, actions }
+        Self { engine, groups, now, is_started: false, instances, actions, record, writer }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -83,6 +89,13 @@ impl Watched {
         self.actions.clear();
         self.engine.handle(self.now, input, &mut self.actions);
         let actions = std::mem::take(&mut self.actions);
+        if let Some(record) = &mut self.record {
+            let kept = KeptInput::from(input);
+            writeln!(record, "{}", self.writer.input(self.now, &kept.as_input())).expect("memory");
+            for action in actions.as_slice() {
+                writeln!(record, "{}", self.writer.action(self.now, action)).expect("memory");
+            }
+        }
         let limit = ACTIONS_MAX_EACH * (before.len() + 1);
         assert!(actions.as_slice().len() <= limit, "{input:?}: {actions:?}");
         let is_refused =
@@ -105,6 +118,15 @@ impl Watched {
         assert!(deadline.is_none() || !is_idle || is_init, "{input:?}: {deadline:?}");
         assert!(self.is_started || is_init && deadline.is_none(), "{input:?}: {deadline:?}");
         self.actions = actions;
+    }
+
+    /// The record, played again, has the same decisions.
+    pub(crate) fn check_record(&self) {
+        let Some(record) = &self.record else { return };
+        let played = play(record, &mut |told| {
+            assert!(matches!(told, Told::Line(_) | Told::Decision(_)), "{told:?} in\n{record}");
+        });
+        assert_eq!(played, Ok(()), "{record}");
     }
 
     /// What an action says about its instance.
