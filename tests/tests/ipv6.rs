@@ -355,6 +355,7 @@ impl Families {
     }
 }
 
+/// V-3: neither notices what becomes of the other.
 fn fail_over_independently(makes: [Make; 2]) {
     let Some(mut families) = Families::start(makes) else {
         return;

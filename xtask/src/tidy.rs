@@ -2,6 +2,7 @@
 //!
 //! The checks are functions from text to findings; only this file reads the tree.
 
+mod conformance;
 mod manifests;
 mod paths;
 mod purity;
@@ -20,6 +21,10 @@ const LONG_FILES: [(&str, &str); 0] = [];
 
 /// Hidden folders that are ours; all others are tools' business.
 const HIDDEN_FOLDERS: [&str; 3] = [".cargo", ".ci", ".github"];
+
+/// Texts that are checked, and the only folder whose other texts are.
+const EXTENSIONS: [&str; 3] = ["rs", "md", "toml"];
+const SCENARIOS: &str = "ha-core/tests/scenarios/";
 
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Finding {
@@ -82,6 +87,7 @@ fn check(tree: &Tree) -> Vec<Finding> {
     findings.extend(text::check_lengths(&tree.entries, &LONG_FILES));
     findings.extend(manifests::check(&tree.entries));
     findings.extend(paths::check(tree));
+    findings.extend(conformance::check(&tree.entries));
     findings.sort();
     findings
 }
@@ -110,8 +116,8 @@ impl Tree {
                 }
                 continue;
             }
-            if ["rs", "md", "toml"].iter().any(|extension| path.ends_with(&format!(".{extension}")))
-            {
+            let has = |extension: &&str| path.ends_with(&format!(".{extension}"));
+            if EXTENSIONS.iter().any(has) || path.starts_with(SCENARIOS) {
                 let text = fs::read_to_string(child.path())
                     .map_err(|error| Failure::new(format!("cannot read {path}: {error}")))?;
                 self.entries.push(Entry { path: path.clone(), text });
@@ -149,13 +155,20 @@ mod tests {
                 entry("Cargo.toml", "[workspace]\nmembers = [\"ha-core\"]\n"),
                 entry("ha-core/Cargo.toml", "[package]\nname = \"ha-core\"\n"),
                 entry("ha-core/src/lib.rs", "use std::fs;\n"),
+                entry("docs/conformance.md", "| V-9 |\n"),
             ],
             paths: vec!["ha-core".to_owned()],
         };
         let paths: Vec<String> = check(&tree).into_iter().map(|finding| finding.path).collect();
         assert_eq!(
             paths,
-            ["ARCHITECTURE.md", "ha-core/Cargo.toml", "ha-core/src/lib.rs", "ha-core/src/lib.rs"]
+            [
+                "ARCHITECTURE.md",
+                "docs/conformance.md",
+                "ha-core/Cargo.toml",
+                "ha-core/src/lib.rs",
+                "ha-core/src/lib.rs"
+            ]
         );
     }
 }
