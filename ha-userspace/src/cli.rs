@@ -14,7 +14,7 @@ use tracing::{error, warn};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
-use crate::{check, daemon, io::schedule::Policy, scripts::launch};
+use crate::{check, daemon, io::schedule::Policy, replay, scripts::launch};
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
 const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
@@ -55,6 +55,10 @@ struct Arguments {
     /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
     #[arg(long, value_enum, default_value = "auto")]
     sched: Scheduling,
+    /// Record what the engine is given and what it decides, for the command replay; a record that is
+    /// there already is renamed to FILE.old
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Check the configuration and end, as the command check does; what is wrong is added to a
     /// file, if one is named, instead of written to standard error
     #[arg(short = 't', long, value_name = "LOG_FILE", num_args = 0..=1, require_equals = true)]
@@ -100,6 +104,15 @@ enum Work {
         /// The file [default: the one that would be run]
         file: Option<PathBuf>,
     },
+    /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
+    /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
+    Replay {
+        /// The record, or a scenario of the tests
+        file: PathBuf,
+        /// Show only what is decided
+        #[arg(long)]
+        decisions: bool,
+    },
 }
 
 /// How frames are judged.
@@ -141,6 +154,8 @@ pub(crate) struct Options {
     pub(crate) scheduling: Policy,
     /// Files that get the process's number.
     pub(crate) pid_files: Vec<PathBuf>,
+    /// Where the engine's inputs are recorded, if they are.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// Does what the command line says.
@@ -159,6 +174,7 @@ pub(crate) fn main() -> ExitCode {
         (Some(Work::Check { file: named }), log_file) => {
             check::run(&file(named.clone()), log_file.as_ref().and_then(Option::as_deref))
         }
+        (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
         (None, Some(log_file)) => check::run(&file(None), log_file.as_deref()),
         (None, None) => match daemon::run(&options(&arguments, file(None))) {
             Ok(()) => ExitCode::SUCCESS,
@@ -185,6 +201,7 @@ fn options(arguments: &Arguments, config: PathBuf) -> Options {
             Scheduling::Other => Policy::Other,
         },
         pid_files: pid_files.cloned().collect(),
+        record: arguments.record.clone(),
     }
 }
 

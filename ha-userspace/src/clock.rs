@@ -15,6 +15,11 @@ pub(crate) fn since_boot() -> Duration {
     read(ClockId::CLOCK_BOOTTIME)
 }
 
+/// By the wall clock, which may jump: for people only.
+pub(crate) fn since_epoch() -> Duration {
+    read(ClockId::CLOCK_REALTIME)
+}
+
 fn read(clock: ClockId) -> Duration {
     // It cannot fail for these clocks; zero would only mean that nothing is due yet.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)

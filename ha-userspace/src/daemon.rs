@@ -34,6 +34,7 @@ use crate::{
     },
     plan::{Plan, TrackerPlan},
     privileges,
+    record::Recorder,
     report::Reporter,
     scripts::{
         notify::Notifier,
@@ -70,6 +71,7 @@ type Locks = BTreeMap<String, InterfaceLock>;
 struct Held {
     locks: Locks,
     filter: Filter,
+    recorder: Option<Recorder>,
 }
 
 /// A configuration that is being read, or why it cannot be run.
@@ -171,9 +173,10 @@ async fn supervise(options: &Options) -> io::Result<()> {
         warn!("{warning}");
     }
     let locks = lock_interfaces(&plan, &Locks::new())?;
-    let mut held = Held { locks, filter: Filter::default() };
     // Not before the locks: these files may be those of the daemon that runs here already.
     let _pid_files = PidFiles::write(&options.pid_files)?;
+    let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
+    let mut held = Held { locks, filter: Filter::default(), recorder };
     let mut scripts = JoinSet::new();
     let end = run_until_stop(options, plan, &mut held, &mut signals, &mut scripts).await;
     held.filter.remove().await;
@@ -194,7 +197,7 @@ async fn run_until_stop(
     scripts: &mut JoinSet<()>,
 ) -> io::Result<()> {
     let startup_delay = plan.startup_delay(clock::since_boot());
-    let mut run = Run::start(options, &plan, startup_delay, &mut held.filter).await?;
+    let mut run = Run::start(options, &plan, startup_delay, held).await?;
     loop {
         let end = run.serve(options, signals, &held.locks).await;
         let (stopped, notifier) = run.stop();
@@ -206,7 +209,7 @@ async fn run_until_stop(
             End::Stop => return Ok(()),
             End::Reload(next) => *next,
         };
-        run = match Run::start(options, &next.plan, Duration::ZERO, &mut held.filter).await {
+        run = match Run::start(options, &next.plan, Duration::ZERO, held).await {
             Ok(run) => {
                 plan = next.plan;
                 held.locks.extend(next.locks);
@@ -217,7 +220,7 @@ async fn run_until_stop(
             Err(error) => {
                 error!("the configuration before is run again: {error}");
                 drop(next.locks);
-                Run::start(options, &plan, Duration::ZERO, &mut held.filter).await?
+                Run::start(options, &plan, Duration::ZERO, held).await?
             }
         };
     }
@@ -238,10 +241,10 @@ impl Run {
         options: &Options,
         plan: &Plan,
         startup_delay: Duration,
-        filter: &mut Filter,
+        held: &mut Held,
     ) -> io::Result<Self> {
         // Before the engine can set an address.
-        filter.set(plan).await?;
+        held.filter.set(plan).await?;
         let mut tasks = JoinSet::new();
         let xdp = load_xdp(options, &mut tasks)?;
         let (choice, policy) = (options.xdp, options.scheduling);
@@ -250,7 +253,10 @@ impl Run {
         if !startup_delay.is_zero() {
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
-        let engine = EngineThread::start(Setup { plan: of_engine, choice, policy, xdp }).await?;
+        let recorder = held.recorder.as_ref();
+        let tap = recorder.map(|recorder| recorder.start(&of_engine)).transpose()?;
+        let setup = Setup { plan: of_engine, choice, policy, xdp, tap };
+        let engine = EngineThread::start(setup).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
         }

@@ -10,6 +10,8 @@ mod daemon;
 mod firewall;
 mod plan;
 mod privileges;
+mod record;
+mod replay;
 
 mod engine;
 mod io;

@@ -12,10 +12,7 @@ use std::{
     rc::Rc,
 };
 
-use ha_core::{
-    Action, Actions, Cause, Engine, Family, Input, InstanceId, Instant, Received, TrackerId,
-    Transition,
-};
+use ha_core::{Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -26,6 +23,7 @@ use crate::{
     clock,
     engine::{
         Command, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
+        decide::Decider,
         effects::{self, Effects, Surroundings},
         port::{Opening, Port},
         retry::Retries,
@@ -41,6 +39,7 @@ use crate::{
         xdp::{Advert, Xdp},
     },
     plan::{InstancePlan, Plan, TrackerPlan},
+    record::Tap,
 };
 
 /// Records taken from the ring before other work gets its turn.
@@ -48,8 +47,7 @@ const RECORDS_PER_TURN: usize = 4_096;
 /// What the loop works with.
 pub(crate) struct Driver {
     plan: Plan,
-    engine: Engine,
-    actions: Actions,
+    engine: Decider,
     effects: Effects,
     links: Links,
     timer: Timer,
@@ -81,6 +79,7 @@ pub(crate) struct Parts {
     pub(crate) xdp: Option<Xdp>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) reports: mpsc::Sender<Report>,
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Driver {
@@ -89,7 +88,7 @@ impl Driver {
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts { plan, choice, xdp, commands, reports } = parts;
+        let Parts { plan, choice, xdp, commands, reports, tap } = parts;
         let addresses = AddressSocket::open()?;
         let ledger = addresses.ledger();
         let announcer = Announcer::open()?;
@@ -97,8 +96,7 @@ impl Driver {
         let effects = Effects::new(addresses, announcer, neighbours, &plan, reports);
         let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
         let mut driver = Self {
-            engine: Engine::new(plan.engine.clone()),
-            actions: Actions::default(),
+            engine: Decider::new(plan.engine.clone(), tap),
             effects,
             links: Links::open().await?,
             timer: Timer::new()?,
@@ -119,7 +117,7 @@ impl Driver {
             return Err(error);
         }
         driver.tell_engine()?;
-        driver.engine.handle(clock::now(), Input::Start, &mut driver.actions);
+        driver.engine.handle(clock::now(), Input::Start);
         Ok((driver, ledger))
     }
 
@@ -136,7 +134,7 @@ impl Driver {
     /// It is blind: interfaces cannot be watched any more. Everything has been released then.
     pub(crate) async fn run(mut self) -> io::Result<()> {
         let end = self.serve().await;
-        self.engine.handle(clock::now(), Input::Shutdown, &mut self.actions);
+        self.engine.handle(clock::now(), Input::Shutdown);
         self.apply(clock::now());
         end
     }
@@ -165,7 +163,7 @@ impl Driver {
                 }
                 Wake::Command(Some(Command::Tracker { tracker, up })) => {
                     let input = Input::Tracker { tracker, up };
-                    self.engine.handle(clock::now(), input, &mut self.actions);
+                    self.engine.handle(clock::now(), input);
                 }
                 Wake::Command(Some(Command::Status(answer))) => {
                     // Whoever asked may have gone away.
@@ -217,7 +215,7 @@ impl Driver {
     }
 
     fn receive(&mut self, now: Instant) -> bool {
-        let Self { engine, actions, xdp, ports, tables, .. } = self;
+        let Self { engine, xdp, ports, tables, .. } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
                 instance: advert.instance,
@@ -225,7 +223,7 @@ impl Driver {
                 source: advert.source,
                 message: advert.message,
             };
-            engine.handle(now, Input::Advertisement(received), actions);
+            engine.handle(now, Input::Advertisement(received));
         };
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
@@ -240,7 +238,7 @@ impl Driver {
                 return;
             }
             let heard = deadline.takeover.and_then(|id| self.xdp.as_ref()?.heard(id));
-            self.engine.handle(now, Input::Deadline { heard }, &mut self.actions);
+            self.engine.handle(now, Input::Deadline { heard });
         }
     }
 
@@ -254,16 +252,16 @@ impl Driver {
         };
         for instance in self.retries.due(now, is_possible) {
             let input = Input::AddressesUsable { instance, usable: true };
-            self.engine.handle(now, input, &mut self.actions);
+            self.engine.handle(now, input);
         }
     }
 
     fn apply(&mut self, now: Instant) {
-        while !self.actions.as_slice().is_empty() {
-            let Self { plan, links, ports, effects, actions, .. } = self;
+        while !self.engine.actions().is_empty() {
+            let Self { plan, links, ports, effects, engine, .. } = self;
             let around = Surroundings { now, plan, links, ports };
-            let failed = effects.apply(around, actions.as_slice());
-            for action in self.actions.as_slice() {
+            let failed = effects.apply(around, engine.actions());
+            for action in self.engine.actions() {
                 if let Action::Addresses { instance, present: true } = *action
                     && !failed.contains(&instance)
                 {
@@ -275,11 +273,11 @@ impl Driver {
                     self.retries.put_off(now, instance);
                 }
             }
-            self.actions.clear();
+            self.engine.forget_actions();
             for instance in failed {
                 self.retries.put_off(now, instance);
                 let input = Input::AddressesUsable { instance, usable: false };
-                self.engine.handle(now, input, &mut self.actions);
+                self.engine.handle(now, input);
             }
         }
     }
@@ -296,7 +294,7 @@ impl Driver {
         // Last: an instance whose interface has failed gives its addresses up anyway.
         for instance in self.effects.find_missing(&self.links) {
             let input = Input::AddressesMissing { instance };
-            self.engine.handle(clock::now(), input, &mut self.actions);
+            self.engine.handle(clock::now(), input);
         }
     }
 
@@ -364,13 +362,13 @@ impl Driver {
             let lack = source.is_none().then(|| lack_of_source(instance, port.is_some()));
             self.effects.set_source(now, id, source, lack);
             let input = Input::Source { instance: id, address: source };
-            self.engine.handle(now, input, &mut self.actions);
+            self.engine.handle(now, input);
         }
         for (number, tracker) in (0..).zip(&self.plan.trackers) {
             if let TrackerPlan::Interface(name) = tracker {
                 let up = self.links.by_name(name).is_some_and(|link| link.is_up);
                 let input = Input::Tracker { tracker: TrackerId(number), up };
-                self.engine.handle(now, input, &mut self.actions);
+                self.engine.handle(now, input);
             }
         }
         if let Some(xdp) = &mut self.xdp {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here forks, logs, or touches a file: what takes time is sent to the main thread.
 
+pub(crate) mod decide;
 mod driver;
 mod effects;
 mod pacing;
@@ -30,6 +31,7 @@ use crate::{
         xdp::Xdp,
     },
     plan::Plan,
+    record::Tap,
 };
 
 /// Verdicts and questions on their way to the engine thread; senders wait when it is full.
@@ -47,6 +49,8 @@ pub(crate) struct Setup {
     pub(crate) policy: Policy,
     /// `None`: packet sockets are used.
     pub(crate) xdp: Option<Xdp>,
+    /// `None`: nothing is recorded.
+    pub(crate) tap: Option<Tap>,
 }
 
 /// The running engine thread, from outside. Dropping it ends the thread and gives the addresses
@@ -73,8 +77,9 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, choice, policy, xdp } = setup;
-        let parts = Parts { plan, choice, xdp, commands: command_queue, reports: report_queue };
+        let Setup { plan, choice, policy, xdp, tap } = setup;
+        let parts =
+            Parts { plan, choice, xdp, commands: command_queue, reports: report_queue, tap };
         let work = move || {
             LocalSet::new().block_on(&runtime, async {
                 match open(parts, policy).await {
