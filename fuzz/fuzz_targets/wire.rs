@@ -5,7 +5,7 @@
 use ha_common::frame::{Bytes, walk};
 use ha_core::{
     Family, Version,
-    wire::{Advertisement, ChecksumScope, Template},
+    wire::{Advertisement, Authentication, ChecksumScope, Template},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -46,16 +46,16 @@ fn is_valid(version: Version, family: Family, message: &[u8]) -> bool {
 }
 
 fn check(version: Version, family: Family, message: &[u8], decoded: &Advertisement<'_>) {
-    let password = match version {
-        Version::V2 if message[4] == AUTH_PASS => message.last_chunk().copied(),
-        Version::V2 | Version::V3 => None,
+    let authentication = match (version, message.last_chunk()) {
+        (Version::V2, Some(password)) if message[4] == AUTH_PASS => Authentication::Pass(*password),
+        (Version::V2 | Version::V3, _) => Authentication::None,
     };
     let template = Template {
         version,
         vrid: decoded.vrid,
         interval: decoded.interval,
         addresses: decoded.addresses().collect(),
-        password,
+        authentication,
     };
     let encoded = template.encode(decoded.priority, ChecksumScope::Message);
     assert_eq!(sum(&encoded), 0xffff, "the checksum makes the sum all ones (RFC 1071)");

@@ -49,7 +49,8 @@ pub enum Reason {
     OwnSource,
     /// Not from a configured unicast peer.
     NotPeer,
-    /// Another `VRRPv2` authentication type than configured.
+    /// Another `VRRPv2` authentication type than configured, or an Authentication Header where none
+    /// belongs, or none where one does.
     AuthType,
     /// Wrong `VRRPv2` password.
     Password,
@@ -57,11 +58,18 @@ pub enum Reason {
     Checksum,
     /// The IPv4 header's checksum does not hold.
     HeaderChecksum,
+    /// An Authentication Header that keepalived's `auth_type AH` does not make.
+    AhHeader,
+    /// The integrity check value of the Authentication Header does not hold: a wrong key, or a
+    /// changed byte.
+    AhIcv,
+    /// The sequence number of the Authentication Header is not above the last one: sent again.
+    AhSequence,
 }
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Accepted,
         Self::RingFull,
         Self::Length,
@@ -77,6 +85,9 @@ impl Reason {
         Self::Password,
         Self::Checksum,
         Self::HeaderChecksum,
+        Self::AhHeader,
+        Self::AhIcv,
+        Self::AhSequence,
     ];
 
     /// Its place in [`crate::abi::Counters`].
@@ -106,6 +117,9 @@ impl Reason {
             Self::Password => "password",
             Self::Checksum => "checksum",
             Self::HeaderChecksum => "header-checksum",
+            Self::AhHeader => "ah-header",
+            Self::AhIcv => "ah-icv",
+            Self::AhSequence => "ah-sequence",
         }
     }
 }
@@ -151,10 +165,29 @@ pub enum Verdict {
 /// Judges a frame that came in by the interface `ifindex`.
 #[inline(always)]
 pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verdict {
-    let datagram = match frame::walk(packet) {
-        Ok(datagram) => datagram,
-        Err(skip) => return Verdict::NotVrrp(skip),
-    };
+    match frame::walk(packet) {
+        Ok(datagram) => judge_datagram(packet, tables, ifindex, datagram, false),
+        Err(skip) => Verdict::NotVrrp(skip),
+    }
+}
+
+/// Judges a frame whose message is behind an Authentication Header, by the same rules. The header
+/// itself is not judged: `ha_core::wire::ah` has to open what is accepted here.
+pub fn judge_ah<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verdict {
+    match frame::walk_ah(packet) {
+        Ok(datagram) => judge_datagram(packet, tables, ifindex, datagram, true),
+        Err(skip) => Verdict::NotVrrp(skip),
+    }
+}
+
+#[inline(always)]
+fn judge_datagram<P: Packet, T: Tables>(
+    packet: &P,
+    tables: &T,
+    ifindex: u32,
+    datagram: Datagram,
+    is_behind_ah: bool,
+) -> Verdict {
     let destination = AddressKey::new(ifindex, datagram.family, datagram.destination);
     let destination_kind = tables.address_kind(&destination);
     if destination_kind != ADDRESS_LOCAL && destination_kind != ADDRESS_GROUP {
@@ -172,6 +205,10 @@ pub fn judge<P: Packet, T: Tables>(packet: &P, tables: &T, ifindex: u32) -> Verd
     let Some(rule) = tables.instance(&key) else {
         return refuse_unless_tagged(Reason::UnknownVrid);
     };
+    // What the message says of its authentication is not what proves it.
+    if is_behind_ah != (rule.auth_type == proto::AUTH_AH) {
+        return Verdict::Drop(Reason::AuthType);
+    }
     match check(packet, tables, ifindex, &datagram, destination_kind, &header, &rule) {
         Ok(dialect) => {
             Verdict::Accept(Accepted { slot: rule.slot, datagram, dialect, destination_kind })

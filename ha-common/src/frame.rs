@@ -5,7 +5,7 @@
 
 use crate::{
     checksum,
-    proto::{Family, IP_PROTOCOL},
+    proto::{AH_LEN, Family, IP_PROTOCOL, IP_PROTOCOL_AH},
 };
 
 const ETHERNET_LEN: usize = 14;
@@ -88,6 +88,28 @@ pub enum Skip {
 /// [`Skip`] says why the frame is not ours to judge.
 #[inline(always)]
 pub fn walk<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
+    walk_to(packet, IP_PROTOCOL)
+}
+
+/// As [`walk`], through an IPv4 Authentication Header to the VRRP message behind it.
+///
+/// # Errors
+/// [`Skip`] says why the frame is not ours to judge.
+pub fn walk_ah<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
+    let outer = walk_to(packet, IP_PROTOCOL_AH)?;
+    let [next_header] = packet.load(outer.payload_offset).ok_or(Skip::NotVrrp)?;
+    if next_header != IP_PROTOCOL || matches!(outer.family, Family::V6) {
+        return Err(Skip::NotVrrp);
+    }
+    Ok(Datagram {
+        payload_offset: outer.payload_offset + AH_LEN,
+        payload_len: outer.payload_len.saturating_sub(AH_LEN),
+        ..outer
+    })
+}
+
+#[inline(always)]
+fn walk_to<P: Packet>(packet: &P, protocol: u8) -> Result<Datagram, Skip> {
     let mut offset = ETHERNET_LEN;
     let mut ethertype = load_u16(packet, offset - 2)?;
     let mut vlan = 0;
@@ -105,21 +127,26 @@ pub fn walk<P: Packet>(packet: &P) -> Result<Datagram, Skip> {
         offset += VLAN_LEN;
     }
     match ethertype {
-        ETHERTYPE_IPV4 => walk_ipv4(packet, offset, vlan),
-        ETHERTYPE_IPV6 => walk_ipv6(packet, offset, vlan),
+        ETHERTYPE_IPV4 => walk_ipv4(packet, offset, vlan, protocol),
+        ETHERTYPE_IPV6 => walk_ipv6(packet, offset, vlan, protocol),
         _ => Err(Skip::NotVrrp),
     }
 }
 
 #[inline(always)]
-fn walk_ipv4<P: Packet>(packet: &P, offset: usize, vlan: u16) -> Result<Datagram, Skip> {
-    let [version_ihl, _, len_high, len_low, _, _, frag_high, frag_low, ttl, protocol, _, _] =
+fn walk_ipv4<P: Packet>(
+    packet: &P,
+    offset: usize,
+    vlan: u16,
+    protocol: u8,
+) -> Result<Datagram, Skip> {
+    let [version_ihl, _, len_high, len_low, _, _, frag_high, frag_low, ttl, carried, _, _] =
         packet.load(offset).ok_or(Skip::NotVrrp)?;
     let source = packet.load(offset + 12).ok_or(Skip::NotVrrp)?;
     let destination = packet.load(offset + 16).ok_or(Skip::NotVrrp)?;
     let header_len = usize::from(version_ihl & 0x0f) * 4;
     let total_len = usize::from(u16::from_be_bytes([len_high, len_low]));
-    if protocol != IP_PROTOCOL || version_ihl >> 4 != 4 || header_len < IPV4_MIN_LEN {
+    if carried != protocol || version_ihl >> 4 != 4 || header_len < IPV4_MIN_LEN {
         return Err(Skip::NotVrrp);
     }
     if u16::from_be_bytes([frag_high, frag_low]) & FRAGMENT_MASK != 0 {
@@ -149,11 +176,16 @@ fn widen(address: [u8; 4]) -> [u8; 16] {
 }
 
 #[inline(always)]
-fn walk_ipv6<P: Packet>(packet: &P, offset: usize, vlan: u16) -> Result<Datagram, Skip> {
+fn walk_ipv6<P: Packet>(
+    packet: &P,
+    offset: usize,
+    vlan: u16,
+    protocol: u8,
+) -> Result<Datagram, Skip> {
     let [version, _, _, _, len_high, len_low, next_header, hop_limit] =
         packet.load(offset).ok_or(Skip::NotVrrp)?;
     // An advertisement has no extension headers (RFC 9568 §5.1.2.4); a fragment header is one.
-    if next_header != IP_PROTOCOL || version >> 4 != 6 {
+    if next_header != protocol || version >> 4 != 6 {
         return Err(Skip::NotVrrp);
     }
     Ok(Datagram {
@@ -175,10 +207,13 @@ pub fn is_header_intact<P: Packet>(packet: &P, datagram: &Datagram) -> bool {
     if matches!(datagram.family, Family::V6) {
         return true;
     }
+    // The message need not be next to it: an Authentication Header may be between them.
+    let Some([version_ihl]) = packet.load(datagram.ip_offset) else { return false };
     let mut sum = 0;
     let mut offset = datagram.ip_offset;
+    let end = offset + usize::from(version_ihl & 0x0f) * 4;
     for _ in 0..IPV4_MAX_WORDS {
-        if offset >= datagram.payload_offset {
+        if offset >= end {
             break;
         }
         match packet.load(offset) {

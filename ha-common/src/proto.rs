@@ -2,6 +2,10 @@
 
 /// IP protocol number of VRRP (RFC 9568 §5.1.1.4).
 pub const IP_PROTOCOL: u8 = 112;
+/// IP protocol number of the Authentication Header (RFC 4302 §2).
+pub const IP_PROTOCOL_AH: u8 = 51;
+/// The Authentication Header of keepalived's `auth_type AH`: HMAC-MD5-96 (RFC 4302 §2, RFC 2403).
+pub const AH_LEN: usize = 24;
 /// TTL or hop limit of every multicast advertisement (RFC 9568 §5.1.1.3, RFC 5082).
 pub const TTL: u8 = 255;
 /// 224.0.0.18 (RFC 9568 §5.1.1.2).

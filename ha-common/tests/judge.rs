@@ -10,10 +10,10 @@ use ha_common::{
         DIALECT_PSEUDO_HEADER, InstanceKey, InstanceRule, MODE_MULTICAST, MODE_UNICAST, PeerKey,
         PeerRule,
     },
-    check::{Reason, Tables, Verdict, judge},
+    check::{Reason, Tables, Verdict, judge, judge_ah},
     checksum,
     frame::{self, Bytes, Datagram, Skip},
-    proto::{AUTH_NONE, AUTH_PASS, Family, GROUP_V4, GROUP_V6},
+    proto::{AUTH_AH, AUTH_NONE, AUTH_PASS, Family, GROUP_V4, GROUP_V6},
 };
 
 const IFINDEX: u32 = 3;
@@ -335,6 +335,79 @@ fn a_virtual_router_has_one_family() {
     list.truncate(54 + 12);
     list[19] = 12;
     check(MULTICAST, &sealed_ipv6(list), Err(Some(Reason::Length)));
+}
+
+const AH: InstanceRule =
+    InstanceRule { version: 2, auth_type: AUTH_AH, password: [0; 8], ..MULTICAST };
+
+/// Version 2 behind an Authentication Header, whose content nobody looks at here.
+fn behind_ah() -> Vec<u8> {
+    let message = [0x21, 51, 100, 1, AUTH_AH, 1, 0, 0, 192, 0, 2, 9, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut frame = ipv4(GROUP_V4, &message);
+    frame.splice(MESSAGE..MESSAGE, [112, 4].into_iter().chain([0xaa; 22]));
+    frame[17] += 24;
+    frame[23] = 51;
+    reheaded(frame)
+}
+
+/// The header's checksum again, without the message's.
+fn reheaded(mut frame: Vec<u8>) -> Vec<u8> {
+    frame[24..26].fill(0);
+    let sum = !checksum::fold(checksum::sum(&frame[14..34]));
+    frame[24..26].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+#[test]
+fn judges_what_is_behind_an_authentication_header() {
+    let verdict = |rule, frame: &[u8]| match judge_ah(&Bytes(frame), &host(rule), IFINDEX) {
+        Verdict::Accept(it) => Ok((it.slot, it.datagram.payload_offset, it.datagram.payload_len)),
+        Verdict::Drop(reason) => Err(Some(reason)),
+        Verdict::NotVrrp(_) | Verdict::Stranger => Err(None),
+    };
+    assert_eq!(verdict(AH, &behind_ah()), Ok((SLOT, 58, 20)));
+    let drop = |reason| Err(Some(reason));
+    let edit = |at: usize, value: u8| {
+        let mut frame = behind_ah();
+        frame[at] = value;
+        reheaded(frame)
+    };
+    // One for each end of the chain of checks, which is the same as without the header.
+    assert_eq!(verdict(AH, &edit(TTL, 254)), drop(Reason::Ttl));
+    assert_eq!(verdict(AH, &edit(58, 0x31)), drop(Reason::Version));
+    assert_eq!(verdict(AH, &edit(59, 52)), drop(Reason::UnknownVrid));
+    assert_eq!(verdict(AH, &edit(60, 99)), drop(Reason::Checksum));
+    assert_eq!(verdict(AH, &edit(61, 2)), drop(Reason::Length));
+    assert_eq!(verdict(AH, &edit(62, AUTH_PASS)), drop(Reason::AuthType));
+    let mut frame = behind_ah();
+    frame[15] ^= 1;
+    assert_eq!(verdict(AH, &frame), drop(Reason::HeaderChecksum));
+    // Not ours: another next header, another protocol, a fragment, IPv6.
+    for (at, value) in [(34, 50), (23, 112), (20, 0x20), (DESTINATION, 225)] {
+        assert_eq!(verdict(AH, &edit(at, value)), Err(None), "{at}");
+    }
+    let mut frame = ipv6();
+    frame[20] = 51;
+    frame[54] = 112;
+    assert_eq!(verdict(AH, &frame), Err(None));
+    for len in 0..behind_ah().len() {
+        assert!(verdict(AH, &behind_ah()[..len]).is_err(), "{len}");
+    }
+}
+
+/// V2-7.1-3, RFC 2338 §5.3.6: whatever the message says of it, it has a header or it has none.
+#[test]
+fn an_authentication_header_is_there_or_not() {
+    let plain = |auth_type| changed(version_2(), |frame| frame[MESSAGE + 4] = auth_type);
+    for auth_type in [AUTH_NONE, AUTH_PASS, AUTH_AH] {
+        check(AH, &plain(auth_type), Err(Some(Reason::AuthType)));
+    }
+    for rule in [VERSION_2, InstanceRule { auth_type: AUTH_NONE, ..VERSION_2 }] {
+        let verdict = judge_ah(&Bytes(&behind_ah()), &host(rule), IFINDEX);
+        assert_eq!(verdict, Verdict::Drop(Reason::AuthType));
+    }
+    // XDP sees no VRRP in it.
+    check(AH, &behind_ah(), Err(None));
 }
 
 #[test]

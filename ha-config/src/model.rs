@@ -333,6 +333,9 @@ pub enum Authentication {
     None,
     /// `auth_type PASS`: version 2's clear-text password (RFC 2338 §5.3.6).
     Pass(Password),
+    /// `auth_type AH`: an IP Authentication Header around version 2's packet, with the password as
+    /// its key (RFC 2338 §5.3.6).
+    Ah(Password),
 }
 
 /// `auth_pass`: 1 to 8 bytes, padded with zeros as on the wire.

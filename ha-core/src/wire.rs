@@ -12,6 +12,8 @@ use ha_common::{checksum, proto};
 
 use crate::{AdvertInterval, Family, Version, Vrid};
 
+pub mod ah;
+
 /// A received advertisement, borrowed from its message.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Advertisement<'a> {
@@ -167,8 +169,40 @@ pub struct Template {
     pub interval: AdvertInterval,
     /// Advertised addresses, all of one family, at most 255: the others are left out.
     pub addresses: Vec<IpAddr>,
-    /// `VRRPv2` password, zero padded; `None` for no authentication.
-    pub password: Option<[u8; 8]>,
+    /// How receivers know that it is ours; `VRRPv2` only.
+    pub authentication: Authentication,
+}
+
+/// How a `VRRPv2` advertisement is authenticated (RFC 2338 §5.3.6).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Authentication {
+    /// Not at all.
+    None,
+    /// By a password in clear, zero padded.
+    Pass([u8; 8]),
+    /// By an IP Authentication Header around it.
+    Ah(ah::Key),
+}
+
+impl Authentication {
+    /// The number on the wire.
+    #[must_use]
+    pub const fn auth_type(self) -> u8 {
+        match self {
+            Self::None => proto::AUTH_NONE,
+            Self::Pass(_) => proto::AUTH_PASS,
+            Self::Ah(_) => proto::AUTH_AH,
+        }
+    }
+
+    /// The password, where there is one. A key is never sent.
+    #[must_use]
+    pub const fn data(self) -> [u8; proto::AUTH_DATA_LEN] {
+        match self {
+            Self::Pass(password) => password,
+            Self::None | Self::Ah(_) => [0; proto::AUTH_DATA_LEN],
+        }
+    }
 }
 
 impl Template {
@@ -177,10 +211,7 @@ impl Template {
     pub fn encode(&self, priority: u8, scope: ChecksumScope) -> Vec<u8> {
         let count = u8::try_from(self.addresses.len()).unwrap_or(u8::MAX);
         let (byte_4, byte_5) = match self.version {
-            Version::V2 => {
-                let auth_type = self.password.map_or(proto::AUTH_NONE, |_| proto::AUTH_PASS);
-                (auth_type, self.interval.to_secs())
-            }
+            Version::V2 => (self.authentication.auth_type(), self.interval.to_secs()),
             Version::V3 => self.interval.to_centis().to_be_bytes().into(),
         };
         let version_type = self.version.as_u8() << 4 | proto::TYPE_ADVERTISEMENT;
@@ -193,7 +224,7 @@ impl Template {
             }
         }
         if self.version == Version::V2 {
-            message.extend(self.password.unwrap_or_default());
+            message.extend(self.authentication.data());
         }
         let sum = checksum::sum(&message) + pseudo_header_sum(scope, message.len());
         let checksum = (!checksum::fold(sum)).to_be_bytes();

@@ -10,9 +10,9 @@ use std::{
 };
 
 use ha_core::{
-    Action, Actions, AdvertInterval, AnnouncePlan, Config, Engine, Family, Input, InstanceConfig,
-    InstanceId, Instant, Priority, Received, State, Track, TrackerId, Version, Vrid,
-    wire::{ChecksumScope, Template},
+    Action, Actions, AdvertInterval, Config, Engine, Input, InstanceConfig, InstanceId, Instant,
+    Priority, Received, State, Track, TrackerId, Version, Vrid,
+    wire::{Authentication, ChecksumScope, Template},
 };
 
 use Event::{
@@ -238,7 +238,7 @@ fn feed(engine: &mut Engine, now: Instant, event: Event) -> (Instant, Actions) {
                 vrid: Vrid::new(vrid).expect("not 0"),
                 interval: AdvertInterval::DEFAULT,
                 addresses: vec![sender(1)],
-                password: None,
+                authentication: Authentication::None,
             };
             let message = template.encode(priority, ChecksumScope::Message);
             let received = Received { instance: INSTANCE, at: now, source, message: &message };

@@ -24,3 +24,11 @@ fn read(clock: ClockId) -> Duration {
     // It cannot fail for these clocks; zero would only mean that nothing is due yet.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
+
+/// Seconds since 1970-01-01, for what must be different at each start. It may jump, and may be
+/// wrong by years: nothing may wait for it.
+pub(crate) fn unix_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |time| {
+        Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0))
+    })
+}

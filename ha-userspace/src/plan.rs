@@ -9,7 +9,8 @@ use ha_config::{
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
-    Version, wire::Template,
+    Version,
+    wire::{self, Template},
 };
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
@@ -276,9 +277,12 @@ fn notify_as(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
 }
 
 fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> InstancePlan {
-    let password = match &instance.authentication {
-        Authentication::None => None,
-        Authentication::Pass(password) => Some(*password.as_bytes()),
+    let authentication = match &instance.authentication {
+        Authentication::None => wire::Authentication::None,
+        Authentication::Pass(password) => wire::Authentication::Pass(*password.as_bytes()),
+        Authentication::Ah(password) => {
+            wire::Authentication::Ah(wire::ah::Key::new(*password.as_bytes()))
+        }
     };
     let (source, peers, ttl) = match &instance.transport {
         Transport::Multicast { source } => (*source, Vec::new(), MULTICAST_TTL),
@@ -298,7 +302,7 @@ fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> Insta
             vrid: instance.vrid,
             interval: instance.advert_interval,
             addresses: advertised.collect(),
-            password,
+            authentication,
         },
         pseudo_header: instance.family == Family::V6 || is_version_3 && !instance.v3_checksum_as_v2,
         source,
@@ -371,7 +375,7 @@ mod tests {
         assert_eq!(first.source, Some("198.51.100.10".parse().unwrap()));
         assert_eq!(first.peers[0].address, "198.51.100.11".parse::<IpAddr>().unwrap());
         // keepalived cuts a password at eight bytes.
-        assert_eq!(first.template.password.as_ref(), Some(b"33763994"));
+        assert_eq!(first.template.authentication, wire::Authentication::Pass(*b"33763994"));
         assert_eq!(first.template.addresses.len(), 2);
         assert!(!first.pseudo_header, "version 2");
         let engine = &plan.engine.instances[0];

@@ -255,7 +255,7 @@ mod tests {
     use ha_core::{
         InstanceId, Received, TrackerId,
         story::{Told, play},
-        wire::{ChecksumScope, Template},
+        wire::{Authentication, ChecksumScope, Template},
     };
 
     use super::*;
@@ -305,7 +305,7 @@ mod tests {
         let recorder = Recorder::create(&path).unwrap();
         let plan = plan();
         let template = &plan.instances[0].template;
-        assert_eq!(template.password, Some(*b"secret88"));
+        assert_eq!(template.authentication, Authentication::Pass(*b"secret88"));
         let message = Template::encode(template, 200, ChecksumScope::Message);
         assert!(message.ends_with(b"secret88"));
         for _ in 0..2 {

@@ -8,6 +8,9 @@
 const ETHERTYPE: usize = 12;
 const TAG_LEN: usize = 4;
 const VRRP: u8 = 112;
+const AH: u8 = 51;
+/// As keepalived makes it.
+const AH_LEN: usize = 24;
 
 /// What the checksum of a message covers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Layout {
     pub message: usize,
     /// The end of the message; padding may follow.
     pub end: usize,
+    /// The end of the IP header: the message, or an Authentication Header before it.
+    header_end: usize,
     is_ipv6: bool,
 }
 
@@ -40,10 +45,12 @@ impl Layout {
         let number = |at: usize| usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
         if frame[ip - 2..ip] == [0x86, 0xdd] {
             let message = ip + 40;
-            return Self { ip, message, end: message + number(ip + 4), is_ipv6: true };
+            let end = message + number(ip + 4);
+            return Self { ip, message, end, header_end: message, is_ipv6: true };
         }
-        let message = ip + usize::from(frame[ip] & 0x0f) * 4;
-        Self { ip, message, end: ip + number(ip + 2), is_ipv6: false }
+        let header_end = ip + usize::from(frame[ip] & 0x0f) * 4;
+        let message = if frame[ip + 9] == AH { header_end + AH_LEN } else { header_end };
+        Self { ip, message, end: ip + number(ip + 2), header_end, is_ipv6: false }
     }
 
     /// Where the TTL or the hop limit is.
@@ -61,12 +68,13 @@ impl Layout {
         if self.is_ipv6 { (self.ip + 24, 16) } else { (self.ip + 16, 4) }
     }
 
-    /// Writes both checksums of `frame`, whose parts are still where they were.
+    /// Writes both checksums of `frame`, whose parts are still where they were. What an
+    /// Authentication Header seals stays as it is.
     pub fn seal(&self, frame: &mut [u8], cover: Cover) {
         if !self.is_ipv6 {
             let at = self.ip + 10;
             frame[at..at + 2].fill(0);
-            let sum = complement(add(0, &frame[self.ip..self.message]));
+            let sum = complement(add(0, &frame[self.ip..self.header_end]));
             frame[at..at + 2].copy_from_slice(&sum);
         }
         let at = self.message + 6;

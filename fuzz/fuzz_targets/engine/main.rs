@@ -13,7 +13,7 @@ use std::{
 use ha_core::{
     AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, Input, InstanceConfig, InstanceId,
     Priority, Received, Track, TrackerId, Version, Vrid,
-    wire::{ChecksumScope, Template},
+    wire::{Authentication, ChecksumScope, Template},
 };
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -144,7 +144,7 @@ fn take(watched: &mut Watched, config: &Config, step: &Step) {
                 vrid: own.vrid,
                 interval: AdvertInterval::from_centis((*interval).into()).unwrap_or(own.interval),
                 addresses: vec![sender(own.family, *address)],
-                password: None,
+                authentication: Authentication::None,
             };
             let message = template.encode(*priority, ChecksumScope::Message);
             let (at, source) =

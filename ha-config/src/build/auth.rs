@@ -10,13 +10,20 @@ use crate::{
     tree::Statement,
 };
 
+/// `auth_type`.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Pass,
+    Ah,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     /// Where the block is.
     span: Option<Span>,
     /// Whether an error is in it: what is missing then may be what could not be read.
     has_errors: bool,
-    is_pass: bool,
+    kind: Option<Kind>,
     password: Option<Password>,
 }
 
@@ -26,12 +33,8 @@ impl Draft {
         for (keyword, statement) in supported(sink, Block::Authentication, block.body()) {
             let Some(first) = statement.value(0) else { continue };
             match (keyword, first.text.as_str()) {
-                ("auth_type", "PASS") => self.is_pass = true,
-                ("auth_type", "AH") => sink.error_help(
-                    first.span,
-                    "`auth_type AH` is not supported yet",
-                    "it cannot be ignored: the nodes would not hear each other",
-                ),
+                ("auth_type", "PASS") => self.kind = Some(Kind::Pass),
+                ("auth_type", "AH") => self.kind = Some(Kind::Ah),
                 ("auth_type", other) => {
                     sink.error(first.span, format!("`{other}` is not PASS or AH"));
                 }
@@ -54,19 +57,20 @@ impl Draft {
     /// What the packets of `version` carry.
     pub(super) fn finish(&self, sink: &mut Sink, version: Version) -> Authentication {
         let Some(span) = self.span else { return Authentication::None };
-        match (version, self.is_pass, self.password) {
+        match (version, self.kind, self.password) {
             (Version::V3, _, _) => {
                 sink.warning(span, "VRRP version 3 has no authentication: ignored");
                 Authentication::None
             }
-            (Version::V2, true, Some(password)) => Authentication::Pass(password),
+            (Version::V2, Some(Kind::Pass), Some(password)) => Authentication::Pass(password),
+            (Version::V2, Some(Kind::Ah), Some(password)) => Authentication::Ah(password),
             (Version::V2, _, _) if self.has_errors => Authentication::None,
-            (Version::V2, true, None) => {
+            (Version::V2, Some(_), None) => {
                 sink.warning(span, "`auth_type` without `auth_pass`: no authentication");
                 Authentication::None
             }
-            (Version::V2, false, _) => {
-                let help = "keepalived authenticates with `auth_type PASS` only";
+            (Version::V2, None, _) => {
+                let help = "keepalived authenticates with `auth_type PASS` or `auth_type AH` only";
                 sink.warning_help(span, "no `auth_type`: no authentication", help);
                 Authentication::None
             }

@@ -13,7 +13,8 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::{
-        Address, InitialState, Instance, Notify, SyncGroup, TrackInterface, TrackScript, Weight,
+        Address, Authentication, InitialState, Instance, Notify, SyncGroup, TrackInterface,
+        TrackScript, Weight,
     },
     tree::{Statement, Word},
     value::{self, Spanned},
@@ -255,10 +256,12 @@ impl Draft {
         });
         let global = with.global;
         let strict = self.strict.unwrap_or(global.strict.is_some());
-        let state = if strict {
-            strict::state(sink, &self.lines, self.state, priority)
-        } else {
-            self.state
+        let authentication = self.auth.finish(sink, version);
+        let state = match authentication {
+            _ if strict => strict::state(sink, &self.lines, self.state, priority),
+            // keepalived: "Initial state master is incompatible with AH authentication - clearing".
+            Authentication::Ah(_) if !priority.is_owner() => InitialState::Backup,
+            Authentication::None | Authentication::Pass(_) | Authentication::Ah(_) => self.state,
         };
         let (preempt, preempt_delay) = self.finish_preempt(sink, state, priority);
         let mut instance = Instance {
@@ -273,7 +276,7 @@ impl Draft {
             advert_interval: self.finish_interval(sink, version)?,
             preempt,
             preempt_delay,
-            authentication: self.auth.finish(sink, version),
+            authentication,
             transport: self.transport.finish(sink, family),
             track_primary: self.track_primary,
             track_interfaces: self.finish_interfaces(sink, with, &interface.text),

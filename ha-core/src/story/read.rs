@@ -16,7 +16,7 @@ use crate::{
             version, vrid, wrong,
         },
     },
-    wire::{ChecksumScope, Template},
+    wire::{Authentication, ChecksumScope, Template},
 };
 
 /// What an engine of the story runs, as far as it is read.
@@ -185,7 +185,7 @@ impl Setting {
             vrid: config.vrid,
             interval: config.interval,
             addresses: vec![usual_address(config.family)],
-            password: None,
+            authentication: Authentication::None,
         };
         let (mut changes, mut cut, mut at) = (Vec::new(), 0, now);
         let (mut is_lost, mut scope) = (false, ChecksumScope::Message);

@@ -125,7 +125,7 @@ pub(super) fn blank_password(message: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Advertisement, ChecksumScope, Template};
+    use crate::wire::{Advertisement, Authentication, ChecksumScope, Template};
 
     #[test]
     fn times_are_exact() {
@@ -165,7 +165,7 @@ mod tests {
             vrid: Vrid::new(7).unwrap(),
             interval: AdvertInterval::DEFAULT,
             addresses: vec![usual_address(Family::V4), Ipv4Addr::new(192, 0, 2, 1).into()],
-            password,
+            authentication: password.map_or(Authentication::None, Authentication::Pass),
         };
         template.encode(100, ChecksumScope::Message)
     }

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, net::IpAddr, time::Duration};
 use ha_core::{
     Action, Actions, Config, Engine, Family, Input, Instance, InstanceConfig, InstanceId, Instant,
     Received, State, TrackerId, Version,
-    wire::{ChecksumScope, Template},
+    wire::{Authentication, ChecksumScope, Template},
 };
 
 use crate::{
@@ -356,7 +356,7 @@ impl Router {
             vrid: config.vrid,
             interval: config.interval,
             addresses: config.addresses.clone(),
-            password: None,
+            authentication: Authentication::None,
         };
         template.encode(priority, scope)
     }

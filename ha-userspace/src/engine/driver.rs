@@ -23,6 +23,7 @@ use crate::{
     clock,
     engine::{
         Command, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
+        associations::Associations,
         decide::Decider,
         effects::{self, Effects, Surroundings},
         port::{Opening, Port},
@@ -30,6 +31,7 @@ use crate::{
     },
     io::{
         addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
+        advert_socket::Channel,
         announce::Announcer,
         links::{self, Links},
         lock,
@@ -57,6 +59,7 @@ pub(crate) struct Driver {
     ring: Option<AsyncFd<OwnedFd>>,
     ports: BTreeMap<String, Port>,
     tables: Tables,
+    associations: Associations,
     /// Woken by packet sockets.
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
@@ -105,6 +108,7 @@ impl Driver {
             ring,
             ports: BTreeMap::new(),
             tables: Tables::default(),
+            associations: Associations::new(&plan, clock::unix_time()),
             arrived: Rc::new(Notify::new()),
             commands,
             retries: Retries::default(),
@@ -215,7 +219,7 @@ impl Driver {
     }
 
     fn receive(&mut self, now: Instant) -> bool {
-        let Self { engine, xdp, ports, tables, .. } = self;
+        let Self { engine, xdp, ports, tables, associations, .. } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
                 instance: advert.instance,
@@ -227,7 +231,7 @@ impl Driver {
         };
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
-            is_empty &= port.receive(tables, now, &mut take);
+            is_empty &= port.receive(tables, associations, now, &mut take);
         }
         is_empty
     }
@@ -258,8 +262,8 @@ impl Driver {
 
     fn apply(&mut self, now: Instant) {
         while !self.engine.actions().is_empty() {
-            let Self { plan, links, ports, effects, engine, .. } = self;
-            let around = Surroundings { now, plan, links, ports };
+            let Self { plan, links, ports, effects, engine, associations, .. } = self;
+            let around = Surroundings { now, plan, links, ports, associations };
             let failed = effects.apply(around, engine.actions());
             for action in self.engine.actions() {
                 if let Action::Addresses { instance, present: true } = *action
@@ -316,7 +320,7 @@ impl Driver {
             let opened = Port::open(Opening {
                 link,
                 carries_vlans: self.links.carries_vlans(link.index),
-                families: &families_on(&self.plan, &name),
+                channels: &channels_on(&self.plan, &name),
                 choice: self.choice,
                 xdp: self.xdp.as_mut(),
                 arrived: &self.arrived,
@@ -428,18 +432,12 @@ impl Driver {
                 statistics: *instance.statistics(),
             })
         });
-        let interfaces = self.ports.iter().map(|(name, port)| {
-            let counters = match &self.xdp {
-                Some(xdp) if port.is_xdp() => xdp.counters(port.ifindex),
-                Some(_) | None => port.counters(),
-            };
-            InterfaceSnapshot {
-                name: name.clone(),
-                index: port.ifindex,
-                is_up: self.links.by_index(port.ifindex).is_some_and(|link| link.is_up),
-                xdp: port.xdp_name(),
-                counters,
-            }
+        let interfaces = self.ports.iter().map(|(name, port)| InterfaceSnapshot {
+            name: name.clone(),
+            index: port.ifindex,
+            is_up: self.links.by_index(port.ifindex).is_some_and(|link| link.is_up),
+            xdp: port.xdp_name(),
+            counters: port.counters(self.xdp.as_ref()),
         });
         Snapshot {
             at: now,
@@ -470,14 +468,15 @@ fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
     instances.flat_map(|instance| instance.addresses.iter().map(|one| one.address)).collect()
 }
 
-/// Families spoken on an interface, and the group to join for each that uses multicast.
-fn families_on(plan: &Plan, interface: &str) -> Vec<(Family, Option<IpAddr>)> {
-    let mut families: BTreeMap<Family, Option<IpAddr>> = BTreeMap::new();
+/// Channels used on an interface, and the group to join for each that uses multicast.
+fn channels_on(plan: &Plan, interface: &str) -> Vec<(Channel, Option<IpAddr>)> {
+    let mut channels: BTreeMap<Channel, Option<IpAddr>> = BTreeMap::new();
     for instance in plan.instances.iter().filter(|instance| instance.interface == interface) {
-        let joined = families.entry(instance.family).or_default();
+        let channel = Channel::of(instance.family, &instance.template);
+        let joined = channels.entry(channel).or_default();
         if instance.peers.is_empty() {
             *joined = Some(effects::group(instance.family));
         }
     }
-    families.into_iter().collect()
+    channels.into_iter().collect()
 }

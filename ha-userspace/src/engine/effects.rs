@@ -16,9 +16,10 @@ use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::Chec
 use tokio::sync::mpsc;
 
 use crate::{
-    engine::{Message, Report, pacing::Pacer, port::Port},
+    engine::{Message, Report, associations::Associations, pacing::Pacer, port::Port},
     io::{
         addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
+        advert_socket::Channel,
         announce::{Announcer, Target},
         links::{self, Links},
         neighbours::NeighbourSocket,
@@ -78,6 +79,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) links: &'a Links,
     /// Open interfaces by name.
     pub(crate) ports: &'a BTreeMap<String, Port>,
+    pub(crate) associations: &'a Associations,
 }
 
 impl Effects {
@@ -190,7 +192,8 @@ impl Effects {
     fn advertise(&mut self, around: Surroundings<'_>, instance: InstanceId, priority: u8) {
         let Some(plan) = around.plan.instance(instance) else { return };
         let Some(port) = around.ports.get(&plan.interface) else { return };
-        let Some(sender) = port.sender(plan.family) else { return };
+        let channel = Channel::of(plan.family, &plan.template);
+        let Some(sender) = port.sender(channel) else { return };
         // Nothing leaves without carrier, but the kernel would keep it for later.
         if !around.links.by_index(port.ifindex).is_some_and(|link| link.is_up) {
             return;
@@ -199,8 +202,9 @@ impl Effects {
         if let Some(outlet) = self.outlet(instance)
             && let Some(source) = outlet.source
         {
+            let seal = around.associations.seal(instance);
             for (destination, message) in outlet.messages(plan, source, priority) {
-                if let Err(error) = sender.send(source, *destination, plan.ttl, message) {
+                if let Err(error) = sender.send(source, *destination, plan.ttl, message, seal) {
                     failure = Some(format!("to {destination}: {error}"));
                 }
             }

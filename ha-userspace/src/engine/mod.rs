@@ -2,6 +2,7 @@
 //!
 //! Nothing here forks, logs, or touches a file: what takes time is sent to the main thread.
 
+mod associations;
 pub(crate) mod decide;
 mod driver;
 mod effects;

@@ -5,15 +5,16 @@ use std::{io, rc::Rc};
 use ha_common::{
     abi::COUNTERS_LEN,
     check::{self, Reason, Verdict},
-    frame::Bytes,
+    frame::{Bytes, Datagram},
 };
-use ha_core::{Family, InstanceId, Instant};
+use ha_core::{InstanceId, Instant};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     cli::XdpChoice,
+    engine::associations::Associations,
     io::{
-        advert_socket::AdvertSocket,
+        advert_socket::{AdvertSocket, Channel},
         links::{Kind, Link},
         packet_socket::PacketSocket,
         tables::{self, Tables},
@@ -30,14 +31,18 @@ const FRAMES_PER_TURN: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) ifindex: u32,
-    senders: Vec<(Family, AdvertSocket)>,
+    senders: Vec<(Channel, AdvertSocket)>,
     receiver: Receiver,
+    /// XDP knows no Authentication Header: what has one comes by a packet socket always.
+    ah: Option<Listener>,
+    /// Of frames that came by packet sockets.
+    counters: Box<[u64; COUNTERS_LEN]>,
 }
 
 #[derive(Debug)]
 enum Receiver {
     Xdp(Mode),
-    Sockets { sockets: Vec<Listener>, counters: Box<[u64; COUNTERS_LEN]> },
+    Sockets(Vec<Listener>),
 }
 
 /// A packet socket and the task that says when it has something.
@@ -45,6 +50,32 @@ enum Receiver {
 struct Listener {
     socket: Rc<PacketSocket>,
     task: JoinHandle<()>,
+}
+
+impl Listener {
+    fn open(link: &Link, channel: Channel, arrived: &Rc<Notify>) -> io::Result<Self> {
+        let socket = Rc::new(PacketSocket::open(&link.name, link.index, channel)?);
+        let task = tokio::task::spawn_local(watch(Rc::clone(&socket), Rc::clone(arrived)));
+        Ok(Self { socket, task })
+    }
+
+    /// Hands what waits to `judge` and counts what it says; says whether nothing waits any more.
+    fn drain(
+        &self,
+        counters: &mut [u64; COUNTERS_LEN],
+        mut judge: impl FnMut(&[u8]) -> Option<Reason>,
+    ) -> bool {
+        let mut buffer = [0; FRAME_MAX];
+        for _ in 0..FRAMES_PER_TURN {
+            // An error of the socket (interface down) is the link notification's to tell.
+            let Ok(Some(len)) = self.socket.recv(&mut buffer) else { return true };
+            let reason = judge(buffer.get(..len).unwrap_or(&buffer));
+            if let Some(count) = reason.and_then(|reason| counters.get_mut(reason.index())) {
+                *count += 1;
+            }
+        }
+        false
+    }
 }
 
 impl Drop for Listener {
@@ -58,8 +89,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) link: &'a Link,
     /// VLAN interfaces are on top of it.
     pub(crate) carries_vlans: bool,
-    /// Families of its instances, and the multicast group to join for each, if any.
-    pub(crate) families: &'a [(Family, Option<std::net::IpAddr>)],
+    /// Channels of its instances, and the multicast group to join for each, if any.
+    pub(crate) channels: &'a [(Channel, Option<std::net::IpAddr>)],
     pub(crate) choice: XdpChoice,
     pub(crate) xdp: Option<&'a mut Xdp>,
     /// Woken when a packet socket has something.
@@ -72,11 +103,14 @@ impl Port {
     /// # Errors
     /// A socket was refused, or XDP was demanded and cannot be had.
     pub(crate) fn open(opening: Opening<'_>) -> io::Result<(Self, Option<String>)> {
-        let Opening { link, carries_vlans, families, choice, xdp, arrived } = opening;
-        let mut senders = Vec::with_capacity(families.len());
-        for (family, group) in families {
-            let socket = AdvertSocket::open(&link.name, link.index, *family, *group)?;
-            senders.push((*family, socket));
+        let Opening { link, carries_vlans, channels, choice, xdp, arrived } = opening;
+        let mut senders = Vec::with_capacity(channels.len());
+        let mut ah = None;
+        for &(channel, group) in channels {
+            senders.push((channel, AdvertSocket::open(&link.name, link.index, channel, group)?));
+            if channel == Channel::Ah {
+                ah = Some(Listener::open(link, channel, arrived)?);
+            }
         }
         let is_loaded = xdp.is_some();
         let attached = match xdp {
@@ -94,7 +128,7 @@ impl Port {
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", link.name)));
             }
             Err(error) => {
-                let receiver = Receiver::listen(link, families, arrived)?;
+                let receiver = Receiver::listen(link, channels, arrived)?;
                 // Why it is not loaded was said when that failed.
                 let warning = is_loaded.then(|| {
                     format!("{}: a packet socket is used instead of XDP: {error}", link.name)
@@ -102,7 +136,8 @@ impl Port {
                 (receiver, warning)
             }
         };
-        Ok((Self { ifindex: link.index, senders, receiver }, warning))
+        let counters = Box::new([0; COUNTERS_LEN]);
+        Ok((Self { ifindex: link.index, senders, receiver, ah, counters }, warning))
     }
 
     /// Detaches what does not go with the sockets.
@@ -112,27 +147,30 @@ impl Port {
         }
     }
 
-    pub(crate) fn sender(&self, family: Family) -> Option<&AdvertSocket> {
-        self.senders.iter().find(|(of, _)| *of == family).map(|(_, sender)| sender)
+    pub(crate) fn sender(&self, channel: Channel) -> Option<&AdvertSocket> {
+        self.senders.iter().find(|(of, _)| *of == channel).map(|(_, sender)| sender)
     }
 
     /// `native`, `generic` or `off`.
     pub(crate) fn xdp_name(&self) -> &'static str {
         match self.receiver {
             Receiver::Xdp(mode) => mode.name(),
-            Receiver::Sockets { .. } => "off",
+            Receiver::Sockets(_) => "off",
         }
     }
 
-    pub(crate) fn is_xdp(&self) -> bool {
-        matches!(self.receiver, Receiver::Xdp(_))
-    }
-
-    /// Frames by what became of them, where no XDP program counts.
-    pub(crate) fn counters(&self) -> Vec<(&'static str, u64)> {
-        let Receiver::Sockets { counters, .. } = &self.receiver else { return Vec::new() };
-        let count = |reason: Reason| counters.get(reason.index()).copied().unwrap_or(0);
-        Reason::ALL.iter().map(|reason| (reason.name(), count(*reason))).collect()
+    /// Frames by what became of them, whoever judged them.
+    pub(crate) fn counters(&self, xdp: Option<&Xdp>) -> Vec<(&'static str, u64)> {
+        let mut counts: Vec<(&'static str, u64)> = match (&self.receiver, xdp) {
+            (Receiver::Xdp(_), Some(xdp)) => xdp.counters(self.ifindex),
+            (Receiver::Xdp(_) | Receiver::Sockets(_), _) => {
+                Reason::ALL.iter().map(|reason| (reason.name(), 0)).collect()
+            }
+        };
+        for ((_, count), own) in counts.iter_mut().zip(self.counters.iter()) {
+            *count += own;
+        }
+        counts
     }
 
     /// Judges what waits in the packet sockets and hands on what is accepted; says whether they
@@ -140,27 +178,34 @@ impl Port {
     pub(crate) fn receive(
         &mut self,
         tables: &Tables,
+        associations: &Associations,
         now: Instant,
         mut take: impl FnMut(Advert<'_>),
     ) -> bool {
-        let Receiver::Sockets { sockets, counters } = &mut self.receiver else { return true };
-        let mut buffer = [0; FRAME_MAX];
+        let Self { ifindex, receiver, ah, counters, .. } = self;
         let mut are_empty = true;
-        for listener in sockets {
-            let mut left = FRAMES_PER_TURN;
-            // An error of the socket (interface down) is the link notification's to tell.
-            while let Ok(Some(len)) = listener.socket.recv(&mut buffer) {
-                let frame = buffer.get(..len).unwrap_or(&buffer);
-                let reason = judge(frame, tables, self.ifindex, now, &mut take);
-                if let Some(count) = reason.and_then(|reason| counters.get_mut(reason.index())) {
-                    *count += 1;
-                }
-                left -= 1;
-                if left == 0 {
-                    are_empty = false;
-                    break;
-                }
+        if let Receiver::Sockets(listeners) = receiver {
+            for listener in listeners {
+                are_empty &= listener.drain(counters, |frame| {
+                    let verdict = check::judge(&Bytes(frame), tables, *ifindex);
+                    let open = |_instance, datagram: &Datagram| {
+                        let end = datagram.payload_offset + datagram.payload_len;
+                        Ok(frame.get(datagram.payload_offset..end).unwrap_or_default())
+                    };
+                    hand_on(verdict, now, open, &mut take)
+                });
             }
+        }
+        if let Some(listener) = ah {
+            are_empty &= listener.drain(counters, |frame| {
+                let verdict = check::judge_ah(&Bytes(frame), tables, *ifindex);
+                let open = |instance, datagram: &Datagram| {
+                    let end = datagram.payload_offset + datagram.payload_len;
+                    let packet = frame.get(datagram.ip_offset..end).unwrap_or_default();
+                    associations.open(instance, packet)
+                };
+                hand_on(verdict, now, open, &mut take)
+            });
         }
         are_empty
     }
@@ -169,16 +214,12 @@ impl Port {
 impl Receiver {
     fn listen(
         link: &Link,
-        families: &[(Family, Option<std::net::IpAddr>)],
+        channels: &[(Channel, Option<std::net::IpAddr>)],
         arrived: &Rc<Notify>,
     ) -> io::Result<Self> {
-        let mut sockets = Vec::with_capacity(families.len());
-        for (family, _) in families {
-            let socket = Rc::new(PacketSocket::open(&link.name, link.index, *family)?);
-            let task = tokio::task::spawn_local(watch(Rc::clone(&socket), Rc::clone(arrived)));
-            sockets.push(Listener { socket, task });
-        }
-        Ok(Self::Sockets { sockets, counters: Box::new([0; COUNTERS_LEN]) })
+        let plain = channels.iter().filter(|(channel, _)| *channel != Channel::Ah);
+        let open = |(channel, _): &(Channel, _)| Listener::open(link, *channel, arrived);
+        Ok(Self::Sockets(plain.map(open).collect::<io::Result<_>>()?))
     }
 }
 
@@ -188,29 +229,28 @@ async fn watch(socket: Rc<PacketSocket>, arrived: Rc<Notify>) {
     }
 }
 
-/// What the XDP program does, for a frame that came by a packet socket.
+/// What the XDP program does with a verdict, for a frame that came by a packet socket. `open` gives
+/// the message of one that is accepted, or has a reason against it.
 ///
 /// The moment of reading stands for the stamp: it is never before the frame's arrival, so it can
 /// put a takeover off, but not bring one about.
-fn judge(
-    frame: &[u8],
-    tables: &Tables,
-    ifindex: u32,
+fn hand_on<'a>(
+    verdict: Verdict,
     now: Instant,
+    open: impl FnOnce(InstanceId, &Datagram) -> Result<&'a [u8], Reason>,
     take: &mut impl FnMut(Advert<'_>),
 ) -> Option<Reason> {
-    match check::judge(&Bytes(frame), tables, ifindex) {
+    match verdict {
         Verdict::NotVrrp(_) | Verdict::Stranger => None,
         Verdict::Drop(reason) => Some(reason),
         Verdict::Accept(accepted) => {
-            let datagram = accepted.datagram;
-            let end = datagram.payload_offset + datagram.payload_len;
-            take(Advert {
-                instance: InstanceId(accepted.slot),
-                at: now,
-                source: tables::address(datagram.family, datagram.source),
-                message: frame.get(datagram.payload_offset..end).unwrap_or_default(),
-            });
+            let (instance, datagram) = (InstanceId(accepted.slot), accepted.datagram);
+            let message = match open(instance, &datagram) {
+                Ok(message) => message,
+                Err(reason) => return Some(reason),
+            };
+            let source = tables::address(datagram.family, datagram.source);
+            take(Advert { instance, at: now, source, message });
             Some(Reason::Accepted)
         }
     }

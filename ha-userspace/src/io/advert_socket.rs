@@ -1,6 +1,6 @@
 //! Sends advertisements on one interface; never receives.
 //!
-//! As a raw socket of protocol 112 it has a second use: while it is open the kernel answers no
+//! As a raw socket of protocol 112 or 51 it has a second use: while it is open the kernel answers no
 //! advertisement with "protocol unreachable". What would queue on it is refused by a filter.
 
 use std::{
@@ -11,8 +11,11 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-use ha_common::proto::IP_PROTOCOL;
-use ha_core::Family;
+use ha_common::proto::{AH_LEN, IP_PROTOCOL, IP_PROTOCOL_AH};
+use ha_core::{
+    Family,
+    wire::{Authentication, Template, ah::Seal},
+};
 use nix::{
     errno::Errno,
     sys::socket::{
@@ -33,7 +36,40 @@ const IPV4_VERSION_IHL: u8 = 0x45;
 /// DSCP CS6, internetwork control, as keepalived sends it.
 const TRAFFIC_CLASS: u8 = 0xc0;
 
-/// A raw socket of protocol 112, bound to an interface.
+/// How advertisements travel. Each way has sockets of its own.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Channel {
+    /// As protocol 112.
+    Plain(Family),
+    /// Over IPv4, behind an Authentication Header: as protocol 51.
+    Ah,
+}
+
+impl Channel {
+    /// Of an instance's advertisements.
+    pub(crate) fn of(family: Family, template: &Template) -> Self {
+        match template.authentication {
+            Authentication::None | Authentication::Pass(_) => Self::Plain(family),
+            Authentication::Ah(_) => Self::Ah,
+        }
+    }
+
+    pub(crate) fn family(self) -> Family {
+        match self {
+            Self::Plain(family) => family,
+            Self::Ah => Family::V4,
+        }
+    }
+
+    fn protocol(self) -> u8 {
+        match self {
+            Self::Plain(_) => IP_PROTOCOL,
+            Self::Ah => IP_PROTOCOL_AH,
+        }
+    }
+}
+
+/// A raw socket of a channel's protocol, bound to an interface.
 #[derive(Debug)]
 pub(crate) struct AdvertSocket {
     fd: OwnedFd,
@@ -48,18 +84,20 @@ impl AdvertSocket {
     pub(crate) fn open(
         interface: &str,
         ifindex: u32,
-        family: Family,
+        channel: Channel,
         group: Option<IpAddr>,
     ) -> io::Result<Self> {
         let describe = |error: io::Error| {
             let what = format_args!("cannot open a raw socket on {interface}");
             sys::context(error, what, "CAP_NET_RAW")
         };
+        let family = channel.family();
         let domain = match family {
             Family::V4 => libc::AF_INET,
             Family::V6 => libc::AF_INET6,
         };
-        let fd = sys::socket(domain, libc::SOCK_RAW, i32::from(IP_PROTOCOL)).map_err(describe)?;
+        let fd = sys::socket(domain, libc::SOCK_RAW, i32::from(channel.protocol()));
+        let fd = fd.map_err(describe)?;
         prepare(&fd, interface, ifindex, family).map_err(describe)?;
         if let Some(group) = group {
             join(&fd, ifindex, group).map_err(|error| {
@@ -70,17 +108,19 @@ impl AdvertSocket {
         Ok(Self { fd, ifindex, ip_id: AtomicU16::new(0) })
     }
 
-    /// Sends one message. The error is the kernel's own, without context.
+    /// Sends one message, over [`Channel::Ah`] with its seal. The error is the kernel's own,
+    /// without context.
     pub(crate) fn send(
         &self,
         source: IpAddr,
         destination: IpAddr,
         ttl: u8,
         message: &[u8],
+        seal: Option<Seal>,
     ) -> io::Result<()> {
         match (source, destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.send_v4(source, destination, ttl, message)
+                self.send_v4(source, destination, ttl, message, seal)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 self.send_v6(source, destination, ttl, message)
@@ -97,11 +137,16 @@ impl AdvertSocket {
         destination: Ipv4Addr,
         ttl: u8,
         message: &[u8],
+        seal: Option<Seal>,
     ) -> io::Result<()> {
-        let header = ipv4_header(self.next_ip_id(), source, destination, ttl, message.len())
+        let (protocol, ah_len) = seal.map_or((IP_PROTOCOL, 0), |_| (IP_PROTOCOL_AH, AH_LEN));
+        let (id, payload_len) = (self.next_ip_id(), ah_len + message.len());
+        let header = ipv4_header(id, source, destination, ttl, protocol, payload_len)
             .ok_or(io::ErrorKind::InvalidInput)?;
+        let ah = seal.map(|seal| seal.header(&header, message));
+        let ah = ah.as_ref().map_or(&[][..], |ah| ah);
         let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
-        let parts = [IoSlice::new(&header), IoSlice::new(message)];
+        let parts = [IoSlice::new(&header), IoSlice::new(ah), IoSlice::new(message)];
         let flags = flags(destination.is_multicast());
         sendmsg(self.fd.as_raw_fd(), &parts, &[], flags, Some(&to))?;
         Ok(())
@@ -208,9 +253,10 @@ fn ipv4_header(
     source: Ipv4Addr,
     destination: Ipv4Addr,
     ttl: u8,
-    message_len: usize,
+    protocol: u8,
+    payload_len: usize,
 ) -> Option<[u8; 20]> {
-    let total_len = u16::try_from(message_len).ok()?.checked_add(IPV4_HEADER_LEN)?;
+    let total_len = u16::try_from(payload_len).ok()?.checked_add(IPV4_HEADER_LEN)?;
     let [len_high, len_low] = total_len.to_be_bytes();
     let [id_high, id_low] = id.to_be_bytes();
     let [s0, s1, s2, s3] = source.octets();
@@ -219,7 +265,7 @@ fn ipv4_header(
     let header = [
         IPV4_VERSION_IHL, TRAFFIC_CLASS, len_high, len_low,
         id_high, id_low, 0, 0,
-        ttl, IP_PROTOCOL, 0, 0,
+        ttl, protocol, 0, 0,
         s0, s1, s2, s3,
         d0, d1, d2, d3,
     ];
@@ -234,13 +280,14 @@ mod tests {
     #[test]
     fn the_ipv4_header_byte_for_byte() {
         let source = Ipv4Addr::new(198, 51, 100, 1);
-        let header = ipv4_header(0x0102, source, Ipv4Addr::new(224, 0, 0, 18), 255, 12).unwrap();
+        let group = Ipv4Addr::new(224, 0, 0, 18);
+        let header = ipv4_header(0x0102, source, group, 255, 112, 12).unwrap();
         #[rustfmt::skip]
         let expected = [
             0x45, 0xc0, 0, 32, 1, 2, 0, 0, 255, 112, 0, 0,
             198, 51, 100, 1, 224, 0, 0, 18,
         ];
         assert_eq!(header, expected);
-        assert!(ipv4_header(1, source, source, 255, 65_516).is_none());
+        assert!(ipv4_header(1, source, source, 255, 51, 65_516).is_none());
     }
 }

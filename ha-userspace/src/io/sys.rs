@@ -16,6 +16,10 @@ pub(crate) const FRAMES_MAX: usize = 64;
 
 /// `BPF_LD | BPF_B | BPF_ABS`.
 const LOAD_BYTE: u16 = 0x30;
+/// `BPF_LDX | BPF_B | BPF_MSH`.
+const LOAD_HEADER_LEN: u16 = 0xb1;
+/// `BPF_LD | BPF_B | BPF_IND`.
+const LOAD_BYTE_BEHIND: u16 = 0x50;
 /// `BPF_JMP | BPF_JEQ | BPF_K`.
 const JUMP_EQUAL: u16 = 0x15;
 /// `BPF_RET | BPF_K`.
@@ -67,6 +71,16 @@ pub(crate) fn attach_filter(fd: BorrowedFd<'_>, program: &[libc::sock_filter]) -
 /// A filter instruction: the accumulator is the byte at `offset`.
 pub(crate) const fn load_byte(offset: u32) -> libc::sock_filter {
     libc::sock_filter { code: LOAD_BYTE, jt: 0, jf: 0, k: offset }
+}
+
+/// A filter instruction: the index is the length of the IPv4 header at `offset`.
+pub(crate) const fn load_header_len(offset: u32) -> libc::sock_filter {
+    libc::sock_filter { code: LOAD_HEADER_LEN, jt: 0, jf: 0, k: offset }
+}
+
+/// A filter instruction: the accumulator is the byte at `offset` and the index together.
+pub(crate) const fn load_byte_behind(offset: u32) -> libc::sock_filter {
+    libc::sock_filter { code: LOAD_BYTE_BEHIND, jt: 0, jf: 0, k: offset }
 }
 
 /// A filter instruction: skip `then` or `otherwise` instructions.

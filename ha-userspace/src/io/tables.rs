@@ -41,15 +41,15 @@ impl Tables {
     /// An instance that is on the interface `ifindex`.
     pub(crate) fn add_instance(&mut self, slot: u32, ifindex: u32, plan: &InstancePlan) {
         let is_unicast = !plan.peers.is_empty();
-        let password = plan.template.password;
+        let authentication = plan.template.authentication;
         let rule = InstanceRule {
             slot,
             version: plan.version,
             mode: if is_unicast { MODE_UNICAST } else { MODE_MULTICAST },
-            auth_type: password.map_or(proto::AUTH_NONE, |_| proto::AUTH_PASS),
+            auth_type: authentication.auth_type(),
             // Peers may be behind routers; what is asked of their TTL stands in their own rules.
             ttl_min: if is_unicast { 0 } else { proto::TTL },
-            password: password.unwrap_or_default(),
+            password: authentication.data(),
         };
         let family = plan.family.as_u8();
         self.instances.insert(InstanceKey { ifindex, vlan: 0, family, vrid: plan.vrid }, rule);

@@ -219,6 +219,11 @@ const PASS: &str = "    authentication {
         auth_pass 337639943
     }
 ";
+const AH: &str = "    authentication {
+        auth_type AH
+        auth_pass 337639943
+    }
+";
 const UNICAST: &str = "    unicast_src_ip 198.51.100.10
     unicast_peer {
         198.51.100.11
@@ -298,6 +303,28 @@ fn version_2() -> Vec<Case> {
                 "VRRPv2, PASS, to a unicast peer: the Master stops (priority 0).",
                 V2,
                 instance(133, "1", &[PASS, UNICAST, ADDRESSES]),
+            )
+        },
+        Case::new(
+            "v2-ah-multicast",
+            "VRRPv2 behind an Authentication Header, to the group.",
+            V2,
+            instance(133, "1", &[AH, ADDRESSES]),
+        ),
+        Case::new(
+            "v2-ah-unicast",
+            "VRRPv2 behind an Authentication Header, to a unicast peer.",
+            V2,
+            instance(133, "1", &[AH, UNICAST, ADDRESSES]),
+        ),
+        Case {
+            is_stop: true,
+            ..Case::new(
+                "v2-ah-unicast-stop",
+                "VRRPv2 behind an Authentication Header: the Master stops (priority 0), with the \
+                 second sequence number.",
+                V2,
+                instance(133, "1", &[AH, UNICAST, ADDRESSES]),
             )
         },
     ]
