@@ -17,6 +17,8 @@ pub enum Dialect {
     /// With a password.
     V2PassMulticast,
     /// With an authentication header (RFC 4302).
+    V2AhUnicast,
+    /// With an authentication header (RFC 4302).
     V2AhMulticast,
     V3Unicast,
     V3Multicast,
@@ -28,12 +30,20 @@ impl Dialect {
     pub const fn is_version_2(self) -> bool {
         matches!(
             self,
-            Self::V2Unicast | Self::V2Multicast | Self::V2PassMulticast | Self::V2AhMulticast
+            Self::V2Unicast
+                | Self::V2Multicast
+                | Self::V2PassMulticast
+                | Self::V2AhUnicast
+                | Self::V2AhMulticast
         )
     }
 
+    pub const fn is_behind_ah(self) -> bool {
+        matches!(self, Self::V2AhUnicast | Self::V2AhMulticast)
+    }
+
     pub const fn is_unicast(self) -> bool {
-        matches!(self, Self::V2Unicast | Self::V3Unicast | Self::V3UnicastIpv6)
+        matches!(self, Self::V2Unicast | Self::V2AhUnicast | Self::V3Unicast | Self::V3UnicastIpv6)
     }
 
     pub const fn is_ipv6(self) -> bool {
@@ -49,7 +59,7 @@ impl Dialect {
     const fn authentication(self) -> Option<&'static str> {
         match self {
             Self::V2Unicast | Self::V2PassMulticast => Some("PASS"),
-            Self::V2AhMulticast => Some("AH"),
+            Self::V2AhUnicast | Self::V2AhMulticast => Some("AH"),
             Self::V2Multicast
             | Self::V3Unicast
             | Self::V3Multicast

@@ -19,6 +19,7 @@ use crate::{
     pcap,
     process::{Program, Router, describe},
     require,
+    status::Status,
     tempdir::TempDir,
     tshark, wait,
 };
@@ -270,6 +271,14 @@ impl Scene {
     pub fn source(&self, who: usize) -> IpAddr {
         let seat = self.seat(who);
         self.dialect.source(seat.number).parse().expect("an address")
+    }
+
+    /// How router `who` is, which is one of ours.
+    pub fn status(&mut self, who: usize) -> Status {
+        match &mut self.seat_mut(who).running {
+            Some(Running::Router(router)) => router.status(),
+            Some(Running::Frr(_)) | None => panic!("router {who} has no status"),
+        }
     }
 
     /// How many of the virtual addresses router `who` has.

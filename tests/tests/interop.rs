@@ -204,7 +204,7 @@ fn assert_as_configured(scene: &Scene) {
         assert_eq!(advert.vrid, 133);
         assert_eq!(advert.version, if dialect.is_version_2() { 2 } else { 3 });
         assert_eq!(advert.addresses, 2);
-        assert_eq!(advert.ah_sequence.is_some(), dialect == Dialect::V2AhMulticast);
+        assert_eq!(advert.ah_sequence.is_some(), dialect.is_behind_ah());
         let hardware = scene.namespace(from).hardware_address(INTERFACE);
         assert_eq!(advert.source_mac, hardware);
     }
@@ -251,6 +251,12 @@ scenes! {
     v2_pass_multicast_ours: V2PassMulticast, OURS;
     v2_pass_multicast_ours_is_backup_to_keepalived: V2PassMulticast, OUR_BACKUP;
     v2_pass_multicast_keepalived_is_backup_to_ours: V2PassMulticast, OUR_MASTER;
+    v2_ah_unicast_ours: V2AhUnicast, OURS;
+    v2_ah_unicast_ours_is_backup_to_keepalived: V2AhUnicast, OUR_BACKUP;
+    v2_ah_unicast_keepalived_is_backup_to_ours: V2AhUnicast, OUR_MASTER;
+    v2_ah_multicast_ours: V2AhMulticast, OURS;
+    v2_ah_multicast_ours_is_backup_to_keepalived: V2AhMulticast, OUR_BACKUP;
+    v2_ah_multicast_keepalived_is_backup_to_ours: V2AhMulticast, OUR_MASTER;
     v3_unicast_ours: V3Unicast, OURS;
     v3_unicast_ours_is_backup_to_keepalived: V3Unicast, OUR_BACKUP;
     v3_unicast_keepalived_is_backup_to_ours: V3Unicast, OUR_MASTER;
