@@ -61,6 +61,7 @@ const MULTICAST: InstanceRule = InstanceRule {
 const UNICAST: InstanceRule = InstanceRule { mode: MODE_UNICAST, ttl_min: 0, ..MULTICAST };
 const VERSION_2: InstanceRule =
     InstanceRule { version: 2, auth_type: AUTH_PASS, password: PASSWORD, ..MULTICAST };
+const UNAUTHENTICATED: InstanceRule = InstanceRule { auth_type: AUTH_NONE, ..VERSION_2 };
 
 /// A host with VRID 51, untagged and on a VLAN, in both families.
 fn host(rule: InstanceRule) -> Host {
@@ -222,6 +223,11 @@ fn accepts_advertisements() {
     check(MULTICAST, &tagged(version_3(GROUP_V4), &[[0x81, 0, 0, 100]]), Ok(DIALECT_PLAIN));
     check(UNICAST, &version_3(OWN), Ok(DIALECT_PLAIN));
     check(VERSION_2, &version_2(), Ok(DIALECT_PLAIN));
+    let unauthenticated = changed(version_2(), |frame| {
+        frame[MESSAGE + 4] = AUTH_NONE;
+        frame[MESSAGE + 12..].fill(0);
+    });
+    check(UNAUTHENTICATED, &unauthenticated, Ok(DIALECT_PLAIN));
     check(MULTICAST, &ipv6(), Ok(DIALECT_PSEUDO_HEADER));
     let with_options = changed(version_3(GROUP_V4), |frame| {
         frame.splice(MESSAGE..MESSAGE, [1; 8]);
@@ -238,11 +244,14 @@ fn drops_for_the_first_reason() {
     let group = || version_3(GROUP_V4);
     let own = || version_3(OWN);
     let set = |frame: Vec<u8>, at: usize, value: u8| changed(frame, |frame| frame[at] = value);
-    // VRRPv2's length: without the eight bytes that are always there (RFC 3768 §5.3.10).
-    let without_authentication = changed(version_2(), |frame| {
-        frame.truncate(MESSAGE + 12);
-        frame[17] -= 8;
-    });
+    // V2-5.3-1: without the eight bytes that are always there (RFC 3768 §5.3.10), used or not.
+    let without_authentication = |auth_type: u8| {
+        changed(version_2(), |frame| {
+            frame[MESSAGE + 4] = auth_type;
+            frame.truncate(MESSAGE + 12);
+            frame[17] -= 8;
+        })
+    };
     for (rule, frame, reason) in [
         // V-7.1-6.
         (MULTICAST, set(group(), MESSAGE + 1, 52), Reason::UnknownVrid),
@@ -264,7 +273,8 @@ fn drops_for_the_first_reason() {
         (MULTICAST, set(group(), MESSAGE + 3, 2), Reason::Length),
         (MULTICAST, group()[..MESSAGE + 7].to_vec(), Reason::Length),
         (MULTICAST, group()[..MESSAGE + 11].to_vec(), Reason::Length),
-        (VERSION_2, without_authentication, Reason::Length),
+        (VERSION_2, without_authentication(AUTH_PASS), Reason::Length),
+        (UNAUTHENTICATED, without_authentication(AUTH_NONE), Reason::Length),
         (UNICAST, group(), Reason::Destination),
         (MULTICAST, own(), Reason::Destination),
         (MULTICAST, set(group(), 29, 2), Reason::OwnSource),
