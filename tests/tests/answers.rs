@@ -2,6 +2,7 @@
 //! itself by IPv6 router advertisements. What neighbour discovery answers is in `ipv6.rs`.
 //!
 //! That somebody was silent is known when it has answered a later question on the same link.
+#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
 
 use core::net::Ipv4Addr;
 
