@@ -11,9 +11,9 @@ use ha_common::{
         DIALECT_PSEUDO_HEADER, InstanceKey, InstanceRule, MODE_MULTICAST, MODE_UNICAST, PeerKey,
         PeerRule,
     },
-    check::{Reason, Tables, Verdict, judge},
-    frame::{Bytes, Datagram, Skip, walk},
-    proto::{AUTH_NONE, AUTH_PASS, Family, GROUP_V4, GROUP_V6},
+    check::{Reason, Tables, Verdict, judge, judge_ah},
+    frame::{Bytes, Datagram, Skip, walk, walk_ah},
+    proto::{AUTH_AH, AUTH_NONE, AUTH_PASS, Family, GROUP_V4, GROUP_V6},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -21,30 +21,44 @@ const IFINDEX: u32 = 3;
 /// That of the frames in `tests/vectors`.
 const PASSWORD: [u8; 8] = *b"33763994";
 
+/// How the message is carried: in the IP packet, or behind an Authentication Header in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Way {
+    Plain,
+    Ah,
+}
+
 fuzz_target!(|frame: &[u8]| {
-    check_with_all_rules(frame);
-    // Chance alone does not find lengths and checksums that hold.
-    if let Ok(datagram) = read(frame) {
-        for dialect in [DIALECT_PLAIN, DIALECT_PSEUDO_HEADER] {
-            check_with_all_rules(&mended(frame.to_vec(), &datagram, dialect));
+    for way in [Way::Plain, Way::Ah] {
+        check_with_all_rules(way, frame);
+        // Chance alone does not find lengths and checksums that hold.
+        if let Ok(datagram) = read(way, frame) {
+            for dialect in [DIALECT_PLAIN, DIALECT_PSEUDO_HEADER] {
+                check_with_all_rules(way, &mended(way, frame.to_vec(), &datagram, dialect));
+            }
         }
     }
 });
 
-fn check_with_all_rules(frame: &[u8]) {
-    assert_eq!(walk(&Bytes(frame)), read(frame));
-    for (version, auth_type) in [(2, AUTH_NONE), (2, AUTH_PASS), (3, AUTH_NONE)] {
+fn check_with_all_rules(way: Way, frame: &[u8]) {
+    let walked = match way {
+        Way::Plain => walk(&Bytes(frame)),
+        Way::Ah => walk_ah(&Bytes(frame)),
+    };
+    assert_eq!(walked, read(way, frame), "{way:?}");
+    for (version, auth_type) in [(2, AUTH_NONE), (2, AUTH_PASS), (2, AUTH_AH), (3, AUTH_NONE)] {
         for mode in [MODE_MULTICAST, MODE_UNICAST] {
             for ttl_min in [0, 255] {
                 let (slot, password) = (7, PASSWORD);
-                check(frame, InstanceRule { slot, version, mode, auth_type, ttl_min, password });
+                let rule = InstanceRule { slot, version, mode, auth_type, ttl_min, password };
+                check(way, frame, rule);
             }
         }
     }
 }
 
 /// The same frame with a length, a count and checksums that fit, as far as it is long enough for them.
-fn mended(mut frame: Vec<u8>, datagram: &Datagram, dialect: u8) -> Vec<u8> {
+fn mended(way: Way, mut frame: Vec<u8>, datagram: &Datagram, dialect: u8) -> Vec<u8> {
     let (ip, at) = (datagram.ip_offset, datagram.payload_offset);
     let (length_field, from, address_len) = match datagram.family {
         Family::V4 => (ip + 2, ip, 4),
@@ -59,10 +73,10 @@ fn mended(mut frame: Vec<u8>, datagram: &Datagram, dialect: u8) -> Vec<u8> {
     let end = at + 8 + usize::from(frame[at + 3]) * address_len + auth_len;
     let len = u16::try_from(end - from).unwrap_or(u16::MAX);
     frame[length_field..length_field + 2].copy_from_slice(&len.to_be_bytes());
-    let Ok(datagram) = read(&frame) else { return frame };
+    let Ok(datagram) = read(way, &frame) else { return frame };
     if datagram.family == Family::V4 {
         frame[ip + 10..ip + 12].fill(0);
-        let sum = !sum(&frame[ip..at]);
+        let sum = !sum(&frame[ip..ip + header_len(frame[ip])]);
         frame[ip + 10..ip + 12].copy_from_slice(&sum.to_be_bytes());
     }
     frame[at + 6..at + 8].fill(0);
@@ -72,13 +86,16 @@ fn mended(mut frame: Vec<u8>, datagram: &Datagram, dialect: u8) -> Vec<u8> {
     frame
 }
 
-fn check(frame: &[u8], rule: InstanceRule) {
-    let verdict = judge(&Bytes(frame), &Host(rule), IFINDEX);
-    let datagram = match read(frame) {
+fn check(way: Way, frame: &[u8], rule: InstanceRule) {
+    let verdict = match way {
+        Way::Plain => judge(&Bytes(frame), &Host(rule), IFINDEX),
+        Way::Ah => judge_ah(&Bytes(frame), &Host(rule), IFINDEX),
+    };
+    let datagram = match read(way, frame) {
         Ok(datagram) => datagram,
         Err(skip) => return assert_eq!(verdict, Verdict::NotVrrp(skip)),
     };
-    let faults = faults(frame, &datagram, &rule);
+    let faults = faults(way, frame, &datagram, &rule);
     let vrid = frame.get(datagram.payload_offset..datagram.payload_offset + 8).map(|it| it[1]);
     let is_foreign_vlan =
         datagram.vlan != 0 && !vrid.is_some_and(|vrid| is_ours(datagram.vlan, vrid));
@@ -139,8 +156,24 @@ fn peer(address: &[u8; 16]) -> Option<PeerRule> {
     (address[0] & 1 == 0).then_some(PeerRule { ttl_min: 64, ttl_max, pad: [0; 2] })
 }
 
+fn read(way: Way, frame: &[u8]) -> Result<Datagram, Skip> {
+    if way == Way::Plain {
+        return read_ip(frame, 112);
+    }
+    let outer = read_ip(frame, 51)?;
+    // RFC 4302 §2.1: the next header comes first. keepalived's header has 24 bytes.
+    if outer.family == Family::V6 || frame.get(outer.payload_offset) != Some(&112) {
+        return Err(Skip::NotVrrp);
+    }
+    Ok(Datagram {
+        payload_offset: outer.payload_offset + 24,
+        payload_len: outer.payload_len.saturating_sub(24),
+        ..outer
+    })
+}
+
 /// The headers, read one after the other.
-fn read(frame: &[u8]) -> Result<Datagram, Skip> {
+fn read_ip(frame: &[u8], protocol: u8) -> Result<Datagram, Skip> {
     let word = |at: usize| frame.get(at..at + 2).map(|word| u16::from_be_bytes([word[0], word[1]]));
     let mut at = 12;
     let mut tags = Vec::new();
@@ -156,11 +189,13 @@ fn read(frame: &[u8]) -> Result<Datagram, Skip> {
     let ip_offset = at + 2;
     let ip = frame.get(ip_offset..).unwrap_or_default();
     match word(at) {
-        Some(0x0800) if ip.len() >= 20 && ip[0] >> 4 == 4 && ip[0] & 15 >= 5 && ip[9] == 112 => {
+        Some(0x0800)
+            if ip.len() >= 20 && ip[0] >> 4 == 4 && ip[0] & 15 >= 5 && ip[9] == protocol =>
+        {
             if word(ip_offset + 6).unwrap_or(0) & 0x3fff != 0 {
                 return Err(Skip::Fragment);
             }
-            let header_len = usize::from(ip[0] & 15) * 4;
+            let header_len = header_len(ip[0]);
             let total_len = usize::from(u16::from_be_bytes([ip[2], ip[3]]));
             let wide = |address: &[u8]| {
                 let mut wide = [0; 16];
@@ -178,7 +213,7 @@ fn read(frame: &[u8]) -> Result<Datagram, Skip> {
                 payload_len: total_len.saturating_sub(header_len),
             })
         }
-        Some(0x86dd) if ip.len() >= 40 && ip[0] >> 4 == 6 && ip[6] == 112 => Ok(Datagram {
+        Some(0x86dd) if ip.len() >= 40 && ip[0] >> 4 == 6 && ip[6] == protocol => Ok(Datagram {
             family: Family::V6,
             vlan,
             ttl: ip[7],
@@ -192,8 +227,12 @@ fn read(frame: &[u8]) -> Result<Datagram, Skip> {
     }
 }
 
+fn header_len(version_ihl: u8) -> usize {
+    usize::from(version_ihl & 15) * 4
+}
+
 /// Everything that is wrong with a datagram, whoever it is addressed to.
-fn faults(frame: &[u8], datagram: &Datagram, rule: &InstanceRule) -> Vec<Reason> {
+fn faults(way: Way, frame: &[u8], datagram: &Datagram, rule: &InstanceRule) -> Vec<Reason> {
     let Some(header) = frame.get(datagram.payload_offset..datagram.payload_offset + 8) else {
         return vec![Reason::Length];
     };
@@ -223,6 +262,7 @@ fn faults(frame: &[u8], datagram: &Datagram, rule: &InstanceRule) -> Vec<Reason>
         (Reason::OwnSource, kind(datagram.family, &datagram.source) == ADDRESS_LOCAL),
         (Reason::NotPeer, is_unicast && peer.is_none()),
         (Reason::AuthType, is_version_2 && header[4] != rule.auth_type),
+        (Reason::AuthType, (way == Way::Ah) != (rule.auth_type == AUTH_AH)),
         (
             Reason::Password,
             is_version_2 && header[4] == AUTH_PASS && !message.is_some_and(is_password),
@@ -240,7 +280,8 @@ fn message<'a>(frame: &'a [u8], datagram: &Datagram) -> Option<&'a [u8]> {
 fn is_header_intact(frame: &[u8], datagram: &Datagram) -> bool {
     datagram.family == Family::V6
         || frame
-            .get(datagram.ip_offset..datagram.payload_offset)
+            .get(datagram.ip_offset..)
+            .and_then(|ip| ip.get(..header_len(*ip.first()?)))
             .is_some_and(|header| sum(header) == 0xffff)
 }
 

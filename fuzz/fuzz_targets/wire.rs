@@ -2,18 +2,19 @@
 
 #![no_main]
 
-use ha_common::frame::{Bytes, walk};
+use ha_common::frame::{Bytes, walk, walk_ah};
 use ha_core::{
     Family, Version,
-    wire::{Advertisement, Authentication, ChecksumScope, Template},
+    wire::{Advertisement, Authentication, ChecksumScope, Template, ah::Key},
 };
 use libfuzzer_sys::fuzz_target;
 
 const AUTH_PASS: u8 = 1;
+const AUTH_AH: u8 = 2;
 
 fuzz_target!(|input: &[u8]| {
     // A whole frame stands for its message, so that captured frames are good seeds.
-    let message = match walk(&Bytes(input)) {
+    let message = match walk(&Bytes(input)).or_else(|_| walk_ah(&Bytes(input))) {
         Ok(datagram) => input.get(datagram.payload_offset..).unwrap_or_default(),
         Err(_) => input,
     };
@@ -46,9 +47,10 @@ fn is_valid(version: Version, family: Family, message: &[u8]) -> bool {
 }
 
 fn check(version: Version, family: Family, message: &[u8], decoded: &Advertisement<'_>) {
-    let authentication = match (version, message.last_chunk()) {
-        (Version::V2, Some(password)) if message[4] == AUTH_PASS => Authentication::Pass(*password),
-        (Version::V2 | Version::V3, _) => Authentication::None,
+    let authentication = match (version, message[4], message.last_chunk()) {
+        (Version::V2, AUTH_PASS, Some(password)) => Authentication::Pass(*password),
+        (Version::V2, AUTH_AH, _) => Authentication::Ah(Key::new(*b"not sent")),
+        _ => Authentication::None,
     };
     let template = Template {
         version,
@@ -74,7 +76,9 @@ fn normal(version: Version, message: &[u8]) -> Vec<u8> {
     match version {
         Version::V2 if message[4] == AUTH_PASS => {}
         Version::V2 => {
-            message[4] = 0;
+            if message[4] != AUTH_AH {
+                message[4] = 0;
+            }
             let end = message.len();
             message[end - 8..].fill(0);
         }

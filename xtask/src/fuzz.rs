@@ -14,7 +14,7 @@ use crate::workspace::{self, Workspace};
 
 pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 /// In the order of the manifest.
-const TARGETS: [&str; 4] = ["judge", "wire", "engine", "story"];
+const TARGETS: [&str; 5] = ["judge", "wire", "ah", "engine", "story"];
 const SECONDS: u32 = 30;
 
 /// Code coverage and operands of comparisons, as cargo-fuzz asks for them.

@@ -32,7 +32,7 @@ cargo xtask COMMAND
   run [--] ARGS         build, then start the daemon with ARGS on this host
   test [FILTER]         every test; those of the real kernel and peers need root
        --unprivileged   only the tests that need no root
-  fuzz [TARGET]         judge, wire, engine or story, or each of them
+  fuzz [TARGET]         judge, wire, ah, engine or story; each of them
        --seconds N      for so long (30)
   sim                   simulated networks with faults, 20,000 of them
        --count N        so many
