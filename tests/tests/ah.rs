@@ -464,7 +464,7 @@ fn a_goodbye_counts_once() {
     send(&mut scene, B, &forgery, &forgery);
 }
 
-/// A header around what is for a virtual router without one is refused, too.
+/// V2-7.1-3: a header around what is for a virtual router without one is refused, too.
 #[test]
 fn a_header_where_none_belongs_is_refused() {
     let makes = [(Make::Ours, 150), (Make::Ours, 100), (Make::Ours, 1)];

@@ -225,7 +225,8 @@ fn judged(tables: &Tables, frame: &[u8]) -> Expect {
 }
 
 /// Keepalived's own frames; all but the one in the form of its versions before 1.3.6, whose
-/// checksum covers another destination than the frame has (RFC 5798 §5.2.8).
+/// checksum covers another destination than the frame has (RFC 5798 §5.2.8). V-7.1-1, V-7.1-2, V-7.1-3,
+/// V-7.1-4, V-7.1-5, V-7.1-6, V2-7.1-1, V2-7.1-3.
 #[test]
 fn captured_frames_are_accepted() {
     let Some(object) = require_object() else { return };
@@ -330,6 +331,7 @@ fn send_from(frame: &mut [u8], layout: Layout, address: &[u8]) {
     frame[at..at + len].copy_from_slice(address);
 }
 
+/// V-7.1-1, V-7.1-2, V-7.1-3, V-7.1-4, V-7.1-5, V-7.1-6, V2-7.1-1, V2-7.1-3, in the kernel.
 #[test]
 fn every_fault_is_dropped_and_counted_by_its_reason() {
     let Some(object) = require_object() else { return };
