@@ -100,7 +100,14 @@ impl Engine {
         }
         instance.held_back = None;
         let by = now.since(down_at);
-        if by > instance.master_interval && !instance.listening {
+        // Who listens already is given more time: a daemon that is always late by a little takes over
+        // in the end. But nobody sleeps through the listening, and has listened.
+        let patience = if instance.listening {
+            instance.master_down_interval()
+        } else {
+            instance.master_interval
+        };
+        if by > patience {
             // A living Master would have advertised meanwhile, and its frame may be lost if the
             // whole host slept: no stamp is no proof any more.
             instance.listening = true;
