@@ -58,6 +58,11 @@ pub(crate) fn silent_time(plan: &Plan) -> Duration {
     slow(interval_max(plan) * 2) + way()
 }
 
+/// How long after a Master's stop there is another one: a skew time, that of priority 0 at most.
+pub(crate) fn succession_time(plan: &Plan) -> Duration {
+    slow(interval_max(plan)) + way() * 2
+}
+
 /// By a clock that is slow by 1 %, anything takes longer.
 pub(crate) fn slow(time: Duration) -> Duration {
     time * 100 / 99

@@ -127,23 +127,24 @@ struct Memory {
     answered: Option<Instant>,
     /// It was late, and has not advertised since.
     listens: bool,
-    /// Somebody removed its addresses.
-    hole: Option<Hole>,
+    /// Somebody removed its addresses, although it is Master.
+    has_hole: bool,
+    /// When they must be there again: the daemon knows.
+    restore_by: Option<Instant>,
+    /// When the last frame came, of whatever kind.
+    last_frame: Option<Instant>,
+    master_since: Option<Instant>,
     removals: u32,
     last_removal: Option<Instant>,
-}
-
-/// Addresses that are not there although their instance is Master.
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    /// When they must be there again; `None`: the daemon does not know yet.
-    until: Option<Instant>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Checker {
     plan: Plan,
     interval_min: Duration,
+    interval_max: Duration,
+    /// When each router last went to sleep, and when it woke up.
+    slept: Vec<Option<[Instant; 2]>>,
     pub(crate) story: Story,
     pub(crate) network: Network,
     memories: Vec<Vec<Memory>>,
@@ -156,6 +157,8 @@ impl Checker {
         Self {
             plan: plan.clone(),
             interval_min: bounds::interval_min(plan),
+            interval_max: bounds::interval_max(plan),
+            slept: vec![None; plan.routers.len()],
             story,
             network: Network::new(plan),
             memories: vec![vec![Memory::default(); plan.instances]; plan.routers.len()],
@@ -167,6 +170,7 @@ impl Checker {
     /// A router's daemon has gone: whatever it had heard it does not know any more.
     pub(crate) fn forget(&mut self, router: usize) {
         self.memories[router].fill(Memory::default());
+        self.slept[router] = None;
         self.network.forget(router);
     }
 
@@ -188,6 +192,7 @@ impl Checker {
         };
         let alive = Some(Alive { at, interval, way });
         let is_worse = priority < own && (config.preempt || own == u8::MAX);
+        memory.last_frame = Some(at);
         if priority == 0 {
             memory.alive = None;
         } else if is_worse {
@@ -214,33 +219,39 @@ impl Checker {
         }
     }
 
+    /// A router that slept has woken up.
+    pub(crate) fn wakes(&mut self, now: Instant, router: usize, slept: [Instant; 2]) {
+        self.slept[router] = Some(slept);
+        self.network.wakes(now, router);
+    }
+
     /// Somebody has removed the addresses of a Master, whether its daemon is awake or not.
     pub(crate) fn removed(&mut self, router: usize, instance: usize) {
-        self.memories[router][instance].hole.get_or_insert(Hole { until: None });
+        self.memories[router][instance].has_hole = true;
     }
 
     pub(crate) fn step(&mut self, step: &Step<'_>) -> Result<(), Violation> {
         self.steps += 1;
         self.tell(step);
-        self.look_for_holes(step);
+        self.look_for_removals(step);
         self.check_addresses(step)?;
         check_silence(step)?;
         self.check_frames(step)?;
+        self.check_waking(step)?;
         check_group(&self.plan, step)?;
         for action in step.actions {
             match action {
                 Action::Transition(change) => {
                     self.transitions += 1;
-                    self.network.moves(
-                        step.now,
-                        (step.router, index(change.instance)),
-                        change.to,
-                    )?;
-                    self.check_takeover(step, index(change.instance), change.to, change.cause)?;
-                    let memory = &mut self.memories[step.router][index(change.instance)];
+                    let place = (step.router, index(change.instance));
+                    self.network.moves(step.now, place, [change.from, change.to])?;
+                    self.check_takeover(step, place.1, change.to, change.cause)?;
+                    let memory = &mut self.memories[step.router][place.1];
                     *memory = Memory {
                         worse_since: memory.worse_since.filter(|_| memory.is_unread),
                         is_unread: memory.is_unread,
+                        last_frame: memory.last_frame,
+                        master_since: (change.to == State::Master).then_some(step.local),
                         removals: memory.removals,
                         last_removal: memory.last_removal,
                         ..Memory::default()
@@ -249,9 +260,11 @@ impl Checker {
                 Action::Late { instance, .. } => {
                     let memory = &mut self.memories[step.router][index(*instance)];
                     memory.listens = true;
-                    if let Some(hole) = &mut memory.hole {
-                        hole.until = Some(after_listening(step, index(*instance)));
-                    }
+                    memory.restore_by =
+                        memory.restore_by.map(|_| after_listening(step, index(*instance)));
+                }
+                Action::Addresses { instance, present: true } => {
+                    self.memories[step.router][index(*instance)].restore_by = None;
                 }
                 Action::Advertise { instance, .. } if step.kind == Kind::Deadline => {
                     self.memories[step.router][index(*instance)].listens = false;
@@ -276,8 +289,9 @@ impl Checker {
         if next.is_some() && has_started && !states.iter().copied().any(is_running) {
             return Err(Violation::new("silence", text()));
         }
-        let holes = self.memories[router].iter().filter_map(|memory| memory.hole?.until);
-        if holes.min().is_some_and(|until| until < local) {
+        let is_overdue =
+            |memory: &Memory| memory.has_hole && memory.restore_by.is_some_and(|by| by < local);
+        if self.memories[router].iter().any(is_overdue) {
             let text = format!("{} has not set again what somebody removed", letter(router));
             return Err(Violation::new("addresses", text));
         }
@@ -298,10 +312,10 @@ impl Checker {
         }
     }
 
-    fn look_for_holes(&mut self, step: &Step<'_>) {
+    fn look_for_removals(&mut self, step: &Step<'_>) {
         for (instance, memory) in self.memories[step.router].iter_mut().enumerate() {
             if step.kind == Kind::Missing(instance) && step.before[instance] == State::Master {
-                memory.learn_of_hole(step, instance);
+                memory.learn_of_removal(step, instance);
             }
         }
     }
@@ -313,10 +327,10 @@ impl Checker {
         for (instance, (present, state)) in present.iter().zip(step.after).enumerate() {
             let memory = &mut self.memories[step.router][instance];
             if *present == (*state == State::Master) {
-                memory.hole = None;
+                memory.has_hole = false;
                 continue;
             }
-            if *present || memory.hole.is_none() {
+            if *present || !memory.has_hole {
                 let who = letter(step.router);
                 let text = format!("{who} {instance} is {state}, addresses present: {present}");
                 return Err(Violation::new("addresses", text));
@@ -364,6 +378,52 @@ impl Checker {
         Ok(())
     }
 
+    /// Whoever was late for so long that the network has got on without it listens for an interval
+    /// before it does anything by itself.
+    fn check_waking(&mut self, step: &Step<'_>) -> Result<(), Violation> {
+        let Some([from, to]) = self.slept[step.router] else { return Ok(()) };
+        if step.kind == Kind::Frame(0) {
+            // Stops are answered, and what is owed to a second one may come by itself.
+            self.slept[step.router] = None;
+        }
+        let slept = to.since(from);
+        for action in step.actions {
+            let (instance, acts) = match action {
+                Action::Transition(change) if change.to == State::Master => {
+                    let config = &step.config.instances[index(change.instance)];
+                    // Listening takes an interval and a skew time, which must not be slept through either:
+                    // late by an `Active_Down_Interval` more.
+                    let patience = self.interval_max * (config.down_adverts + 3);
+                    let is_silence = matches!(change.cause, Cause::MasterDown { .. });
+                    let memory = self.memories[step.router][index(change.instance)];
+                    let has_heard = memory.last_frame.is_some_and(|frame| frame > from);
+                    let acts = is_silence && !has_heard && slept > patience;
+                    (change.instance, acts && step.local < to + self.interval_min)
+                }
+                Action::Advertise { instance, .. } if step.kind == Kind::Deadline => {
+                    let config = &step.config.instances[index(*instance)];
+                    let interval = config.interval.as_duration();
+                    // It was to advertise in an interval; its Backups wait for two more at least.
+                    let patience = interval * (1 + config.down_adverts.saturating_sub(1).max(1));
+                    let memory = self.memories[step.router][index(*instance)];
+                    let was_master = memory.master_since.is_some_and(|since| since <= from);
+                    let acts = was_master && slept > patience;
+                    (*instance, acts && step.local < to + interval)
+                }
+                _ => continue,
+            };
+            if acts {
+                let (who, since) = (letter(step.router), step.local.since(to));
+                let text = format!(
+                    "{who} instance {} slept for {slept:?}, and acts {since:?} after that: {action:?}",
+                    index(instance)
+                );
+                return Err(Violation::new("waking", text));
+            }
+        }
+        Ok(())
+    }
+
     /// A Backup takes over only if it heard nobody for the whole `Active_Down_Interval`, by the
     /// moments when frames reached its host.
     fn check_takeover(
@@ -395,13 +455,12 @@ impl Checker {
 }
 
 impl Memory {
-    fn learn_of_hole(&mut self, step: &Step<'_>, instance: usize) {
-        let Some(hole) = &mut self.hole else { return };
-        if hole.until.is_some() {
+    fn learn_of_removal(&mut self, step: &Step<'_>, instance: usize) {
+        if self.restore_by.is_some() {
             return;
         }
         if self.listens {
-            hole.until = Some(after_listening(step, instance));
+            self.restore_by = Some(after_listening(step, instance));
             return;
         }
         if self.last_removal.is_none_or(|last| step.local.since(last) >= bounds::RESTORE_QUIET) {
@@ -413,12 +472,12 @@ impl Memory {
             1 => Duration::ZERO,
             times if times > bounds::RESTORES_MAX => {
                 // Now it must be in Fault.
-                self.hole = None;
+                self.has_hole = false;
                 return;
             }
             times => bounds::RESTORE_FIRST * (1 << (times - 2)) + slack(),
         };
-        hole.until = Some(step.local + wait);
+        self.restore_by = Some(step.local + wait);
     }
 }
 

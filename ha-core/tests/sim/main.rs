@@ -129,6 +129,16 @@ fn a_sleeper_that_wakes_as_second_master_is_noticed() {
 }
 
 #[test]
+fn a_sleeper_that_does_not_listen_first_is_noticed() {
+    notices(Sabotage::Punctual, "waking");
+}
+
+#[test]
+fn a_stop_that_nobody_follows_is_noticed() {
+    notices(Sabotage::Unstopped, "succession");
+}
+
+#[test]
 fn two_frames_for_one_are_noticed() {
     notices(Sabotage::Chatty, "frames");
 }

@@ -56,6 +56,7 @@ pub(crate) struct Network {
     is_silent: bool,
     settling_time: Duration,
     silent_time: Duration,
+    succession_time: Duration,
     answer_time: Duration,
     /// Between two answers of one router.
     pause: Duration,
@@ -67,6 +68,8 @@ pub(crate) struct Network {
     woke: Vec<Option<Instant>>,
     /// Since when there is nothing wrong that does not have a right answer.
     quiet_since: Option<Instant>,
+    /// Masters that said that they stop: on which LAN, who, and by when there must be another.
+    stopped: Vec<(usize, usize, Instant)>,
     /// The same, and for long enough that the network must settle.
     calm_since: Option<Instant>,
 }
@@ -83,6 +86,7 @@ impl Network {
                 .any(|config| config.lower_prio_no_advert || config.owner_ignore_adverts),
             settling_time: bounds::settling_time(plan),
             silent_time: bounds::silent_time(plan),
+            succession_time: bounds::succession_time(plan),
             answer_time: bounds::way() * 2,
             pause: bounds::slow(bounds::interval_max(plan)) / 2,
             pairs: vec![Pair::default(); instances * routers * routers],
@@ -90,6 +94,7 @@ impl Network {
             answered: vec![None; instances * routers],
             woke: vec![None; routers],
             quiet_since: None,
+            stopped: Vec::new(),
             calm_since: None,
         }
     }
@@ -101,6 +106,7 @@ impl Network {
     pub(crate) fn set_quiet(&mut self, since: Option<Instant>) {
         self.quiet_since = since;
         self.pairs.fill(Pair::default());
+        self.stopped.clear();
     }
 
     pub(crate) fn wakes(&mut self, now: Instant, router: usize) {
@@ -117,8 +123,11 @@ impl Network {
         &mut self,
         now: Instant,
         (router, instance): (usize, usize),
-        to: State,
+        [from, to]: [State; 2],
     ) -> Result<(), Violation> {
+        if from == State::Master && !matches!(to, State::Backup) {
+            self.stopped.push((instance, router, now + self.succession_time));
+        }
         let since = (to == State::Master).then_some(now);
         self.master_since[instance * self.routers + router] = since;
         if self.is_settled(now) {
@@ -157,6 +166,7 @@ impl Network {
 
     /// Looks at everybody, after each event.
     pub(crate) fn look(&mut self, now: Instant, views: &[View]) -> Result<(), Violation> {
+        self.check_succession(now, views)?;
         for instance in 0..self.instances {
             if self.is_settled(now) {
                 for component in 0..views.len() {
@@ -208,6 +218,37 @@ impl Network {
             (None, _) => Ok(()),
             (Some(_), Some(_)) => fail("more than one Master"),
         }
+    }
+
+    /// Where a Master said that it stops, somebody who listened is Master after the skew time.
+    fn check_succession(&mut self, now: Instant, views: &[View]) -> Result<(), Violation> {
+        // An advertisement of before the stop may still come.
+        if self.is_uneven || self.quiet_since.is_none_or(|since| since > now) {
+            self.stopped.clear();
+        }
+        let is_near = |instance: usize, router: usize, view: &View| {
+            view.is_awake && view.lans[instance].component == views[router].lans[instance].component
+        };
+        // Only who listened when the Master stopped knows of it, and never the Master itself.
+        self.stopped.retain(|&(instance, router, until)| {
+            let is_old = until < now + self.succession_time;
+            is_old
+                || views.iter().enumerate().any(|(other, view)| {
+                    other != router
+                        && is_near(instance, router, view)
+                        && view.lans[instance].state == State::Backup
+                })
+        });
+        let due = self.stopped.iter().position(|(_, _, until)| *until < now);
+        let Some((instance, router, _)) = due.map(|due| self.stopped.swap_remove(due)) else {
+            return Ok(());
+        };
+        let is_master = |view: &View| view.lans[instance].state == State::Master;
+        if views.iter().any(|view| is_near(instance, router, view) && is_master(view)) {
+            return Ok(());
+        }
+        let text = format!("nobody has followed {} on LAN {instance}", letter(router));
+        Err(Violation::new("succession", text))
     }
 
     /// Two Masters that hear each other find out: an advertisement of one of them must come, and

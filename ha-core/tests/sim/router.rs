@@ -61,6 +61,7 @@ pub(crate) struct Router {
     /// When the daemon was started, by its clock.
     started: Instant,
     pub(crate) sleeps: bool,
+    slept_since: Instant,
     pub(crate) ring: VecDeque<Waiting>,
     stamps: Vec<Option<Instant>>,
     /// What a look at the interface would show.
@@ -94,6 +95,7 @@ impl Router {
             engine: None,
             started: Instant::default(),
             sleeps: false,
+            slept_since: Instant::default(),
             ring: VecDeque::new(),
             stamps: vec![None; count],
             present: vec![false; count],
@@ -137,7 +139,7 @@ impl Router {
 
     /// A frame has reached the interface.
     pub(crate) fn arrive(&mut self, now: Instant, frame: Frame, ring_is_full: bool) {
-        if self.sabotage.is_deaf(self.number) {
+        if self.sabotage.is_deaf(self.number, frame.message[2]) {
             return;
         }
         self.stamps[frame.instance] = Some(self.plan.clock.show(now));
@@ -167,13 +169,21 @@ impl Router {
         self.turn(now, output)
     }
 
-    /// The daemon gets no CPU, or again.
-    pub(crate) fn sleep(&mut self, sleeps: bool) {
-        if self.sleeps && !sleeps && self.sabotage == Sabotage::Dreams {
+    /// The daemon gets no CPU.
+    pub(crate) fn sleep(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.sleeps, true) {
+            self.slept_since = self.plan.clock.show(now);
+        }
+    }
+
+    /// It gets CPU again; says how long it slept.
+    pub(crate) fn wake(&mut self, now: Instant) -> [Instant; 2] {
+        self.sleeps = false;
+        if self.sabotage == Sabotage::Dreams {
             self.ring.retain(|waiting| !matches!(waiting, Waiting::Frame(_)));
             self.stamps.fill(None);
         }
-        self.sleeps = sleeps;
+        [self.slept_since, self.plan.clock.show(now)]
     }
 
     /// One turn of the daemon: everything that waits, everything that is due.
@@ -271,13 +281,17 @@ impl Router {
         output: &mut Output<'_>,
     ) -> Result<(), Violation> {
         let local = self.plan.clock.show(now);
+        let told = match self.engine.as_ref().and_then(Engine::next_deadline) {
+            Some(deadline) if self.sabotage == Sabotage::Punctual => local.min(deadline.at),
+            Some(_) | None => local,
+        };
         let before = self.states();
         let mut actions = std::mem::take(&mut self.actions);
         actions.clear();
         if let Some(engine) = &mut self.engine
             && !self.sabotage.swallows(&input)
         {
-            engine.handle(local, input, &mut actions);
+            engine.handle(told, input, &mut actions);
         }
         let mut done: Vec<Action> = actions.as_slice().to_vec();
         self.actions = actions;

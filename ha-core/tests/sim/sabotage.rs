@@ -28,6 +28,10 @@ pub(crate) enum Sabotage {
     Unstamped,
     /// Who wakes up does not know what came meanwhile.
     Dreams,
+    /// The daemon does not tell the engine how late it is.
+    Punctual,
+    /// Nobody hears that a Master stops.
+    Unstopped,
     /// Whoever hears an advertisement sends two.
     Chatty,
     /// Whoever hears an advertisement sends one.
@@ -49,8 +53,8 @@ impl Sabotage {
         self == Self::StuckTimer && router == 0
     }
 
-    pub(crate) fn is_deaf(self, router: usize) -> bool {
-        self == Self::Deaf && router == 0
+    pub(crate) fn is_deaf(self, router: usize, priority: u8) -> bool {
+        self == Self::Deaf && router == 0 || self == Self::Unstopped && priority == 0
     }
 
     pub(crate) fn swallows(self, input: &Input<'_>) -> bool {

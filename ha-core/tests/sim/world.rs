@@ -51,6 +51,8 @@ pub(crate) struct World {
     dues: Vec<Option<Instant>>,
     /// When the last frame from one router reaches another: a healthy LAN keeps their order.
     last_arrival: BTreeMap<(usize, usize), Instant>,
+    /// Until then, frames may come that were sent during a delay.
+    delayed_until: Instant,
     /// Faults that are going on.
     faults: Vec<(usize, FaultKind)>,
     checker: Checker,
@@ -78,6 +80,7 @@ impl World {
             dues: Vec::new(),
             routers,
             last_arrival: BTreeMap::new(),
+            delayed_until: Instant::default(),
             faults: Vec::new(),
             checker: Checker::new(&plan, story),
             plan,
@@ -168,10 +171,10 @@ impl World {
     fn judge_quiet(&mut self, change: FaultKind) {
         let is_quiet = self.faults.iter().all(|(_, fault)| fault.may_stay(&self.plan));
         // Frames that were sent during a delay are still on their way.
-        let since = match change {
-            FaultKind::Delay(longest) => self.now + longest,
-            _ => self.now,
-        };
+        if let FaultKind::Delay(longest) = change {
+            self.delayed_until = self.now + longest;
+        }
+        let since = self.now.max(self.delayed_until);
         self.checker.network.set_quiet(is_quiet.then_some(since));
     }
 
@@ -233,7 +236,7 @@ impl World {
                 self.tell(router, Waiting::Reload)
             }
             FaultKind::Sleep { router } | FaultKind::Freeze { router } => {
-                self.routers[router].sleep(true);
+                self.routers[router].sleep(self.now);
                 Ok(())
             }
             FaultKind::VitalDown { router } => self.track(router, true, false),
@@ -295,7 +298,6 @@ impl World {
         if self.has(is_cause) || !self.routers[router].sleeps {
             return Ok(());
         }
-        self.checker.network.wakes(self.now, router);
         for waiting in &self.routers[router].ring {
             if let Waiting::Frame(Frame { from, instance, sent_at, ref message, .. }) = *waiting
                 && message[2] != 0
@@ -304,7 +306,8 @@ impl World {
                 self.checker.network.meets(self.now, contact);
             }
         }
-        self.routers[router].sleep(false);
+        let slept = self.routers[router].wake(self.now);
+        self.checker.wakes(self.now, router, slept);
         self.with_router(router, Router::turn)
     }
 
