@@ -13,9 +13,17 @@ const FAULTS: &str = "_ws.malformed || _ws.expert.severity >= 0x600000 || ip.che
     || igmp.checksum.status == 0 || (vrrp && vrrp.checksum.status != 1) \
     || (icmpv6 && icmpv6.checksum.status != 1)";
 
+/// It takes `VRRPv3`'s checksum over IPv4 for RFC 5798's, unless told that it is RFC 9568's.
+const RFC_9568: [&str; 2] = ["-o", "vrrp.v3_checksum_as_in_v2:TRUE"];
+
 /// What it has to say against `frames`: one line for each, or nothing.
 pub fn complaints(frames: &[Frame]) -> String {
     run(frames, &["-Y", FAULTS])
+}
+
+/// [`complaints`], where `VRRPv3`'s checksum over IPv4 is to have no pseudo-header.
+pub fn complaints_by_rfc_9568(frames: &[Frame]) -> String {
+    run(frames, &[RFC_9568.as_slice(), &["-Y", FAULTS]].concat())
 }
 
 /// How many of `frames` it recognises as `protocol`.
@@ -34,6 +42,8 @@ fn run(frames: &[Frame], words: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use core::slice;
+
     use super::*;
     use crate::{clock::Stamp, require, vectors};
 
@@ -61,6 +71,11 @@ mod tests {
         assert_eq!(complaints(&good), "");
         assert_eq!(count(&good, "vrrp"), 2);
         assert_eq!(count(&good, "arp.isgratuitous == 1"), 1);
+
+        let plain = frame(vectors::load("v3-ipv4-multicast-as-v2").frame);
+        assert_eq!(complaints_by_rfc_9568(slice::from_ref(&plain)), "");
+        assert_eq!(complaints(&[plain]).lines().count(), 1);
+        assert_eq!(complaints_by_rfc_9568(&good).lines().count(), 1, "the one over IPv4");
 
         let changed = |bytes: &[u8], at: usize| {
             let mut bytes = bytes.to_vec();

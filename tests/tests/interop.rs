@@ -12,7 +12,7 @@ use ha_tests::{
     config::Dialect,
     decode,
     scene::{Heard, INTERFACE, Make, SOON, Scene},
-    wait,
+    tshark, wait,
 };
 
 /// The better router, Master whenever it can be, and the other.
@@ -225,6 +225,31 @@ fn play(dialect: Dialect, makes: [Make; 2]) {
     kill_the_master(&mut scene);
     scene.assert_well_formed();
     assert_as_configured(&scene);
+}
+
+/// V-5.2.8-2: RFC 9568's checksum is taken from who sends it, and RFC 5798's from the others.
+#[test]
+fn v3_checksums_differ_and_both_are_taken() {
+    let Some(mut scene) = Scene::new(Dialect::V3Multicast, &[(Make::Ours, 150), (Make::Ours, 100)])
+    else {
+        return;
+    };
+    let config = scene.config(A, "    v3_checksum_as_v2\n");
+    scene.start_with(A, &config);
+    scene.await_master(A);
+    scene.start(B);
+    // B takes A's word,
+    assert_quiet(&scene, A);
+    let stop = Stamp::now();
+    scene.stop(A);
+    scene.await_master(B);
+    assert!(goodbye(&scene, A, stop).is_some());
+    // and A takes B's: it yields to a Master that nobody preempts.
+    let config = scene.config(A, "    v3_checksum_as_v2\n    nopreempt\n");
+    scene.start_with(A, &config);
+    assert_quiet(&scene, B);
+    assert_eq!(tshark::complaints_by_rfc_9568(&scene.sent_by(A)), "");
+    assert_eq!(tshark::complaints(&scene.sent_by(B)), "");
 }
 
 const OURS: [Make; 2] = [Make::Ours, Make::Ours];
