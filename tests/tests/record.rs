@@ -64,8 +64,9 @@ fn what_a_pair_decided_is_decided_again() {
         let config = config::instance(Dialect::V2PassMulticast, side, priority, "");
         let file = file.display().to_string();
         pair.node_mut(side).start(Program::Daemon, &config, &["--record", &file]);
+        // Before B starts: on a busy host it might be the first.
+        await_held(&pair, 2, 0);
     }
-    await_held(&pair, 2, 0);
     pair.isolate(Side::A, INTERFACE);
     await_held(&pair, 2, 2);
     pair.rejoin(Side::A, INTERFACE);
@@ -92,8 +93,8 @@ fn what_a_pair_decided_is_decided_again() {
         assert_eq!(transitions(&record, "-> VI_1 "), expected, "{record}");
         assert_eq!(transitions(&pair.node(side).log(), " VI_1: "), expected, "{}", pair.logs());
         assert!(record.contains(" due"), "{record}");
-        // B yields before A could hear it.
-        assert_eq!(record.contains(" frame VI_1 from "), side == Side::B, "{record}");
+        // B may yield before A hears it.
+        assert!(side == Side::A || record.contains(" frame VI_1 from "), "{record}");
         assert!(!record.contains(&hex), "the password is in the record");
         let mode = fs::metadata(file).expect("a record").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
