@@ -47,7 +47,7 @@ cargo xtask COMMAND
 
 environment
   HA_EBPF_OBJECT=PATH   take this eBPF object instead of building one
-  HA_TEST_THREADS=N     how many kernel tests run side by side (1)
+  HA_TEST_THREADS=N     how many kernel tests run side by side (two for each processor)
 ";
 
 fn main() -> ExitCode {

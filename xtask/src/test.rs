@@ -1,6 +1,8 @@
 //! `test`: first what needs nothing, then what needs root, a kernel and a real peer.
 
 use std::env;
+use std::num::NonZero;
+use std::thread;
 
 use crate::build;
 use crate::ebpf;
@@ -11,6 +13,7 @@ use crate::run::DAEMON_VARIABLE;
 use crate::workspace::Workspace;
 
 const THREADS_VARIABLE: &str = "HA_TEST_THREADS";
+const THREADS_MAX: u16 = 8;
 
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -76,10 +79,14 @@ fn run_kernel_tests(workspace: &Workspace, options: &Options, threads: u16) -> O
     process::run(&mut command, "testing against the kernel and real peers")
 }
 
-/// One at a time unless asked: they measure failover times, which a busy machine spoils.
+/// Two for each processor unless asked: each test has namespaces of its own and mostly waits for
+/// timers. More would be late for them.
 fn kernel_test_threads(given: Option<&str>) -> Outcome<u16> {
     match given {
-        None | Some("") => Ok(1),
+        None | Some("") => {
+            let processors = thread::available_parallelism().map_or(1, NonZero::get);
+            Ok(u16::try_from(processors.saturating_mul(2)).unwrap_or(THREADS_MAX).min(THREADS_MAX))
+        }
         Some(text) => text.parse().ok().filter(|threads| *threads > 0).ok_or_else(|| {
             Failure::new(format!("{THREADS_VARIABLE} is `{text}`: give it a number from 1 on"))
         }),
@@ -103,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_is_one_unless_given() {
-        assert_eq!(kernel_test_threads(None).unwrap(), 1);
+    fn the_number_of_threads_is_given_or_from_two_to_eight() {
+        assert!((2..=THREADS_MAX).contains(&kernel_test_threads(None).unwrap()));
         assert_eq!(kernel_test_threads(Some("4")).unwrap(), 4);
         assert!(kernel_test_threads(Some("0")).is_err());
         assert!(kernel_test_threads(Some("many")).is_err());
