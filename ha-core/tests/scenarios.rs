@@ -46,6 +46,7 @@ scenarios! {
     notices,
     preempt_delay,
     preemption,
+    recorded,
     rejected,
     removed_addresses,
     start_and_stop,
