@@ -20,9 +20,9 @@ pub struct Engine {
     pub(crate) instances: Vec<Instance>,
     pub(crate) groups: Vec<Group>,
     pub(crate) timers: Timers,
-    trackers: Vec<Option<bool>>,
+    pub(crate) trackers: Vec<Option<bool>>,
     startup_delay: Duration,
-    is_running: bool,
+    pub(crate) is_running: bool,
 }
 
 /// Instances that move together. One that is in no sync group is a group of its own.
@@ -52,7 +52,33 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 3] = [Self::Protocol, Self::Announce, Self::Restore];
+    pub(crate) const ALL: [Self; 3] = [Self::Protocol, Self::Announce, Self::Restore];
+
+    /// How many there are: one more than the instances have, for the start-up delay.
+    pub(crate) fn count(instances: usize) -> usize {
+        Self::startup(instances).saturating_add(1)
+    }
+
+    /// The start-up delay's number.
+    pub(crate) fn startup(instances: usize) -> usize {
+        instances.saturating_mul(Self::ALL.len())
+    }
+
+    /// The number of an instance's timer.
+    pub(crate) fn of(self, id: InstanceId) -> usize {
+        let place = match self {
+            Self::Protocol => 0,
+            Self::Announce => 1,
+            Self::Restore => 2,
+        };
+        index(id).saturating_mul(Self::ALL.len()).saturating_add(place)
+    }
+
+    /// Whose it is, and which.
+    fn at(number: usize) -> Option<(InstanceId, Self)> {
+        let id = InstanceId(u32::try_from(number / Self::ALL.len()).ok()?);
+        Some((id, *Self::ALL.get(number % Self::ALL.len())?))
+    }
 }
 
 /// The earliest deadline.
@@ -68,36 +94,20 @@ impl Engine {
     /// An engine whose instances are all in Init. A group's unknown members are left out.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let count = config.instances.len();
-        // One more: the start-up delay.
-        let timers = count.saturating_mul(Timer::ALL.len()).saturating_add(1);
-        let mut engine = Self {
-            instances: Vec::with_capacity(count),
-            groups: Vec::with_capacity(config.groups.len()),
-            timers: Timers::new(timers),
+        let (groups, group_of) = group_by(&config, &[]);
+        Self {
+            groups,
+            timers: Timers::new(Timer::count(config.instances.len())),
             trackers: vec![None; usize::try_from(config.trackers).unwrap_or(0)],
             startup_delay: config.startup_delay,
             is_running: false,
-        };
-        let mut group_of = vec![None; count];
-        for (id, group) in (0..).zip(config.groups) {
-            let mut members = Vec::new();
-            for member in group.members {
-                if let Some(slot @ None) = group_of.get_mut(index(member)) {
-                    *slot = Some(engine.groups.len());
-                    members.push(member);
-                }
-            }
-            engine.groups.push(Group::new(Some(GroupId(id)), members));
+            instances: config
+                .instances
+                .into_iter()
+                .zip(group_of)
+                .map(|(config, group)| Instance::new(config, group))
+                .collect(),
         }
-        for ((id, config), group) in (0..).zip(config.instances).zip(group_of) {
-            let group = group.unwrap_or_else(|| {
-                engine.groups.push(Group::new(None, vec![InstanceId(id)]));
-                engine.groups.len() - 1
-            });
-            engine.instances.push(Instance::new(config, group));
-        }
-        engine
     }
 
     /// Takes one input at the moment `now` and appends what is to be done.
@@ -128,7 +138,7 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Deadline> {
         let (at, timer) = self.timers.next()?;
-        let takeover = match timer_at(timer) {
+        let takeover = match Timer::at(timer) {
             Some((id, Timer::Protocol)) => {
                 self.instance(id).filter(|instance| instance.state == State::Backup).map(|_| id)
             }
@@ -150,7 +160,7 @@ impl Engine {
     }
 
     pub(crate) fn timer(&self, id: InstanceId, timer: Timer) -> Option<Instant> {
-        self.timers.deadline(timer_index(id, timer))
+        self.timers.deadline(timer.of(id))
     }
 
     pub(crate) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
@@ -159,7 +169,7 @@ impl Engine {
 
     pub(crate) fn set_timer(&mut self, id: InstanceId, timer: Timer, deadline: Option<Instant>) {
         if index(id) < self.instances.len() {
-            self.timers.set(timer_index(id, timer), deadline);
+            self.timers.set(timer.of(id), deadline);
         }
     }
 
@@ -261,7 +271,7 @@ impl Engine {
     }
 
     fn startup_timer(&self) -> usize {
-        self.instances.len().saturating_mul(Timer::ALL.len())
+        Timer::startup(self.instances.len())
     }
 
     fn handle_received(&mut self, now: Instant, received: &Received<'_>, actions: &mut Actions) {
@@ -335,7 +345,7 @@ impl Engine {
             self.run(now, actions);
             return;
         }
-        let Some((id, kind)) = timer_at(timer) else {
+        let Some((id, kind)) = Timer::at(timer) else {
             return;
         };
         match (self.instance(id).map(Instance::state), kind) {
@@ -387,7 +397,7 @@ impl Engine {
     }
 
     /// Lets a group be where what it depends on allows it to be.
-    fn reconsider(&mut self, now: Instant, group: usize, actions: &mut Actions) {
+    pub(crate) fn reconsider(&mut self, now: Instant, group: usize, actions: &mut Actions) {
         if !self.is_running {
             return;
         }
@@ -491,17 +501,29 @@ pub(crate) fn index(id: InstanceId) -> usize {
     usize::try_from(id.0).unwrap_or(usize::MAX)
 }
 
-fn timer_index(id: InstanceId, timer: Timer) -> usize {
-    let number = match timer {
-        Timer::Protocol => 0,
-        Timer::Announce => 1,
-        Timer::Restore => 2,
+/// The groups of a configuration, and for each instance the place of its group: one of its own
+/// where no sync group has it, none where it is `retired`.
+pub(crate) fn group_by(config: &Config, retired: &[InstanceId]) -> (Vec<Group>, Vec<usize>) {
+    let mut groups: Vec<Group> = Vec::with_capacity(config.groups.len());
+    let mut group_of = vec![None; config.instances.len()];
+    for (id, group) in (0..).zip(&config.groups) {
+        let mut members = Vec::new();
+        for &member in &group.members {
+            if let Some(slot @ None) = group_of.get_mut(index(member)) {
+                *slot = Some(groups.len());
+                members.push(member);
+            }
+        }
+        groups.push(Group::new(Some(GroupId(id)), members));
+    }
+    let place = |(id, group): (u32, Option<usize>)| match group {
+        Some(group) => group,
+        None if retired.contains(&InstanceId(id)) => usize::MAX,
+        None => {
+            groups.push(Group::new(None, vec![InstanceId(id)]));
+            groups.len() - 1
+        }
     };
-    index(id).saturating_mul(Timer::ALL.len()).saturating_add(number)
-}
-
-/// Whose timer it is, and which.
-fn timer_at(timer: usize) -> Option<(InstanceId, Timer)> {
-    let id = InstanceId(u32::try_from(timer / Timer::ALL.len()).ok()?);
-    Some((id, *Timer::ALL.get(timer % Timer::ALL.len())?))
+    let group_of = (0..).zip(group_of).map(place).collect();
+    (groups, group_of)
 }

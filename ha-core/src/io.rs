@@ -219,6 +219,8 @@ pub enum Cause {
     Group(InstanceId),
     /// The daemon stops.
     Shutdown,
+    /// Another configuration, with which it could not go on as it was.
+    Reload,
 }
 
 /// What a notify script is about.

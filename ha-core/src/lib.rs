@@ -18,6 +18,7 @@ mod backup;
 mod clash;
 mod group;
 mod master;
+mod reload;
 mod restore;
 
 mod timers;
@@ -36,5 +37,6 @@ pub use self::{
         Action, Actions, Cause, Event, Input, Notice, Notify, Received, Rejection, State, Subject,
         Transition,
     },
+    reload::Reload,
     types::{AdvertInterval, Instant, Priority, Version, Vrid},
 };

@@ -278,6 +278,7 @@ impl Writer {
             Cause::AddressesRemoved => write!(out, "addresses were removed again and again"),
             Cause::Group(instance) => write!(out, "with {}", self.names.instance(instance)),
             Cause::Shutdown => write!(out, "shutdown"),
+            Cause::Reload => write!(out, "another configuration"),
         }
     }
 

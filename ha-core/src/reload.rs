@@ -1,0 +1,196 @@
+//! Another configuration for a running engine: what did not change is not touched.
+//!
+//! Numbers stay: whoever makes the new configuration gives instances and trackers that were there
+//! before the numbers they had, so that nothing outside has to be told of a new one.
+
+use core::time::Duration;
+
+use crate::{
+    Action, Actions, Cause, Config, Engine, Event, Instance, InstanceConfig, InstanceId, Instant,
+    Notify, State, Subject, TrackerId, Version,
+    engine::{Group, Timer, group_by, index},
+    timers::Timers,
+};
+
+/// What a running engine goes on with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Reload {
+    /// The new configuration; at least as many instances as before.
+    pub config: Config,
+    /// Numbers that no instance has any more, in no group of the new configuration.
+    pub retired: Vec<InstanceId>,
+    /// Instances that cannot go on as they are: another interface, VRID, version or way to speak.
+    pub restart: Vec<InstanceId>,
+    /// Instances with other virtual addresses than before.
+    pub readdressed: Vec<InstanceId>,
+    /// Trackers that were not there before, or watch something else now.
+    pub new_trackers: Vec<TrackerId>,
+}
+
+impl Engine {
+    /// Goes on with another configuration.
+    ///
+    /// An instance that did not change keeps its state, its timers, the interval it has learned and
+    /// what it knows of its peers. Another priority, other addresses, timers or trackers are taken
+    /// over in place. An instance in another sync group, or of an owner's priority that it did not
+    /// have before, starts anew; so do the other members of a group with such an instance.
+    pub fn reload(&mut self, now: Instant, reload: Reload, actions: &mut Actions) {
+        let Reload { config, retired, restart, readdressed, new_trackers } = reload;
+        let (groups, group_of) = group_by(&config, &retired);
+        let stopped = self.stopped_by(&config.instances, &groups, &group_of, &retired, &restart);
+        self.stop(&stopped, &retired, actions);
+
+        let old = core::mem::take(&mut self.instances);
+        let old_timers = core::mem::replace(&mut self.timers, Timers::new(0));
+        let startup = old_timers.deadline(Timer::startup(old.len()));
+        self.timers = Timers::new(Timer::count(config.instances.len()));
+        self.timers.set(Timer::startup(config.instances.len()), startup);
+        self.regroup(groups, &old);
+        let mut old = old.into_iter();
+        for ((number, config), group) in (0..).zip(config.instances).zip(group_of) {
+            let id = InstanceId(number);
+            let before = old.next().filter(|_| !stopped.contains(&id));
+            let Some(before) = before else {
+                self.instances.push(Instance::new(config, group));
+                continue;
+            };
+            let (instance, change) = before.reconfigured(config, group);
+            let is_master = instance.state == State::Master;
+            let interval = instance.config.interval.as_duration();
+            self.instances.push(instance);
+            for timer in Timer::ALL {
+                self.set_timer(id, timer, old_timers.deadline(timer.of(id)));
+            }
+            let deadline = self.deadline(id);
+            if is_master {
+                // A shorter interval counts from now on.
+                self.set_timer(id, Timer::Protocol, deadline.map(|at| at.min(now + interval)));
+                if change.has_new_plan {
+                    self.plan_announcements(now, id);
+                }
+            } else {
+                let shifted = deadline.map(|at| at + change.longer - change.shorter);
+                self.set_timer(id, Timer::Protocol, shifted);
+            }
+        }
+
+        self.trackers.resize(usize::try_from(config.trackers).unwrap_or(0), None);
+        for tracker in new_trackers {
+            let slot = usize::try_from(tracker.0).ok();
+            if let Some(slot) = slot.and_then(|place| self.trackers.get_mut(place)) {
+                *slot = None;
+            }
+        }
+        for &id in &readdressed {
+            let master = self.instance(id).filter(|instance| instance.state == State::Master);
+            if let Some(repeat) = master.map(|master| master.config.announce.repeat) {
+                actions.push(Action::Addresses { instance: id, present: true });
+                Self::announce(id, repeat, actions);
+            }
+        }
+        for group in 0..self.groups.len() {
+            self.reconsider(now, group, actions);
+        }
+    }
+
+    /// Who cannot go on, and with them their groups, old and new: all members of a group are in
+    /// one state.
+    fn stopped_by(
+        &self,
+        configs: &[InstanceConfig],
+        groups: &[Group],
+        group_of: &[usize],
+        retired: &[InstanceId],
+        restart: &[InstanceId],
+    ) -> Vec<InstanceId> {
+        let mut stopped: Vec<InstanceId> = Vec::new();
+        for (number, old) in (0..).zip(&self.instances) {
+            let id = InstanceId(number);
+            let new_group = group_of.get(index(id)).and_then(|group| groups.get(*group));
+            let members = |group: Option<&Group>| {
+                let mut members = group.map_or(Vec::new(), |group| group.members.clone());
+                members.sort_unstable();
+                members
+            };
+            let has_moved = members(new_group) != members(self.groups.get(old.group));
+            let owns = configs.get(index(id)).is_some_and(|config| config.priority.is_owner());
+            if has_moved || owns != old.is_owner() || retired.contains(&id) || restart.contains(&id)
+            {
+                stopped.push(id);
+            }
+        }
+        // Those whose group lost or got a member have moved too; what is left is a member that
+        // starts anew in a group that is the same.
+        let mut all = stopped.clone();
+        for id in stopped {
+            all.extend(self.group_of(id).iter().flat_map(|group| group.members.iter().copied()));
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    fn stop(&mut self, stopped: &[InstanceId], retired: &[InstanceId], actions: &mut Actions) {
+        self.release(stopped, actions);
+        for &id in stopped {
+            self.enter(id, State::Init, Cause::Reload, actions);
+        }
+        let was_there = |id: &&InstanceId| self.group_of(**id).is_some();
+        for &id in retired.iter().filter(was_there) {
+            let priority = self.instance(id).map_or(0, Instance::priority);
+            let subject = Subject::Instance(id);
+            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
+        }
+    }
+
+    /// The new groups, with what the old ones remember.
+    fn regroup(&mut self, groups: Vec<Group>, old: &[Instance]) {
+        let before = core::mem::replace(&mut self.groups, groups);
+        for group in &mut self.groups {
+            let first = group.members.first().and_then(|id| old.get(index(*id)));
+            let same = first.and_then(|instance| before.get(instance.group));
+            if let Some(same) = same.filter(|same| same.members.len() == group.members.len()) {
+                group.clash = same.clash;
+            }
+        }
+    }
+}
+
+/// What another configuration means to a running instance.
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    /// How much later a Backup's deadline is.
+    longer: Duration,
+    /// How much earlier it is.
+    shorter: Duration,
+    /// Announcements are planned otherwise.
+    has_new_plan: bool,
+}
+
+impl Instance {
+    /// Itself with another configuration; the effective priority follows when trackers are asked.
+    fn reconfigured(mut self, config: InstanceConfig, group: usize) -> (Self, Change) {
+        let before = self.master_down_interval();
+        let fresh = Self::new(config, group);
+        let has_new_plan = self.config.announce != fresh.config.announce;
+        // What was learned stays. In VRRPv2, and of nobody, nothing was.
+        let is_own = self.state == State::Master
+            || self.heard.is_none()
+            || fresh.config.version == Version::V2;
+        self.config = fresh.config;
+        self.group = group;
+        if is_own {
+            self.master_interval = self.config.interval.as_duration();
+        }
+        let after = self.master_down_interval();
+        let change = Change {
+            longer: after.saturating_sub(before),
+            shorter: before.saturating_sub(after),
+            has_new_plan,
+        };
+        if let Some(held_back) = &mut self.held_back {
+            *held_back = *held_back + change.longer - change.shorter;
+        }
+        (self, change)
+    }
+}
