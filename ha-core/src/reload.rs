@@ -28,17 +28,35 @@ pub struct Reload {
 }
 
 impl Engine {
-    /// Goes on with another configuration.
+    /// Stops what cannot go on with `reload`, while everything outside is still as it was: Masters
+    /// say goodbye.
+    pub fn stop_for(&mut self, reload: &Reload, actions: &mut Actions) {
+        let (groups, group_of) = group_by(&reload.config, &reload.retired);
+        let stopped = self.stopped_by(reload, &groups, &group_of);
+        let ran: Vec<InstanceId> =
+            reload.retired.iter().copied().filter(|id| self.runs(*id)).collect();
+        self.release(&stopped, actions);
+        for &id in &stopped {
+            self.enter(id, State::Init, Cause::Reload, actions);
+        }
+        for id in ran {
+            let priority = self.instance(id).map_or(0, Instance::priority);
+            let subject = Subject::Instance(id);
+            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
+        }
+    }
+
+    /// Goes on with another configuration; [`Engine::stop_for`] comes first.
     ///
     /// An instance that did not change keeps its state, its timers, the interval it has learned and
     /// what it knows of its peers. Another priority, other addresses, timers or trackers are taken
     /// over in place. An instance in another sync group, or of an owner's priority that it did not
     /// have before, starts anew; so do the other members of a group with such an instance.
     pub fn reload(&mut self, now: Instant, reload: Reload, actions: &mut Actions) {
-        let Reload { config, retired, restart, readdressed, new_trackers } = reload;
-        let (groups, group_of) = group_by(&config, &retired);
-        let stopped = self.stopped_by(&config.instances, &groups, &group_of, &retired, &restart);
-        self.stop(&stopped, &retired, actions);
+        self.stop_for(&reload, actions);
+        let (groups, group_of) = group_by(&reload.config, &reload.retired);
+        let stopped = self.stopped_by(&reload, &groups, &group_of);
+        let Reload { config, readdressed, new_trackers, retired: _, restart: _ } = reload;
 
         let old = core::mem::take(&mut self.instances);
         let old_timers = core::mem::replace(&mut self.timers, Timers::new(0));
@@ -95,14 +113,8 @@ impl Engine {
 
     /// Who cannot go on, and with them their groups, old and new: all members of a group are in
     /// one state.
-    fn stopped_by(
-        &self,
-        configs: &[InstanceConfig],
-        groups: &[Group],
-        group_of: &[usize],
-        retired: &[InstanceId],
-        restart: &[InstanceId],
-    ) -> Vec<InstanceId> {
+    fn stopped_by(&self, reload: &Reload, groups: &[Group], group_of: &[usize]) -> Vec<InstanceId> {
+        let Reload { config, retired, restart, readdressed: _, new_trackers: _ } = reload;
         let mut stopped: Vec<InstanceId> = Vec::new();
         for (number, old) in (0..).zip(&self.instances) {
             let id = InstanceId(number);
@@ -113,7 +125,8 @@ impl Engine {
                 members
             };
             let has_moved = members(new_group) != members(self.groups.get(old.group));
-            let owns = configs.get(index(id)).is_some_and(|config| config.priority.is_owner());
+            let owns = config.instances.get(index(id));
+            let owns = owns.is_some_and(|config| config.priority.is_owner());
             if has_moved || owns != old.is_owner() || retired.contains(&id) || restart.contains(&id)
             {
                 stopped.push(id);
@@ -130,17 +143,8 @@ impl Engine {
         all
     }
 
-    fn stop(&mut self, stopped: &[InstanceId], retired: &[InstanceId], actions: &mut Actions) {
-        self.release(stopped, actions);
-        for &id in stopped {
-            self.enter(id, State::Init, Cause::Reload, actions);
-        }
-        let was_there = |id: &&InstanceId| self.group_of(**id).is_some();
-        for &id in retired.iter().filter(was_there) {
-            let priority = self.instance(id).map_or(0, Instance::priority);
-            let subject = Subject::Instance(id);
-            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
-        }
+    fn runs(&self, id: InstanceId) -> bool {
+        self.instance(id).is_some_and(|instance| instance.state != State::Init)
     }
 
     /// The new groups, with what the old ones remember.

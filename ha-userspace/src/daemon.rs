@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use ha_core::Reload;
 use nix::sys::signal::SigSet;
 use tokio::{
     runtime,
@@ -24,7 +25,7 @@ use crate::{
     check,
     cli::{Options, XdpChoice},
     clock,
-    engine::{Command, EngineThread, Setup},
+    engine::{Command, EngineThread, Handover, Setup},
     firewall::{self, Filter},
     io::{
         carrier,
@@ -36,33 +37,14 @@ use crate::{
     privileges,
     record::Recorder,
     report::Reporter,
-    scripts::{
-        notify::Notifier,
-        track::{self, CheckScripts},
-    },
+    scripts::track::CheckScripts,
     status,
 };
 
 /// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
 const LAST_SCRIPTS: Duration = Duration::from_secs(5);
-/// The notifications of a run that a reload has ended get this long, beside the next run: as long
-/// as one script may take.
-const SCRIPTS_OF_ENDED_RUN: Duration = Duration::from_mins(1);
 /// The engine thread answers within a turn, or it is stuck.
 const ANSWER: Duration = Duration::from_secs(1);
-
-/// Why a run ended.
-enum End {
-    Stop,
-    Reload(Box<Next>),
-}
-
-/// What is run instead, checked as far as it can be without stopping what runs.
-struct Next {
-    plan: Plan,
-    /// Those of its interfaces that were not held before.
-    locks: Locks,
-}
 
 /// One daemon an interface. By the interface's name.
 type Locks = BTreeMap<String, InterfaceLock>;
@@ -177,102 +159,75 @@ async fn supervise(options: &Options) -> io::Result<()> {
     let _pid_files = PidFiles::write(&options.pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
     let mut held = Held { locks, filter: Filter::default(), recorder };
-    let mut scripts = JoinSet::new();
-    let end = run_until_stop(options, plan, &mut held, &mut signals, &mut scripts).await;
+    // Before the engine can set an address.
+    held.filter.set(&plan).await?;
+    let end = match Run::start(options, plan, held.recorder.as_ref()).await {
+        Ok(run) => run.until_stop(options, &mut held, &mut signals).await,
+        Err(error) => Err(error),
+    };
     held.filter.remove().await;
-    let last_scripts = async { while scripts.join_next().await.is_some() {} };
-    if timeout(LAST_SCRIPTS, last_scripts).await.is_err() {
-        let limit = LAST_SCRIPTS.as_secs();
-        warn!("notify scripts were still running {limit} s after the stop and are ended");
-    }
     end
 }
 
-/// One run after another. `scripts` gets the tasks that finish the notifications of ended runs.
-async fn run_until_stop(
-    options: &Options,
-    mut plan: Plan,
-    held: &mut Held,
-    signals: &mut Signals,
-    scripts: &mut JoinSet<()>,
-) -> io::Result<()> {
-    let startup_delay = plan.startup_delay(clock::since_boot());
-    let mut run = Run::start(options, &plan, startup_delay, held).await?;
-    loop {
-        let end = run.serve(options, signals, &held.locks).await;
-        let (stopped, notifier) = run.stop();
-        // Those that have ended already.
-        while scripts.try_join_next().is_some() {}
-        scripts.spawn(notifier.drain(SCRIPTS_OF_ENDED_RUN));
-        stopped?;
-        let next = match end? {
-            End::Stop => return Ok(()),
-            End::Reload(next) => *next,
-        };
-        run = match Run::start(options, &next.plan, Duration::ZERO, held).await {
-            Ok(run) => {
-                plan = next.plan;
-                held.locks.extend(next.locks);
-                let interfaces = interfaces_of(&plan);
-                held.locks.retain(|name, _| interfaces.contains(name.as_str()));
-                run
-            }
-            Err(error) => {
-                error!("the configuration before is run again: {error}");
-                drop(next.locks);
-                Run::start(options, &plan, Duration::ZERO, held).await?
-            }
-        };
-    }
-}
-
-/// A started configuration. Dropping it ends it, and gives its addresses back.
+/// The engine thread, and what is done beside it.
 struct Run {
+    plan: Plan,
     engine: EngineThread,
     reporter: Reporter,
     check_scripts: CheckScripts,
-    /// Work beside the engine, ended with it.
-    tasks: JoinSet<()>,
+    /// Has the XDP program's messages logged.
+    _logger: JoinSet<()>,
+    carriers: JoinSet<()>,
 }
 
 impl Run {
-    /// For the first time, all instances wait for `startup_delay`.
-    async fn start(
-        options: &Options,
-        plan: &Plan,
-        startup_delay: Duration,
-        held: &mut Held,
-    ) -> io::Result<Self> {
-        // Before the engine can set an address.
-        held.filter.set(plan).await?;
-        let mut tasks = JoinSet::new();
-        let xdp = load_xdp(options, &mut tasks)?;
+    async fn start(options: &Options, plan: Plan, recorder: Option<&Recorder>) -> io::Result<Self> {
+        let mut logger = JoinSet::new();
+        let xdp = load_xdp(options, &mut logger)?;
         let (choice, policy) = (options.xdp, options.scheduling);
         let mut of_engine = plan.clone();
+        let startup_delay = plan.startup_delay(clock::since_boot());
         of_engine.engine.startup_delay = startup_delay;
         if !startup_delay.is_zero() {
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
-        let recorder = held.recorder.as_ref();
         let tap = recorder.map(|recorder| recorder.start(&of_engine)).transpose()?;
         let setup = Setup { plan: of_engine, choice, policy, xdp, tap };
         let engine = EngineThread::start(setup).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
         }
-        tasks.spawn(watch_carriers(plan));
-        let check_scripts = track::start(plan, &engine.commands);
-        let reporter = Reporter::new(plan.clone(), Notifier::new(plan.clone()));
-        Ok(Self { engine, reporter, check_scripts, tasks })
+        let mut check_scripts = CheckScripts::new(engine.commands.clone());
+        check_scripts.run(&plan);
+        let carriers = watch_carriers(&plan);
+        let reporter = Reporter::new(plan.clone());
+        Ok(Self { plan, engine, reporter, check_scripts, _logger: logger, carriers })
     }
 
-    /// Serves signals and reports until the run has to end.
+    async fn until_stop(
+        mut self,
+        options: &Options,
+        held: &mut Held,
+        signals: &mut Signals,
+    ) -> io::Result<()> {
+        let served = self.serve(options, signals, held).await;
+        let Self { mut engine, mut reporter, check_scripts, .. } = self;
+        drop(check_scripts);
+        let ended = engine.end();
+        while let Ok(report) = engine.reports.try_recv() {
+            reporter.handle(&report);
+        }
+        reporter.into_notifier().drain(LAST_SCRIPTS).await;
+        ended.and(served)
+    }
+
+    /// Serves signals and reports until it is told to stop.
     async fn serve(
         &mut self,
         options: &Options,
         signals: &mut Signals,
-        locks: &Locks,
-    ) -> io::Result<End> {
+        held: &mut Held,
+    ) -> io::Result<()> {
         let mut reading: Option<Reading> = None;
         loop {
             tokio::select! {
@@ -282,7 +237,7 @@ impl Run {
                 },
                 // One reading at a time: a second thread would only wait behind the first.
                 order = signals.next(reading.is_none()) => match order {
-                    Order::Stop => return Ok(End::Stop),
+                    Order::Stop => return Ok(()),
                     Order::Reload => match start_reading(options) {
                         Ok(started) => reading = Some(started),
                         Err(error) => error!("the running configuration stays: {error}"),
@@ -292,12 +247,12 @@ impl Run {
                 },
                 plan = answer(&mut reading) => {
                     reading = None;
-                    match prepare(plan, locks).await {
-                        Ok(next) => {
-                            let name = options.config.display();
-                            info!("{name}: read again, restarting all instances");
-                            return Ok(End::Reload(Box::new(next)));
-                        }
+                    let reloaded = match plan {
+                        Ok(plan) => self.reload(plan, held).await,
+                        Err(error) => Err(error),
+                    };
+                    match reloaded {
+                        Ok(changes) => info!("{}: read again: {changes}", options.config.display()),
                         Err(error) => error!("the running configuration stays: {error}"),
                     }
                 }
@@ -305,15 +260,44 @@ impl Run {
         }
     }
 
-    /// Ends it, and gives back what is left to be told to scripts.
-    fn stop(self) -> (io::Result<()>, Notifier) {
-        let Self { mut engine, mut reporter, check_scripts, tasks } = self;
-        drop((check_scripts, tasks));
-        let ended = engine.end();
-        while let Ok(report) = engine.reports.try_recv() {
-            reporter.handle(&report);
+    /// Goes on with another plan; says what has changed. If it cannot, nothing has.
+    async fn reload(&mut self, plan: Plan, held: &mut Held) -> Result<String, String> {
+        firewall::check(&plan).await.map_err(|error| error.to_string())?;
+        let locks = lock_interfaces(&plan, &held.locks).map_err(|error| error.to_string())?;
+        held.filter.set(&plan).await.map_err(|error| error.to_string())?;
+        let (plan, reload) = plan.after(&self.plan);
+        let changes = plan.changes_from(&self.plan, &reload);
+        self.reporter.expect(plan.clone());
+        if let Err(error) = self.hand_over(plan.clone(), reload).await {
+            // What was refused before is refused still.
+            if let Err(error) = held.filter.set(&self.plan).await {
+                warn!("{error}");
+            }
+            return Err(error.to_string());
         }
-        (ended, reporter.into_notifier())
+        held.locks.extend(locks);
+        let interfaces = interfaces_of(&plan);
+        held.locks.retain(|name, _| interfaces.contains(name.as_str()));
+        self.check_scripts.run(&plan);
+        self.carriers = watch_carriers(&plan);
+        self.plan = plan;
+        Ok(changes)
+    }
+
+    /// Has the engine thread go on with another plan, and hears what it reports meanwhile.
+    async fn hand_over(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
+        let gone = || io::Error::other("the engine thread has ended");
+        let (answer, mut answered) = oneshot::channel();
+        let command = Command::Reload(Box::new(Handover { plan, reload, answer }));
+        if self.engine.commands.send(command).await.is_err() {
+            return Err(gone());
+        }
+        loop {
+            tokio::select! {
+                result = &mut answered => return result.unwrap_or_else(|_| Err(gone())),
+                Some(report) = self.engine.reports.recv() => self.reporter.handle(&report),
+            }
+        }
     }
 }
 
@@ -354,14 +338,6 @@ fn read_plan(config: &Path, interfaces: &[String]) -> Result<Plan, String> {
     Ok(plan)
 }
 
-/// Finds out what can be found out before the running configuration is stopped.
-async fn prepare(plan: Result<Plan, String>, held: &Locks) -> Result<Next, String> {
-    let plan = plan?;
-    firewall::check(&plan).await.map_err(|error| error.to_string())?;
-    let locks = lock_interfaces(&plan, held).map_err(|error| error.to_string())?;
-    Ok(Next { plan, locks })
-}
-
 async fn write_status(options: &Options, engine: &EngineThread) {
     let path = options.run_dir.join("status.json");
     let (ask, answer) = oneshot::channel();
@@ -392,17 +368,19 @@ fn interfaces_of(plan: &Plan) -> BTreeSet<&str> {
 }
 
 /// Has lost carriers reported at once, where the kernel would take its time.
-fn watch_carriers(plan: &Plan) -> impl Future<Output = ()> + use<> {
+fn watch_carriers(plan: &Plan) -> JoinSet<()> {
     let names = plan.trackers.iter().filter_map(|tracker| match tracker {
         TrackerPlan::Interface(name) => Some(name.clone()),
         TrackerPlan::Script(_) => None,
     });
     let names = names.collect();
-    async {
+    let mut task = JoinSet::new();
+    task.spawn(async {
         if let Err(error) = carrier::keep_asking(names).await {
             warn!("a lost carrier may be noticed up to a second late: {error}");
         }
-    }
+    });
+    task
 }
 
 fn load_xdp(options: &Options, tasks: &mut JoinSet<()>) -> io::Result<Option<Xdp>> {

@@ -140,6 +140,14 @@ impl Tap {
     }
 }
 
+impl Tap {
+    /// Something happened to the engine that no line can say: what is decided from here on is not
+    /// what a replay would decide.
+    pub(crate) fn note_gap(&mut self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// The open file.
 #[derive(Debug)]
 struct RecordFile {
@@ -304,7 +312,7 @@ mod tests {
         let path = scratch.0.join("record");
         let recorder = Recorder::create(&path).unwrap();
         let plan = plan();
-        let template = &plan.instances[0].template;
+        let template = &plan.instances.get(0).unwrap().template;
         assert_eq!(template.authentication, Authentication::Pass(*b"secret88"));
         let message = Template::encode(template, 200, ChecksumScope::Message);
         assert!(message.ends_with(b"secret88"));

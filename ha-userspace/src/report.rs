@@ -17,12 +17,20 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Reporter {
     plan: Plan,
+    /// The plan of reports that are still to come.
+    next: Option<Plan>,
+    generation: u32,
     notifier: Notifier,
 }
 
 impl Reporter {
-    pub(crate) fn new(plan: Plan, notifier: Notifier) -> Self {
-        Self { plan, notifier }
+    pub(crate) fn new(plan: Plan) -> Self {
+        Self { plan, next: None, generation: 0, notifier: Notifier::default() }
+    }
+
+    /// The engine goes on with another plan: reports of its next generation are about that.
+    pub(crate) fn expect(&mut self, plan: Plan) {
+        self.next = Some(plan);
     }
 
     /// For the end: what is still queued is the notifier's to finish.
@@ -31,6 +39,13 @@ impl Reporter {
     }
 
     pub(crate) fn handle(&mut self, report: &Report) {
+        if report.generation != self.generation {
+            self.generation = report.generation;
+            if let Some(next) = self.next.take() {
+                self.notifier.retain(&next);
+                self.plan = next;
+            }
+        }
         match &report.message {
             Message::Note(text) => info!("{text}"),
             Message::Trouble(text) => warn!("{text}"),
@@ -54,7 +69,7 @@ impl Reporter {
                 if let Subject::Group(group) = notify.subject {
                     info!("sync group {}: {}", self.group_name(group), notify.event);
                 }
-                self.notifier.notify(notify);
+                self.notifier.notify(&self.plan, notify);
             }
             Action::Priority { instance, from, to } => {
                 info!("{}: priority {from} -> {to}", self.name(instance));
@@ -108,6 +123,7 @@ impl Reporter {
                 format!("{} of the same sync group moved", self.name(instance))
             }
             Cause::Shutdown => "the daemon stops".to_owned(),
+            Cause::Reload => "the configuration is another one".to_owned(),
         }
     }
 
@@ -147,7 +163,7 @@ mod tests {
     #[test]
     fn causes_are_said_in_words() {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
-        let reporter = Reporter::new(plan.clone(), Notifier::new(plan));
+        let reporter = Reporter::new(plan);
         let at = Instant::from_nanos(5_000_000_000);
         let check = |cause, words: &str| assert_eq!(reporter.why(at, cause), words);
         let heard = Some(Instant::from_nanos(1_390_625_000));

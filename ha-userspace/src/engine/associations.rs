@@ -29,9 +29,18 @@ struct Association {
 impl Associations {
     /// For a start at the time `unix`, since 1970-01-01.
     pub(crate) fn new(plan: &Plan, unix: Duration) -> Self {
-        let instances = (0..).map(InstanceId).zip(&plan.instances);
-        let with = |(id, plan)| Some((id, Association::new(plan, unix)?));
-        Self(instances.filter_map(with).collect())
+        let with = |(number, plan)| Some((InstanceId(number), Association::new(plan, unix)?));
+        Self(plan.instances.numbered().filter_map(with).collect())
+    }
+
+    /// Goes on with another plan; sequence numbers never go back, whatever the key is.
+    pub(crate) fn reload(&mut self, plan: &Plan, unix: Duration) {
+        let before = std::mem::replace(self, Self::new(plan, unix));
+        for (id, old) in before.0 {
+            if let Some(new) = self.0.get(&id) {
+                new.sequence.set(old.sequence.get());
+            }
+        }
     }
 
     /// The message in an IP packet, if whoever sent it has the key, and sends it for the first time.

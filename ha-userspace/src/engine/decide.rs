@@ -1,6 +1,8 @@
 //! The engine and what it wants done. Every input goes through here, so that a record has them all.
 
-use ha_core::{Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant};
+use ha_core::{
+    Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant, Reload,
+};
 
 use crate::record::Tap;
 
@@ -24,6 +26,19 @@ impl Decider {
         if let Some(tap) = &mut self.tap {
             let decided = self.actions.as_slice().get(before..).unwrap_or_default();
             tap.note(now, input, decided);
+        }
+    }
+
+    /// See [`Engine::stop_for`].
+    pub(crate) fn stop_for(&mut self, reload: &Reload) {
+        self.engine.stop_for(reload, &mut self.actions);
+    }
+
+    /// See [`Engine::reload`].
+    pub(crate) fn reload(&mut self, now: Instant, reload: Reload) {
+        self.engine.reload(now, reload, &mut self.actions);
+        if let Some(tap) = &mut self.tap {
+            tap.note_gap();
         }
     }
 

@@ -12,7 +12,9 @@ use std::{
     rc::Rc,
 };
 
-use ha_core::{Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition};
+use ha_core::{
+    Action, Cause, Family, Input, InstanceId, Instant, Received, Reload, TrackerId, Transition,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -22,11 +24,11 @@ use crate::{
     cli::XdpChoice,
     clock,
     engine::{
-        Command, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
+        Command, Handover, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
         associations::Associations,
         decide::Decider,
         effects::{self, Effects, Surroundings},
-        port::{Opening, Port},
+        port::{Opening, Port, Speech, Spoken},
         retry::Retries,
     },
     io::{
@@ -65,6 +67,14 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     retries: Retries,
     scheduling: String,
+}
+
+/// What another plan needs beside what is open, by the interface's name.
+#[derive(Default)]
+struct Opened {
+    ports: Vec<(String, Port)>,
+    /// For interfaces that are open, and on which other channels are used than before.
+    speeches: Vec<(String, Speech)>,
 }
 
 /// What happened while the loop waited.
@@ -168,6 +178,11 @@ impl Driver {
                 Wake::Command(Some(Command::Tracker { tracker, up })) => {
                     let input = Input::Tracker { tracker, up };
                     self.engine.handle(clock::now(), input);
+                }
+                Wake::Command(Some(Command::Reload(handover))) => {
+                    let Handover { plan, reload, answer } = *handover;
+                    // Whoever asked may have gone away.
+                    drop(answer.send(self.reload(plan, reload)));
                 }
                 Wake::Command(Some(Command::Status(answer))) => {
                     // Whoever asked may have gone away.
@@ -286,6 +301,55 @@ impl Driver {
         }
     }
 
+    /// Goes on with another plan. What it needs is opened first: if that fails nothing has changed.
+    fn reload(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
+        let now = clock::now();
+        let opened = self.open_for(&plan)?;
+        self.engine.stop_for(&reload);
+        self.apply(now);
+        for (name, speech) in opened.speeches {
+            if let Some(port) = self.ports.get_mut(&name) {
+                port.set_speech(speech);
+            }
+        }
+        self.ports.extend(opened.ports);
+        let names = interfaces_of(&plan);
+        let unused = self.ports.extract_if(.., |name, _| !names.contains(name));
+        for (_, port) in unused.collect::<Vec<_>>() {
+            port.close(self.xdp.as_mut());
+        }
+        self.effects.reload(&plan);
+        self.associations.reload(&plan, clock::unix_time());
+        self.plan = plan;
+        self.engine.reload(now, reload);
+        self.handle_change();
+        Ok(())
+    }
+
+    /// Opens what `plan` needs beside what is open.
+    fn open_for(&mut self, plan: &Plan) -> io::Result<Opened> {
+        let mut opened = Opened::default();
+        for name in interfaces_of(plan) {
+            let Some(link) = self.links.by_name(&name) else { continue };
+            let channels = channels_on(plan, &name);
+            let outcome = match self.ports.get(&name).filter(|port| port.ifindex == link.index) {
+                Some(port) => port.prepare(link, &channels, &self.arrived).map(|speech| {
+                    opened.speeches.extend(speech.map(|speech| (name, speech)));
+                }),
+                None => self.open_port(&channels, &name).map(|port| {
+                    opened.ports.extend(port.map(|port| (name, port)));
+                }),
+            };
+            if let Err(error) = outcome {
+                for (_, port) in opened.ports {
+                    port.close(self.xdp.as_mut());
+                }
+                return Err(error);
+            }
+        }
+        Ok(opened)
+    }
+
     /// Interfaces or addresses are different.
     fn handle_change(&mut self) {
         for error in self.open_ports() {
@@ -304,40 +368,40 @@ impl Driver {
 
     /// Opens what has appeared and closes what is gone; gives back what could not be opened.
     fn open_ports(&mut self) -> Vec<io::Error> {
-        let names: BTreeSet<String> =
-            self.plan.instances.iter().map(|instance| instance.interface.clone()).collect();
         let mut errors = Vec::new();
-        for name in names {
-            let link = self.links.by_name(&name);
-            let ifindex = link.map(|link| link.index);
+        for name in interfaces_of(&self.plan) {
+            let ifindex = self.links.by_name(&name).map(|link| link.index);
             if self.ports.get(&name).map(|port| port.ifindex) == ifindex {
                 continue;
             }
             if let Some(port) = self.ports.remove(&name) {
                 port.close(self.xdp.as_mut());
             }
-            let Some(link) = link else { continue };
-            let opened = Port::open(Opening {
-                link,
-                carries_vlans: self.links.carries_vlans(link.index),
-                channels: &channels_on(&self.plan, &name),
-                choice: self.choice,
-                xdp: self.xdp.as_mut(),
-                arrived: &self.arrived,
-            });
-            match opened {
-                Ok((port, warning)) => {
-                    let message = match warning {
-                        Some(warning) => Message::Trouble(warning),
-                        None => Message::Note(format!("{name}: XDP {}", port.xdp_name())),
-                    };
-                    self.effects.report(clock::now(), message);
-                    self.ports.insert(name, port);
-                }
+            match self.open_port(&channels_on(&self.plan, &name), &name) {
+                Ok(port) => self.ports.extend(port.map(|port| (name, port))),
                 Err(error) => errors.push(error),
             }
         }
         errors
+    }
+
+    /// Opens an interface, if it is there.
+    fn open_port(&mut self, channels: &[Spoken], name: &str) -> io::Result<Option<Port>> {
+        let Some(link) = self.links.by_name(name) else { return Ok(None) };
+        let (port, warning) = Port::open(Opening {
+            link,
+            carries_vlans: self.links.carries_vlans(link.index),
+            channels,
+            choice: self.choice,
+            xdp: self.xdp.as_mut(),
+            arrived: &self.arrived,
+        })?;
+        let message = match warning {
+            Some(warning) => Message::Trouble(warning),
+            None => Message::Note(format!("{name}: XDP {}", port.xdp_name())),
+        };
+        self.effects.report(clock::now(), message);
+        Ok(Some(port))
     }
 
     /// Writes the tables and tells the engine what it has to know of the host.
@@ -352,7 +416,7 @@ impl Driver {
                 }
             }
         }
-        for (number, instance) in (0..).zip(&self.plan.instances) {
+        for (number, instance) in self.plan.instances.numbered() {
             let port = self.ports.get(&instance.interface);
             let source = port.and_then(|port| {
                 tables.add_instance(number, port.ifindex, instance);
@@ -368,7 +432,7 @@ impl Driver {
             let input = Input::Source { instance: id, address: source };
             self.engine.handle(now, input);
         }
-        for (number, tracker) in (0..).zip(&self.plan.trackers) {
+        for (number, tracker) in self.plan.trackers.numbered() {
             if let TrackerPlan::Interface(name) = tracker {
                 let up = self.links.by_name(name).is_some_and(|link| link.is_up);
                 let input = Input::Tracker { tracker: TrackerId(number), up };
@@ -417,9 +481,9 @@ impl Driver {
 
     fn snapshot(&self) -> Snapshot {
         let now = clock::now();
-        let instances = (0..).map(InstanceId).zip(&self.plan.instances);
-        let instances = instances.filter_map(|(id, plan)| {
-            let instance = self.engine.instance(id)?;
+        let instances = self.plan.instances.numbered();
+        let instances = instances.filter_map(|(number, plan)| {
+            let instance = self.engine.instance(InstanceId(number))?;
             Some(InstanceSnapshot {
                 name: plan.name.clone(),
                 state: instance.state(),
@@ -468,8 +532,13 @@ fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
     instances.flat_map(|instance| instance.addresses.iter().map(|one| one.address)).collect()
 }
 
+/// The interfaces that instances speak on.
+fn interfaces_of(plan: &Plan) -> BTreeSet<String> {
+    plan.instances.iter().map(|instance| instance.interface.clone()).collect()
+}
+
 /// Channels used on an interface, and the group to join for each that uses multicast.
-fn channels_on(plan: &Plan, interface: &str) -> Vec<(Channel, Option<IpAddr>)> {
+fn channels_on(plan: &Plan, interface: &str) -> Vec<Spoken> {
     let mut channels: BTreeMap<Channel, Option<IpAddr>> = BTreeMap::new();
     for instance in plan.instances.iter().filter(|instance| instance.interface == interface) {
         let channel = Channel::of(instance.family, &instance.template);

@@ -42,6 +42,8 @@ pub(crate) struct Effects {
     outlets: Vec<Outlet>,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
+    /// Reloads so far.
+    generation: u32,
 }
 
 /// What an instance sends, and from where.
@@ -90,9 +92,29 @@ impl Effects {
         plan: &Plan,
         reports: mpsc::Sender<Report>,
     ) -> Self {
-        let outlets = plan.instances.iter().map(|_| Outlet::default()).collect();
+        let outlets = (0..plan.instances.count()).map(|_| Outlet::default()).collect();
         let pacer = Pacer::new(plan);
-        Self { addresses, announcer, neighbours, pacer, outlets, reports, reports_lost: 0 }
+        Self {
+            addresses,
+            announcer,
+            neighbours,
+            pacer,
+            outlets,
+            reports,
+            reports_lost: 0,
+            generation: 0,
+        }
+    }
+
+    /// Goes on with another plan, by the same numbers; what is announced slowly is left at that.
+    pub(crate) fn reload(&mut self, plan: &Plan) {
+        self.generation = self.generation.wrapping_add(1);
+        self.pacer = Pacer::new(plan);
+        self.outlets
+            .resize_with(usize::try_from(plan.instances.count()).unwrap_or(0), Outlet::default);
+        for outlet in &mut self.outlets {
+            outlet.built = None;
+        }
     }
 
     pub(crate) fn outlet(&mut self, instance: InstanceId) -> Option<&mut Outlet> {
@@ -184,7 +206,8 @@ impl Effects {
 
     /// Tells the main thread; counts what does not fit.
     pub(crate) fn report(&mut self, at: Instant, message: Message) {
-        if self.reports.try_send(Report { at, message }).is_err() {
+        let generation = self.generation;
+        if self.reports.try_send(Report { at, generation, message }).is_err() {
             self.reports_lost += 1;
         }
     }
@@ -227,7 +250,15 @@ impl Effects {
             let additions = present.then(|| additions(around, instance));
             let Some(outlet) = self.outlet(instance) else { continue };
             let wishes = if let Some((additions, missing)) = additions {
-                outlet.set = Some(additions.clone());
+                let before = outlet.set.replace(additions.clone()).unwrap_or_default();
+                let is_wanted = |old: &AddressChange| additions.contains(old);
+                let gone = before.into_iter().filter(|old| !is_wanted(old)).map(removal);
+                let gone: Vec<AddressChange> = gone.collect();
+                for change in &gone {
+                    outlet.seen.remove(&(change.ifindex, change.address));
+                }
+                owners.extend(gone.iter().map(|_| instance));
+                changes.extend(gone);
                 if let Some(missing) = missing {
                     self.report(around.now, Message::Trouble(missing));
                     failed.push(instance);

@@ -12,7 +12,7 @@ mod retry;
 
 use std::{io, net::IpAddr, thread, time::Duration};
 
-use ha_core::{Action, Instant, State, Statistics, TrackerId, wire::Dialect};
+use ha_core::{Action, Instant, Reload, State, Statistics, TrackerId, wire::Dialect};
 use tokio::{
     runtime,
     sync::{
@@ -158,16 +158,29 @@ async fn open(parts: Parts, policy: Policy) -> io::Result<(Driver, Ledger, Optio
 pub(crate) enum Command {
     /// A script's verdict.
     Tracker { tracker: TrackerId, up: bool },
+    /// Go on with another plan, whose numbers follow those of the one before.
+    Reload(Box<Handover>),
     /// Say how things are.
     Status(oneshot::Sender<Snapshot>),
     /// Release everything and end.
     Shutdown,
 }
 
+/// Another plan for the running engine.
+#[derive(Debug)]
+pub(crate) struct Handover {
+    pub(crate) plan: Plan,
+    pub(crate) reload: Reload,
+    /// Whether it goes on with it; if not, nothing has changed.
+    pub(crate) answer: oneshot::Sender<io::Result<()>>,
+}
+
 /// What the engine thread tells the rest of the daemon: actions that concern people and scripts.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
     pub(crate) at: Instant,
+    /// How many reloads there were before it: numbers in it are of that plan.
+    pub(crate) generation: u32,
     pub(crate) message: Message,
 }
 
@@ -250,7 +263,8 @@ mod tests {
         while let Some(command) = commands.blocking_recv() {
             if matches!(command, Command::Shutdown) {
                 let message = Message::Note("stopped".to_owned());
-                reports.try_send(Report { at: Instant::from_nanos(0), message }).unwrap();
+                let at = Instant::from_nanos(0);
+                reports.try_send(Report { at, generation: 0, message }).unwrap();
                 return;
             }
         }

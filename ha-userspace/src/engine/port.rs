@@ -1,6 +1,6 @@
 //! An interface that virtual routers speak on: how frames come in, and how advertisements go out.
 
-use std::{io, rc::Rc};
+use std::{io, net::IpAddr, rc::Rc};
 
 use ha_common::{
     abi::COUNTERS_LEN,
@@ -31,18 +31,31 @@ const FRAMES_PER_TURN: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Port {
     pub(crate) ifindex: u32,
-    senders: Vec<(Channel, AdvertSocket)>,
-    receiver: Receiver,
-    /// XDP knows no Authentication Header: what has one comes by a packet socket always.
-    ah: Option<Listener>,
+    speech: Speech,
+    hearing: Hearing,
     /// Of frames that came by packet sockets.
     counters: Box<[u64; COUNTERS_LEN]>,
 }
 
+/// A channel that is used, and the multicast group to join for it, if any.
+pub(crate) type Spoken = (Channel, Option<IpAddr>);
+
+/// The sockets for the channels that are used.
 #[derive(Debug)]
-enum Receiver {
+pub(crate) struct Speech {
+    channels: Vec<Spoken>,
+    senders: Vec<(Channel, AdvertSocket)>,
+    /// None where XDP hears.
+    plain: Vec<Listener>,
+    /// XDP knows no Authentication Header: what has one comes by a packet socket always.
+    ah: Option<Listener>,
+}
+
+/// Who hears what has no Authentication Header.
+#[derive(Clone, Copy, Debug)]
+enum Hearing {
     Xdp(Mode),
-    Sockets(Vec<Listener>),
+    Sockets,
 }
 
 /// A packet socket and the task that says when it has something.
@@ -90,7 +103,7 @@ pub(crate) struct Opening<'a> {
     /// VLAN interfaces are on top of it.
     pub(crate) carries_vlans: bool,
     /// Channels of its instances, and the multicast group to join for each, if any.
-    pub(crate) channels: &'a [(Channel, Option<std::net::IpAddr>)],
+    pub(crate) channels: &'a [Spoken],
     pub(crate) choice: XdpChoice,
     pub(crate) xdp: Option<&'a mut Xdp>,
     /// Woken when a packet socket has something.
@@ -104,14 +117,7 @@ impl Port {
     /// A socket was refused, or XDP was demanded and cannot be had.
     pub(crate) fn open(opening: Opening<'_>) -> io::Result<(Self, Option<String>)> {
         let Opening { link, carries_vlans, channels, choice, xdp, arrived } = opening;
-        let mut senders = Vec::with_capacity(channels.len());
-        let mut ah = None;
-        for &(channel, group) in channels {
-            senders.push((channel, AdvertSocket::open(&link.name, link.index, channel, group)?));
-            if channel == Channel::Ah {
-                ah = Some(Listener::open(link, channel, arrived)?);
-            }
-        }
+        let mut speech = Speech::open(link, channels, arrived)?;
         let is_loaded = xdp.is_some();
         let attached = match xdp {
             // A network card may take the tag off before XDP sees the frame: the kernel's packet
@@ -122,48 +128,73 @@ impl Port {
             Some(xdp) => xdp.attach(link.index, link.kind == Kind::Aggregate, choice),
             None => Err(io::Error::other("the XDP program is not loaded")),
         };
-        let (receiver, warning) = match attached {
-            Ok(mode) => (Receiver::Xdp(mode), None),
+        let (hearing, warning) = match attached {
+            Ok(mode) => (Hearing::Xdp(mode), None),
             Err(error) if matches!(choice, XdpChoice::Native | XdpChoice::Generic) => {
                 return Err(io::Error::new(error.kind(), format!("{}: {error}", link.name)));
             }
             Err(error) => {
-                let receiver = Receiver::listen(link, channels, arrived)?;
+                speech.listen(link, arrived)?;
                 // Why it is not loaded was said when that failed.
                 let warning = is_loaded.then(|| {
                     format!("{}: a packet socket is used instead of XDP: {error}", link.name)
                 });
-                (receiver, warning)
+                (Hearing::Sockets, warning)
             }
         };
         let counters = Box::new([0; COUNTERS_LEN]);
-        Ok((Self { ifindex: link.index, senders, receiver, ah, counters }, warning))
+        Ok((Self { ifindex: link.index, speech, hearing, counters }, warning))
+    }
+
+    /// The sockets for other channels than before, if they are others.
+    ///
+    /// # Errors
+    /// A socket was refused.
+    pub(crate) fn prepare(
+        &self,
+        link: &Link,
+        channels: &[Spoken],
+        arrived: &Rc<Notify>,
+    ) -> io::Result<Option<Speech>> {
+        if self.speech.channels == channels {
+            return Ok(None);
+        }
+        let mut speech = Speech::open(link, channels, arrived)?;
+        if matches!(self.hearing, Hearing::Sockets) {
+            speech.listen(link, arrived)?;
+        }
+        Ok(Some(speech))
+    }
+
+    /// Goes on with other sockets.
+    pub(crate) fn set_speech(&mut self, speech: Speech) {
+        self.speech = speech;
     }
 
     /// Detaches what does not go with the sockets.
     pub(crate) fn close(self, xdp: Option<&mut Xdp>) {
-        if let (Receiver::Xdp(_), Some(xdp)) = (&self.receiver, xdp) {
+        if let (Hearing::Xdp(_), Some(xdp)) = (&self.hearing, xdp) {
             xdp.detach(self.ifindex);
         }
     }
 
     pub(crate) fn sender(&self, channel: Channel) -> Option<&AdvertSocket> {
-        self.senders.iter().find(|(of, _)| *of == channel).map(|(_, sender)| sender)
+        self.speech.senders.iter().find(|(of, _)| *of == channel).map(|(_, sender)| sender)
     }
 
     /// `native`, `generic` or `off`.
     pub(crate) fn xdp_name(&self) -> &'static str {
-        match self.receiver {
-            Receiver::Xdp(mode) => mode.name(),
-            Receiver::Sockets(_) => "off",
+        match self.hearing {
+            Hearing::Xdp(mode) => mode.name(),
+            Hearing::Sockets => "off",
         }
     }
 
     /// Frames by what became of them, whoever judged them.
     pub(crate) fn counters(&self, xdp: Option<&Xdp>) -> Vec<(&'static str, u64)> {
-        let mut counts: Vec<(&'static str, u64)> = match (&self.receiver, xdp) {
-            (Receiver::Xdp(_), Some(xdp)) => xdp.counters(self.ifindex),
-            (Receiver::Xdp(_) | Receiver::Sockets(_), _) => {
+        let mut counts: Vec<(&'static str, u64)> = match (self.hearing, xdp) {
+            (Hearing::Xdp(_), Some(xdp)) => xdp.counters(self.ifindex),
+            (Hearing::Xdp(_) | Hearing::Sockets, _) => {
                 Reason::ALL.iter().map(|reason| (reason.name(), 0)).collect()
             }
         };
@@ -182,21 +213,19 @@ impl Port {
         now: Instant,
         mut take: impl FnMut(Advert<'_>),
     ) -> bool {
-        let Self { ifindex, receiver, ah, counters, .. } = self;
+        let Self { ifindex, speech, counters, hearing: _ } = self;
         let mut are_empty = true;
-        if let Receiver::Sockets(listeners) = receiver {
-            for listener in listeners {
-                are_empty &= listener.drain(counters, |frame| {
-                    let verdict = check::judge(&Bytes(frame), tables, *ifindex);
-                    let open = |_instance, datagram: &Datagram| {
-                        let end = datagram.payload_offset + datagram.payload_len;
-                        Ok(frame.get(datagram.payload_offset..end).unwrap_or_default())
-                    };
-                    hand_on(verdict, now, open, &mut take)
-                });
-            }
+        for listener in &speech.plain {
+            are_empty &= listener.drain(counters, |frame| {
+                let verdict = check::judge(&Bytes(frame), tables, *ifindex);
+                let open = |_instance, datagram: &Datagram| {
+                    let end = datagram.payload_offset + datagram.payload_len;
+                    Ok(frame.get(datagram.payload_offset..end).unwrap_or_default())
+                };
+                hand_on(verdict, now, open, &mut take)
+            });
         }
-        if let Some(listener) = ah {
+        if let Some(listener) = &speech.ah {
             are_empty &= listener.drain(counters, |frame| {
                 let verdict = check::judge_ah(&Bytes(frame), tables, *ifindex);
                 let open = |instance, datagram: &Datagram| {
@@ -211,15 +240,25 @@ impl Port {
     }
 }
 
-impl Receiver {
-    fn listen(
-        link: &Link,
-        channels: &[(Channel, Option<std::net::IpAddr>)],
-        arrived: &Rc<Notify>,
-    ) -> io::Result<Self> {
-        let plain = channels.iter().filter(|(channel, _)| *channel != Channel::Ah);
-        let open = |(channel, _): &(Channel, _)| Listener::open(link, *channel, arrived);
-        Ok(Self::Sockets(plain.map(open).collect::<io::Result<_>>()?))
+impl Speech {
+    fn open(link: &Link, channels: &[Spoken], arrived: &Rc<Notify>) -> io::Result<Self> {
+        let mut senders = Vec::with_capacity(channels.len());
+        let mut ah = None;
+        for &(channel, group) in channels {
+            senders.push((channel, AdvertSocket::open(&link.name, link.index, channel, group)?));
+            if channel == Channel::Ah {
+                ah = Some(Listener::open(link, channel, arrived)?);
+            }
+        }
+        Ok(Self { channels: channels.to_vec(), senders, plain: Vec::new(), ah })
+    }
+
+    /// Hears by packet sockets what XDP does not.
+    fn listen(&mut self, link: &Link, arrived: &Rc<Notify>) -> io::Result<()> {
+        let plain = self.channels.iter().filter(|(channel, _)| *channel != Channel::Ah);
+        let open = |(channel, _): &Spoken| Listener::open(link, *channel, arrived);
+        self.plain = plain.map(open).collect::<io::Result<_>>()?;
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! Notify scripts: one queue for each instance and each group, in order, one run at a time.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use ha_config::Command;
 use ha_core::{Event, Notify, Subject};
@@ -25,57 +28,53 @@ const RUN_MAX: Duration = Duration::from_mins(1);
 const QUEUE_MAX: usize = 32;
 
 /// Runs notify scripts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Notifier {
-    /// By `InstanceId`.
-    instances: Vec<Queue>,
-    /// By `GroupId`.
-    groups: Vec<Queue>,
+    /// Opened with the first event that has scripts.
+    queues: BTreeMap<Name, broadcast::Sender<News>>,
     tasks: JoinSet<()>,
 }
 
-/// The way to one instance's or group's scripts; without any script there is none.
-type Queue = Option<broadcast::Sender<News>>;
+/// `INSTANCE` or `GROUP`, and which.
+type Name = (&'static str, String);
 
-/// A state and a priority.
-type News = (Event, u8);
+/// A state, a priority, and the scripts that were to be told when it happened.
+type News = (Event, u8, ha_config::Notify);
 
 impl Notifier {
-    /// Has a task wait for each instance and group that has scripts.
-    pub(crate) fn new(plan: Plan) -> Self {
-        let mut tasks = JoinSet::new();
-        let mut open = |kind, name, scripts| {
-            if scripts == ha_config::Notify::default() {
-                return None;
+    /// Queues the scripts that `plan` has for one event.
+    pub(crate) fn notify(&mut self, plan: &Plan, notify: Notify) {
+        let told = match notify.subject {
+            Subject::Instance(id) => {
+                plan.instance(id).map(|one| ("INSTANCE", &one.name, &one.notify))
             }
-            let (queue, news) = broadcast::channel(QUEUE_MAX);
-            tasks.spawn(Subscriber { kind, name, scripts }.serve(news));
-            Some(queue)
+            Subject::Group(id) => plan.group(id).map(|one| ("GROUP", &one.name, &one.notify)),
         };
-        let instances = plan.instances.into_iter();
-        let instances = instances.map(|one| open("INSTANCE", one.name, one.notify)).collect();
-        let groups = plan.groups.into_iter();
-        let groups = groups.map(|one| open("GROUP", one.name, one.notify)).collect();
-        Self { instances, groups, tasks }
+        let Some((kind, name, scripts)) = told else { return };
+        if *scripts == ha_config::Notify::default() {
+            return;
+        }
+        let queue = self.queues.entry((kind, name.clone())).or_insert_with(|| {
+            let (queue, news) = broadcast::channel(QUEUE_MAX);
+            self.tasks.spawn(Subscriber { kind, name: name.clone() }.serve(news));
+            queue
+        });
+        // Its task lives as long as the queue.
+        queue.send((notify.event, notify.priority, scripts.clone())).ok();
     }
 
-    /// Queues the scripts for one event.
-    pub(crate) fn notify(&mut self, notify: Notify) {
-        let (queues, index) = match notify.subject {
-            Subject::Instance(id) => (&self.instances, id.0),
-            Subject::Group(id) => (&self.groups, id.0),
-        };
-        let queue = usize::try_from(index).ok().and_then(|index| queues.get(index));
-        if let Some(Some(queue)) = queue {
-            // Its task lives as long as the queue.
-            queue.send((notify.event, notify.priority)).ok();
-        }
+    /// Another plan: who is in it no more gets told what is queued, and nothing after that.
+    pub(crate) fn retain(&mut self, plan: &Plan) {
+        let instances = plan.instances.iter().map(|one| ("INSTANCE", one.name.as_str()));
+        let groups = plan.groups.iter().map(|one| ("GROUP", one.name.as_str()));
+        let names: BTreeSet<(&str, &str)> = instances.chain(groups).collect();
+        self.queues.retain(|(kind, name), _| names.contains(&(*kind, name.as_str())));
+        while self.tasks.try_join_next().is_some() {}
     }
 
     /// Lets what is queued run to its end, for at most `limit`.
     pub(crate) async fn drain(mut self, limit: Duration) {
-        self.instances.clear();
-        self.groups.clear();
+        self.queues.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(limit, all).await.is_err() {
             warn!("notify scripts were still running after {} s and are ended", limit.as_secs());
@@ -83,13 +82,12 @@ impl Notifier {
     }
 }
 
-/// An instance's or a group's scripts.
+/// An instance or a group whose scripts are run.
 #[derive(Debug)]
 struct Subscriber {
     /// `INSTANCE` or `GROUP`.
     kind: &'static str,
     name: String,
-    scripts: ha_config::Notify,
 }
 
 impl Subscriber {
@@ -98,8 +96,8 @@ impl Subscriber {
         let mut lost = 0_u64;
         loop {
             match news.recv().await {
-                Ok((event, priority)) => {
-                    for (command, more) in self.runs(event, priority) {
+                Ok(news) => {
+                    for (command, more) in self.runs(&news) {
                         self.run(command, &more).await;
                     }
                 }
@@ -118,15 +116,16 @@ impl Subscriber {
 
     /// `notify_<state>` first, then `notify` with `INSTANCE|GROUP name STATE priority`, as
     /// keepalived.
-    fn runs(&self, event: Event, priority: u8) -> impl Iterator<Item = (&Command, Vec<String>)> {
+    fn runs<'a>(&self, news: &'a News) -> impl Iterator<Item = (&'a Command, Vec<String>)> {
+        let (event, priority, scripts) = news;
         let own = match event {
-            Event::Master => &self.scripts.master,
-            Event::Backup => &self.scripts.backup,
-            Event::Fault => &self.scripts.fault,
-            Event::Stop => &self.scripts.stop,
+            Event::Master => &scripts.master,
+            Event::Backup => &scripts.backup,
+            Event::Fault => &scripts.fault,
+            Event::Stop => &scripts.stop,
         };
         let own = own.iter().map(|command| (command, Vec::new()));
-        let any = self.scripts.any.iter().map(move |command| {
+        let any = scripts.any.iter().map(move |command| {
             let more = [self.kind, &self.name, &event.to_string(), &priority.to_string()];
             (command, more.map(str::to_owned).to_vec())
         });
@@ -178,9 +177,9 @@ mod tests {
         }
 
         async fn play(self, events: &[(Subject, Event, u8)]) -> Vec<String> {
-            let mut notifier = Notifier::new(self.plan);
+            let mut notifier = Notifier::default();
             for &(subject, event, priority) in events {
-                notifier.notify(Notify { subject, event, priority });
+                notifier.notify(&self.plan, Notify { subject, event, priority });
             }
             notifier.drain(LONG).await;
             let text = fs::read_to_string(&self.file).unwrap();
@@ -233,10 +232,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn another_plan_s_scripts_wait_for_those_before() {
+        let slow = "notify \"/bin/sh -c 'sleep 0.3; echo before >>FILE' any\"";
+        let before = Scene::new("reload", slow, "");
+        let quick = "notify \"/bin/sh -c 'echo after >>FILE' any\"";
+        let text = quick.replace("FILE", before.file.to_str().unwrap());
+        let after = Scene::new("reload2", &text, "");
+        let mut notifier = Notifier::default();
+        let news = |event| Notify { subject: VI_1, event, priority: 1 };
+        notifier.notify(&before.plan, news(Event::Master));
+        notifier.retain(&after.plan);
+        notifier.notify(&after.plan, news(Event::Backup));
+        // Who is gone is told the last of it.
+        notifier.notify(&before.plan, news(Event::Stop));
+        notifier.retain(&Plan::new(&ha_config::Config::default(), &[]).0);
+        notifier.drain(LONG).await;
+        let text = fs::read_to_string(&before.file).unwrap();
+        assert_eq!(text, "before\nafter\nbefore\n");
+        fs::remove_file(&before.file).unwrap();
+        fs::remove_file(&after.file).unwrap();
+    }
+
+    #[tokio::test]
     async fn a_script_that_does_not_end_is_left_at_the_limit() {
         let scene = Scene::new("limit", "notify_stop \"/bin/sleep 1000\"", "");
-        let mut notifier = Notifier::new(scene.plan);
-        notifier.notify(Notify { subject: VI_1, event: Event::Stop, priority: 1 });
+        let mut notifier = Notifier::default();
+        notifier.notify(&scene.plan, Notify { subject: VI_1, event: Event::Stop, priority: 1 });
         let drained = notifier.drain(Duration::from_millis(200));
         timeout(LONG, drained).await.unwrap();
         fs::remove_file(&scene.file).unwrap();

@@ -1,6 +1,6 @@
 //! `vrrp_script`: programs that are run again and again, and whose exit code is the verdict.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use ha_config::Script;
 use ha_core::TrackerId;
@@ -26,18 +26,50 @@ const INTERVAL_MIN: Duration = Duration::from_millis(1);
 /// The running check scripts; dropping it ends them.
 #[derive(Debug)]
 pub(crate) struct CheckScripts {
-    _tasks: JoinSet<()>,
+    commands: mpsc::Sender<Command>,
+    running: BTreeMap<TrackerId, Running>,
 }
 
-/// Starts a task for each script that is tracked. Verdicts go to the engine when they change.
-pub(crate) fn start(plan: &Plan, commands: &mpsc::Sender<Command>) -> CheckScripts {
-    let mut tasks = JoinSet::new();
-    for (number, tracker) in (0..).zip(&plan.trackers) {
-        if let TrackerPlan::Script(script) = tracker {
-            tasks.spawn(watch(script.clone(), TrackerId(number), commands.clone()));
+#[derive(Debug)]
+struct Running {
+    script: Script,
+    /// Dropped, it ends.
+    _task: JoinSet<()>,
+}
+
+impl CheckScripts {
+    /// None yet. Verdicts go to the engine when they change.
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands, running: BTreeMap::new() }
+    }
+
+    /// Runs the scripts that `plan` tracks. Those that run already, as they are to, go on.
+    pub(crate) fn run(&mut self, plan: &Plan) {
+        let wanted = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
+            TrackerPlan::Script(script) => Some((TrackerId(number), script)),
+            TrackerPlan::Interface(_) => None,
+        });
+        let wanted: BTreeMap<TrackerId, &Script> = wanted.collect();
+        self.running.retain(|id, running| {
+            wanted.get(id).is_some_and(|script| has_same_meaning(&running.script, script))
+        });
+        for (id, script) in wanted {
+            self.running.entry(id).or_insert_with(|| {
+                let mut task = JoinSet::new();
+                task.spawn(watch(script.clone(), id, self.commands.clone()));
+                Running { script: script.clone(), _task: task }
+            });
         }
     }
-    CheckScripts { _tasks: tasks }
+}
+
+/// Whether they differ only in where they stand in the file.
+fn has_same_meaning(one: &Script, other: &Script) -> bool {
+    let bare = |script: &Script| {
+        let command = ha_config::Command { line: 0, ..script.command.clone() };
+        Script { command, line: 0, ..script.clone() }
+    };
+    bare(one) == bare(other)
 }
 
 async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Command>) {

@@ -1,6 +1,9 @@
 //! The configuration, resolved for this host: numbers for the engine, and for each number what the
 //! daemon has to do in its name.
 
+mod numbered;
+mod succession;
+
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use ha_config::{
@@ -13,20 +16,22 @@ use ha_core::{
     wire::{self, Template},
 };
 
+use self::numbered::Numbered;
+
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
 const MULTICAST_TTL: u8 = 255;
 
-/// Everything the daemon runs. An index into a list here is the engine's number for that thing.
+/// Everything the daemon runs. Numbers here are the engine's.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// What the engine is made of.
     pub(crate) engine: ha_core::Config,
     /// By `InstanceId`.
-    pub(crate) instances: Vec<InstancePlan>,
+    pub(crate) instances: Numbered<InstancePlan>,
     /// By `GroupId`.
     pub(crate) groups: Vec<GroupPlan>,
     /// By `TrackerId`.
-    pub(crate) trackers: Vec<TrackerPlan>,
+    pub(crate) trackers: Numbered<TrackerPlan>,
     /// How packets are kept from what does not accept them.
     pub(crate) firewall: Firewall,
     /// How fast addresses are announced.
@@ -100,7 +105,7 @@ impl Plan {
 
     /// The instance that the engine knows by this number.
     pub(crate) fn instance(&self, id: InstanceId) -> Option<&InstancePlan> {
-        self.instances.get(usize::try_from(id.0).ok()?)
+        self.instances.get(id.0)
     }
 
     /// The sync group that the engine knows by this number.
@@ -110,7 +115,7 @@ impl Plan {
 
     /// The tracked thing that the engine knows by this number.
     pub(crate) fn tracker(&self, id: TrackerId) -> Option<&TrackerPlan> {
-        self.trackers.get(usize::try_from(id.0).ok()?)
+        self.trackers.get(id.0)
     }
 
     /// Resolves a configuration, on the interfaces `only` if there are any; says what the operator
@@ -154,9 +159,9 @@ impl Plan {
         };
         let plan = Self {
             engine,
-            instances,
+            instances: instances.into_iter().collect(),
             groups,
-            trackers: builder.trackers,
+            trackers: builder.trackers.into_iter().collect(),
             firewall: config.global.firewall.clone(),
             pacing,
             after_start: config.global.startup_delay,
@@ -347,7 +352,7 @@ mod tests {
     /// The trackers of each instance in words.
     fn tracks(plan: &Plan) -> Vec<Vec<String>> {
         let describe = |track: &Track| {
-            let name = match &plan.trackers[usize::try_from(track.tracker.0).unwrap()] {
+            let name = match plan.tracker(track.tracker).unwrap() {
                 TrackerPlan::Interface(name) => name,
                 TrackerPlan::Script(script) => &script.name,
             };
@@ -371,7 +376,7 @@ mod tests {
         let members = &plan.engine.groups[0].members;
         assert_eq!(members, &[InstanceId(0), InstanceId(1)]);
         assert!(plan.groups[0].notify.fault.is_some());
-        let first = &plan.instances[0];
+        let first = &plan.instances.get(0).unwrap();
         assert_eq!(first.source, Some("198.51.100.10".parse().unwrap()));
         assert_eq!(first.peers[0].address, "198.51.100.11".parse::<IpAddr>().unwrap());
         // keepalived cuts a password at eight bytes.
@@ -387,8 +392,8 @@ mod tests {
     #[test]
     fn other_interfaces_are_left_out_and_groups_follow() {
         let (plan, warnings) = plan(NODE_A, &["eth2", "eth9"]);
-        assert_eq!(plan.instances.len(), 1);
-        assert_eq!(plan.instances[0].name, "VI_2");
+        assert_eq!(plan.instances.iter().count(), 1);
+        assert_eq!(plan.instances.get(0).unwrap().name, "VI_2");
         assert_eq!(plan.engine.groups[0].members, [InstanceId(0)]);
         assert_eq!(tracks(&plan), [["eth2 0", "monitor_service 0"]]);
         assert!(warnings.iter().any(|text| text.starts_with("VI_1 is not started")));
@@ -435,7 +440,7 @@ mod tests {
         let global = "global_defs {\n script_user nobody\n}\n";
         let (plan, _) = plan(&[global, SCRIPT, &instance(1, scripts)].concat(), &[]);
         let user = |command: &Command| command.user.clone().unwrap().user;
-        let notify = &plan.instances[0].notify;
+        let notify = &plan.instances.get(0).unwrap().notify;
         assert_eq!(user(notify.any.as_ref().unwrap()), "nobody");
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");
         let script = plan.trackers.iter().find_map(|tracker| match tracker {
@@ -458,7 +463,8 @@ mod tests {
 
     #[test]
     fn checksums_of_version_3_over_ipv4_cover_keepalived_s_pseudo_header() {
-        let pseudo_header = |more: &str| plan(&instance(1, more), &[]).0.instances[0].pseudo_header;
+        let pseudo_header =
+            |more: &str| plan(&instance(1, more), &[]).0.instances.get(0).unwrap().pseudo_header;
         assert!(!pseudo_header("version 2"));
         assert!(pseudo_header("version 3"));
         assert!(!pseudo_header("version 3\n v3_checksum_as_v2"));
