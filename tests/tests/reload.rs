@@ -1,0 +1,210 @@
+//! SIGHUP: the difference is applied, and what did not change misses nothing.
+
+use core::{fmt::Write as _, time::Duration};
+use std::collections::BTreeMap;
+
+use ha_tests::{
+    capture::Capture,
+    clock::Stamp,
+    config::{self, Dialect},
+    decode,
+    pair::{Pair, Side},
+    process::{Program, Router},
+    require, wait,
+};
+use nix::sys::signal::Signal;
+
+const SOON: Duration = Duration::from_secs(30);
+const FILE: &str = "keepalived.conf";
+const INTERFACE: &str = "bond0";
+
+fn start(pair: &Pair, side: Side, text: &str) -> Router {
+    let router = Router::start(Program::Daemon, pair.node(side).namespace(), text);
+    // Before it has its handlers, a signal would end it.
+    let runs = wait::holds_within(SOON, || router.log().contains("engine thread"));
+    assert!(runs, "{}", router.log());
+    router
+}
+
+/// Has it read `text`, and waits until its log says `word` once more.
+fn reload(router: &mut Router, text: &str, word: &str) {
+    let before = router.log().matches(word).count();
+    router.directory().write(FILE, text);
+    router.process().signal(Signal::SIGHUP);
+    let is_done = || router.log().matches(word).count() > before;
+    assert!(wait::holds_within(SOON, is_done), "no `{word}`: {}", router.log());
+}
+
+fn await_state(router: &mut Router, instance: &str, state: &str) {
+    let comes = wait::holds_within(SOON, || router.status().state(instance) == state);
+    assert!(comes, "{instance} is not {state}: {}", router.log());
+}
+
+/// `VI_1` and `VI_2` in version 3 at 100 ms, the second with `more` lines.
+fn two(more: &str) -> String {
+    let first = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    let second = config::instance(Dialect::V3Multicast, Side::A, 150, more);
+    let second =
+        second.replace("VI_1", "VI_2").replace("virtual_router_id 133", "virtual_router_id 7");
+    first + &second.replace("198.51.100.", "203.0.113.")
+}
+
+#[test]
+fn priority_addresses_and_trackers_change_in_place() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let namespace = pair.node(Side::A).namespace();
+    let mut router = start(&pair, Side::A, &two(""));
+    await_state(&mut router, "VI_2", "MASTER");
+    await_state(&mut router, "VI_1", "MASTER");
+
+    let other = two("").replace("203.0.113.14\n", "203.0.113.15\n");
+    reload(&mut router, &other.replace("priority 150", "priority 151"), "read again: 2 go on");
+    let is_moved = || {
+        namespace.has_address(INTERFACE, "203.0.113.15")
+            && !namespace.has_address(INTERFACE, "203.0.113.14")
+            && namespace.has_address(INTERFACE, "203.0.113.13")
+    };
+    assert!(wait::holds_within(SOON, is_moved), "{}", router.log());
+    let says_it = || {
+        pair.heard(INTERFACE, Stamp::default()).last().is_some_and(|one| one.advert.priority == 151)
+    };
+    assert!(wait::holds_within(SOON, says_it), "{}", router.log());
+
+    // An interface that does not exist: Fault, and back again, for the one that tracks it.
+    reload(&mut router, &two("    track_interface {\n        nosuch\n    }\n"), "read again");
+    await_state(&mut router, "VI_2", "FAULT");
+    reload(&mut router, &two(""), "read again");
+    await_state(&mut router, "VI_2", "MASTER");
+
+    let status = router.status();
+    assert_eq!(status.statistic("VI_1", "became_master"), 1, "{}", router.log());
+    assert_eq!(status.statistic("VI_2", "became_master"), 2, "{}", router.log());
+    assert!(router.stop().success());
+    assert!(!namespace.has_address(INTERFACE, "203.0.113.13"), "an address is left");
+}
+
+#[test]
+fn what_makes_it_another_router_starts_that_one_anew() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let namespace = pair.node(Side::A).namespace();
+    let mut router = start(&pair, Side::A, &two(""));
+    await_state(&mut router, "VI_2", "MASTER");
+    await_state(&mut router, "VI_1", "MASTER");
+    let since = Stamp::now();
+    let other = two("").replace("virtual_router_id 7", "virtual_router_id 8");
+    reload(&mut router, &other, "read again: anew: VI_2; 1 go on");
+    await_state(&mut router, "VI_2", "MASTER");
+    let heard = pair.heard(INTERFACE, since);
+    let goodbyes = heard.iter().filter(|one| one.advert.priority == 0);
+    assert_eq!(goodbyes.map(|one| one.advert.vrid).collect::<Vec<_>>(), [7]);
+    let by_its_new_name = heard.iter().any(|one| one.advert.vrid == 8 && one.advert.priority > 0);
+    assert!(by_its_new_name, "{}", router.log());
+
+    // To another interface, and with it the addresses.
+    let moved = other.rsplit_once("interface bond0").expect("two of them");
+    let moved = format!("{}interface eth2{}", moved.0, moved.1);
+    reload(&mut router, &moved, "read again: anew: VI_2; 1 go on");
+    let is_there = || {
+        namespace.has_address("eth2", "203.0.113.13")
+            && !namespace.has_address(INTERFACE, "203.0.113.13")
+    };
+    assert!(wait::holds_within(SOON, is_there), "{}", router.log());
+    // Nobody speaks on it any more.
+    reload(&mut router, &two("").replace("VI_2", "VI_3"), "new: VI_3; gone: VI_2; 1 go on");
+    await_state(&mut router, "VI_3", "MASTER");
+    let status = router.status();
+    assert_eq!(status.xdp("eth2"), "unknown", "{}", router.log());
+    assert_eq!(status.statistic("VI_1", "became_master"), 1, "{}", router.log());
+}
+
+const INSTANCES: u8 = 250;
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// As many instances as there are VRIDs, nearly, without those in `left_out`; `more` is a further
+/// address of the first.
+fn many(priority: u8, left_out: Option<u8>, more: &str) -> String {
+    let mut text = String::new();
+    for vrid in (1..=INSTANCES).filter(|vrid| Some(*vrid) != left_out) {
+        let more = if vrid == 1 { more } else { "" };
+        write!(
+            text,
+            "vrrp_instance VI_{vrid} {{\n    interface {INTERFACE}\n    virtual_router_id {vrid}\n    \
+             version 3\n    priority {priority}\n    advert_int 0.1\n    garp_master_repeat 1\n    \
+             virtual_ipaddress {{\n        203.0.113.{vrid}\n        {more}\n    }}\n}}\n"
+        )
+        .expect("a String takes all");
+    }
+    text
+}
+
+/// The longest time between two advertisements of each virtual router.
+fn longest_gaps(capture: &Capture, since: Stamp) -> BTreeMap<u8, Duration> {
+    let mut last = BTreeMap::new();
+    let mut gaps = BTreeMap::new();
+    for (at, vrid) in capture.collect(since, |frame| Some((frame.at, decode::advert(frame)?.vrid)))
+    {
+        if let Some(before) = last.insert(vrid, at) {
+            let gap: &mut Duration = gaps.entry(vrid).or_default();
+            *gap = at.since(before).max(*gap);
+        }
+    }
+    gaps
+}
+
+#[test]
+fn ten_reloads_of_250_instances_cost_no_advertisement() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let full = many(150, None, "");
+    let mut master = start(&pair, Side::A, &full);
+    let namespace = pair.node(Side::A).namespace();
+    let is_held = |vrid: u8| namespace.has_address(INTERFACE, &format!("203.0.113.{vrid}"));
+    let holds_all = || (1..=INSTANCES).all(is_held);
+    assert!(wait::holds_within(SOON, holds_all), "{}", master.log());
+    let mut backup = start(&pair, Side::B, &many(100, None, ""));
+    await_state(&mut backup, "VI_250", "BACKUP");
+
+    let heard_by_backup = Capture::start(pair.node(Side::B).namespace(), 1 << 20);
+    let since = Stamp::now();
+    let without_last = many(150, Some(INSTANCES), "");
+    for (text, word) in [
+        (&full, "read again: 250 go on"),
+        (&format!("\n\n{full}"), "read again: 250 go on"),
+        (&many(150, None, "203.0.113.251"), "read again: 250 go on"),
+        (&full, "read again: 250 go on"),
+        (&without_last, "gone: VI_250; 249 go on"),
+        (&full, "new: VI_250; 249 go on"),
+        (&format!("{full}vrrp_instance VI_X {{\n    priority 300\n}}\n"), "configuration stays"),
+        (&full, "read again: 250 go on"),
+        (&full, "read again: 250 go on"),
+        (&full, "read again: 250 go on"),
+    ] {
+        reload(&mut master, text, word);
+    }
+    let until = Stamp::now();
+    // The last reload's doings are on the wire too.
+    let goes_on = wait::holds_within(SOON, || {
+        heard_by_backup.first(until + INTERVAL * 3, |frame| decode::advert(frame)).is_some()
+    });
+    assert!(goes_on && !heard_by_backup.is_full(), "{}", master.log());
+
+    let gaps = longest_gaps(&heard_by_backup, since);
+    assert_eq!(gaps.len(), usize::from(INSTANCES), "{}", master.log());
+    let late: Vec<_> =
+        gaps.iter().filter(|(vrid, gap)| **vrid != INSTANCES && **gap > INTERVAL * 2).collect();
+    assert!(late.is_empty(), "missing or late by more than an interval: {late:?}{}", master.log());
+    // It was told that the last one is gone for a while; of the others none.
+    let log = backup.log();
+    let took_over = log.lines().filter(|line| line.contains("BACKUP -> MASTER"));
+    let others: Vec<&str> = took_over.filter(|line| !line.contains("VI_250:")).collect();
+    assert!(others.is_empty(), "{others:?}");
+    assert!(!is_held(251), "a removed address is left");
+}
