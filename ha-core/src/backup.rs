@@ -1,8 +1,8 @@
 //! Backup (RFC 9568 §6.4.2): listen, and take over when the Master is silent for too long.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, engine::Timer,
-    instance::Prospect, wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, instance::Prospect,
+    timers::Timer, wire::Advertisement,
 };
 
 impl Engine {

@@ -7,7 +7,7 @@
 
 use core::{net::IpAddr, time::Duration};
 
-use crate::{Engine, Instance, InstanceId, Instant, engine::Timer};
+use crate::{Engine, Instance, InstanceId, Instant, timers::Timer};
 
 /// What a group remembers of its clashes.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,11 +3,11 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Action, Actions, Cause, Config, Event, GroupId, Input, InstanceId, Instant, Notify, Received,
-    Rejection, State, Subject, TrackerId, Transition, Version,
-    clash::Clash,
+    Action, Actions, Cause, Config, Event, Input, InstanceId, Instant, Notify, Received, Rejection,
+    State, Subject, TrackerId, Transition, Version,
+    group::{Group, group_by},
     instance::{Condition, Instance, Source},
-    timers::Timers,
+    timers::{Timer, Timers},
     wire::Advertisement,
 };
 
@@ -23,62 +23,6 @@ pub struct Engine {
     pub(crate) trackers: Vec<Option<bool>>,
     startup_delay: Duration,
     pub(crate) is_running: bool,
-}
-
-/// Instances that move together. One that is in no sync group is a group of its own.
-#[derive(Clone, Debug)]
-pub(crate) struct Group {
-    /// The sync group, for notifications.
-    pub(crate) id: Option<GroupId>,
-    pub(crate) members: Vec<InstanceId>,
-    pub(crate) clash: Clash,
-}
-
-impl Group {
-    fn new(id: Option<GroupId>, members: Vec<InstanceId>) -> Self {
-        Self { id, members, clash: Clash::default() }
-    }
-}
-
-/// The timers of an instance.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Timer {
-    /// `Active_Down_Timer` of a Backup, `Adver_Timer` of a Master.
-    Protocol,
-    /// The next round of announcements of a Master.
-    Announce,
-    /// A Master's addresses that somebody removed are set again.
-    Restore,
-}
-
-impl Timer {
-    pub(crate) const ALL: [Self; 3] = [Self::Protocol, Self::Announce, Self::Restore];
-
-    /// How many there are: one more than the instances have, for the start-up delay.
-    pub(crate) fn count(instances: usize) -> usize {
-        Self::startup(instances).saturating_add(1)
-    }
-
-    /// The start-up delay's number.
-    pub(crate) fn startup(instances: usize) -> usize {
-        instances.saturating_mul(Self::ALL.len())
-    }
-
-    /// The number of an instance's timer.
-    pub(crate) fn of(self, id: InstanceId) -> usize {
-        let place = match self {
-            Self::Protocol => 0,
-            Self::Announce => 1,
-            Self::Restore => 2,
-        };
-        index(id).saturating_mul(Self::ALL.len()).saturating_add(place)
-    }
-
-    /// Whose it is, and which.
-    fn at(number: usize) -> Option<(InstanceId, Self)> {
-        let id = InstanceId(u32::try_from(number / Self::ALL.len()).ok()?);
-        Some((id, *Self::ALL.get(number % Self::ALL.len())?))
-    }
 }
 
 /// The earliest deadline.
@@ -499,31 +443,4 @@ fn judge<'a>(instance: &Instance, received: &Received<'a>) -> Result<Advertiseme
 
 pub(crate) fn index(id: InstanceId) -> usize {
     usize::try_from(id.0).unwrap_or(usize::MAX)
-}
-
-/// The groups of a configuration, and for each instance the place of its group: one of its own
-/// where no sync group has it, none where it is `retired`.
-pub(crate) fn group_by(config: &Config, retired: &[InstanceId]) -> (Vec<Group>, Vec<usize>) {
-    let mut groups: Vec<Group> = Vec::with_capacity(config.groups.len());
-    let mut group_of = vec![None; config.instances.len()];
-    for (id, group) in (0..).zip(&config.groups) {
-        let mut members = Vec::new();
-        for &member in &group.members {
-            if let Some(slot @ None) = group_of.get_mut(index(member)) {
-                *slot = Some(groups.len());
-                members.push(member);
-            }
-        }
-        groups.push(Group::new(Some(GroupId(id)), members));
-    }
-    let place = |(id, group): (u32, Option<usize>)| match group {
-        Some(group) => group,
-        None if retired.contains(&InstanceId(id)) => usize::MAX,
-        None => {
-            groups.push(Group::new(None, vec![InstanceId(id)]));
-            groups.len() - 1
-        }
-    };
-    let group_of = (0..).zip(group_of).map(place).collect();
-    (groups, group_of)
 }

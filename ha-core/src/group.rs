@@ -5,10 +5,27 @@
 //! (at the start: first).
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, State,
-    engine::Timer,
+    Action, Actions, Cause, Config, Engine, GroupId, InstanceId, Instant, State,
+    clash::Clash,
+    engine::index,
     instance::{Instance, Prospect},
+    timers::Timer,
 };
+
+/// Instances that move together. One that is in no sync group is a group of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// The sync group, for notifications.
+    pub(crate) id: Option<GroupId>,
+    pub(crate) members: Vec<InstanceId>,
+    pub(crate) clash: Clash,
+}
+
+impl Group {
+    fn new(id: Option<GroupId>, members: Vec<InstanceId>) -> Self {
+        Self { id, members, clash: Clash::default() }
+    }
+}
 
 impl Engine {
     /// All members take over (V-6.4.2-7, V-6.4.1-1).
@@ -162,4 +179,31 @@ impl Engine {
             self.notify_group(lead, event, actions);
         }
     }
+}
+
+/// The groups of a configuration, and for each instance the place of its group: one of its own
+/// where no sync group has it, none where it is `retired`.
+pub(crate) fn group_by(config: &Config, retired: &[InstanceId]) -> (Vec<Group>, Vec<usize>) {
+    let mut groups: Vec<Group> = Vec::with_capacity(config.groups.len());
+    let mut group_of = vec![None; config.instances.len()];
+    for (id, group) in (0..).zip(&config.groups) {
+        let mut members = Vec::new();
+        for &member in &group.members {
+            if let Some(slot @ None) = group_of.get_mut(index(member)) {
+                *slot = Some(groups.len());
+                members.push(member);
+            }
+        }
+        groups.push(Group::new(Some(GroupId(id)), members));
+    }
+    let place = |(id, group): (u32, Option<usize>)| match group {
+        Some(group) => group,
+        None if retired.contains(&InstanceId(id)) => usize::MAX,
+        None => {
+            groups.push(Group::new(None, vec![InstanceId(id)]));
+            groups.len() - 1
+        }
+    };
+    let group_of = (0..).zip(group_of).map(place).collect();
+    (groups, group_of)
 }

@@ -1,8 +1,8 @@
 //! Master (RFC 9568 §6.4.3): advertise, and yield to a better one.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, State, Version, engine::Timer,
-    instance::Round, wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, Received, State, Version, instance::Round,
+    timers::Timer, wire::Advertisement,
 };
 
 impl Engine {

@@ -8,8 +8,9 @@ use core::time::Duration;
 use crate::{
     Action, Actions, Cause, Config, Engine, Event, Instance, InstanceConfig, InstanceId, Instant,
     Notify, State, Subject, TrackerId, Version,
-    engine::{Group, Timer, group_by, index},
-    timers::Timers,
+    engine::index,
+    group::{Group, group_by},
+    timers::{Timer, Timers},
 };
 
 /// What a running engine goes on with.

@@ -7,7 +7,7 @@
 
 use core::time::Duration;
 
-use crate::{Action, Actions, Cause, Engine, InstanceId, Instant, State, engine::Timer};
+use crate::{Action, Actions, Cause, Engine, InstanceId, Instant, State, timers::Timer};
 
 /// Removals in a row that are put up with.
 const TIMES_MAX: u32 = 10;

@@ -3,9 +3,50 @@
 //! A tournament tree of fixed size: setting a timer touches one path to the root, allocates
 //! nothing, and the order among equal deadlines is the order of the timers' numbers.
 
-use crate::Instant;
+use crate::{InstanceId, Instant, engine::index};
 
 const NEVER: u64 = u64::MAX;
+
+/// The timers of an instance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timer {
+    /// `Active_Down_Timer` of a Backup, `Adver_Timer` of a Master.
+    Protocol,
+    /// The next round of announcements of a Master.
+    Announce,
+    /// A Master's addresses that somebody removed are set again.
+    Restore,
+}
+
+impl Timer {
+    pub(crate) const ALL: [Self; 3] = [Self::Protocol, Self::Announce, Self::Restore];
+
+    /// How many there are: one more than the instances have, for the start-up delay.
+    pub(crate) fn count(instances: usize) -> usize {
+        Self::startup(instances).saturating_add(1)
+    }
+
+    /// The start-up delay's number.
+    pub(crate) fn startup(instances: usize) -> usize {
+        instances.saturating_mul(Self::ALL.len())
+    }
+
+    /// The number of an instance's timer.
+    pub(crate) fn of(self, id: InstanceId) -> usize {
+        let place = match self {
+            Self::Protocol => 0,
+            Self::Announce => 1,
+            Self::Restore => 2,
+        };
+        index(id).saturating_mul(Self::ALL.len()).saturating_add(place)
+    }
+
+    /// Whose it is, and which.
+    pub(crate) fn at(number: usize) -> Option<(InstanceId, Self)> {
+        let id = InstanceId(u32::try_from(number / Self::ALL.len()).ok()?);
+        Some((id, *Self::ALL.get(number % Self::ALL.len())?))
+    }
+}
 
 /// The timers of an engine, numbered from zero.
 #[derive(Clone, Debug)]

@@ -4,17 +4,12 @@
 //! takeover is decided with the last stamp read at that very moment, so a late turn of this loop
 //! costs time but never blames a peer.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
-    net::IpAddr,
-    os::fd::OwnedFd,
-    rc::Rc,
-};
+mod ports;
+mod snapshot;
 
-use ha_core::{
-    Action, Cause, Family, Input, InstanceId, Instant, Received, Reload, TrackerId, Transition,
-};
+use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc};
+
+use ha_core::{Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -24,16 +19,15 @@ use crate::{
     cli::XdpChoice,
     clock,
     engine::{
-        Command, Handover, InstanceSnapshot, InterfaceSnapshot, Message, Report, Snapshot,
+        Command, Handover, Message, Report,
         associations::Associations,
         decide::Decider,
-        effects::{self, Effects, Surroundings},
-        port::{Opening, Port, Speech, Spoken},
+        effects::{Effects, Surroundings},
+        port::Port,
         retry::Retries,
     },
     io::{
         addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
-        advert_socket::Channel,
         announce::Announcer,
         links::{self, Links},
         lock,
@@ -48,6 +42,7 @@ use crate::{
 
 /// Records taken from the ring before other work gets its turn.
 const RECORDS_PER_TURN: usize = 4_096;
+
 /// What the loop works with.
 pub(crate) struct Driver {
     plan: Plan,
@@ -67,14 +62,6 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     retries: Retries,
     scheduling: String,
-}
-
-/// What another plan needs beside what is open, by the interface's name.
-#[derive(Default)]
-struct Opened {
-    ports: Vec<(String, Port)>,
-    /// For interfaces that are open, and on which other channels are used than before.
-    speeches: Vec<(String, Speech)>,
 }
 
 /// What happened while the loop waited.
@@ -301,55 +288,6 @@ impl Driver {
         }
     }
 
-    /// Goes on with another plan. What it needs is opened first: if that fails nothing has changed.
-    fn reload(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
-        let now = clock::now();
-        let opened = self.open_for(&plan)?;
-        self.engine.stop_for(&reload);
-        self.apply(now);
-        for (name, speech) in opened.speeches {
-            if let Some(port) = self.ports.get_mut(&name) {
-                port.set_speech(speech);
-            }
-        }
-        self.ports.extend(opened.ports);
-        let names = interfaces_of(&plan);
-        let unused = self.ports.extract_if(.., |name, _| !names.contains(name));
-        for (_, port) in unused.collect::<Vec<_>>() {
-            port.close(self.xdp.as_mut());
-        }
-        self.effects.reload(&plan);
-        self.associations.reload(&plan, clock::unix_time());
-        self.plan = plan;
-        self.engine.reload(now, reload);
-        self.handle_change();
-        Ok(())
-    }
-
-    /// Opens what `plan` needs beside what is open.
-    fn open_for(&mut self, plan: &Plan) -> io::Result<Opened> {
-        let mut opened = Opened::default();
-        for name in interfaces_of(plan) {
-            let Some(link) = self.links.by_name(&name) else { continue };
-            let channels = channels_on(plan, &name);
-            let outcome = match self.ports.get(&name).filter(|port| port.ifindex == link.index) {
-                Some(port) => port.prepare(link, &channels, &self.arrived).map(|speech| {
-                    opened.speeches.extend(speech.map(|speech| (name, speech)));
-                }),
-                None => self.open_port(&channels, &name).map(|port| {
-                    opened.ports.extend(port.map(|port| (name, port)));
-                }),
-            };
-            if let Err(error) = outcome {
-                for (_, port) in opened.ports {
-                    port.close(self.xdp.as_mut());
-                }
-                return Err(error);
-            }
-        }
-        Ok(opened)
-    }
-
     /// Interfaces or addresses are different.
     fn handle_change(&mut self) {
         for error in self.open_ports() {
@@ -364,44 +302,6 @@ impl Driver {
             let input = Input::AddressesMissing { instance };
             self.engine.handle(clock::now(), input);
         }
-    }
-
-    /// Opens what has appeared and closes what is gone; gives back what could not be opened.
-    fn open_ports(&mut self) -> Vec<io::Error> {
-        let mut errors = Vec::new();
-        for name in interfaces_of(&self.plan) {
-            let ifindex = self.links.by_name(&name).map(|link| link.index);
-            if self.ports.get(&name).map(|port| port.ifindex) == ifindex {
-                continue;
-            }
-            if let Some(port) = self.ports.remove(&name) {
-                port.close(self.xdp.as_mut());
-            }
-            match self.open_port(&channels_on(&self.plan, &name), &name) {
-                Ok(port) => self.ports.extend(port.map(|port| (name, port))),
-                Err(error) => errors.push(error),
-            }
-        }
-        errors
-    }
-
-    /// Opens an interface, if it is there.
-    fn open_port(&mut self, channels: &[Spoken], name: &str) -> io::Result<Option<Port>> {
-        let Some(link) = self.links.by_name(name) else { return Ok(None) };
-        let (port, warning) = Port::open(Opening {
-            link,
-            carries_vlans: self.links.carries_vlans(link.index),
-            channels,
-            choice: self.choice,
-            xdp: self.xdp.as_mut(),
-            arrived: &self.arrived,
-        })?;
-        let message = match warning {
-            Some(warning) => Message::Trouble(warning),
-            None => Message::Note(format!("{name}: XDP {}", port.xdp_name())),
-        };
-        self.effects.report(clock::now(), message);
-        Ok(Some(port))
     }
 
     /// Writes the tables and tells the engine what it has to know of the host.
@@ -478,39 +378,6 @@ impl Driver {
         self.effects.remove(clock::now(), &leftovers);
         Ok(())
     }
-
-    fn snapshot(&self) -> Snapshot {
-        let now = clock::now();
-        let instances = self.plan.instances.numbered();
-        let instances = instances.filter_map(|(number, plan)| {
-            let instance = self.engine.instance(InstanceId(number))?;
-            Some(InstanceSnapshot {
-                name: plan.name.clone(),
-                state: instance.state(),
-                priority: instance.priority(),
-                source: instance.source(),
-                master: instance.master(),
-                dialect: instance.dialect(),
-                is_listening: instance.is_listening(),
-                heard_ago: instance.heard().map(|heard| now.since(heard)),
-                statistics: *instance.statistics(),
-            })
-        });
-        let interfaces = self.ports.iter().map(|(name, port)| InterfaceSnapshot {
-            name: name.clone(),
-            index: port.ifindex,
-            is_up: self.links.by_index(port.ifindex).is_some_and(|link| link.is_up),
-            xdp: port.xdp_name(),
-            counters: port.counters(self.xdp.as_ref()),
-        });
-        Snapshot {
-            at: now,
-            scheduling: self.scheduling.clone(),
-            instances: instances.collect(),
-            interfaces: interfaces.collect(),
-            reports_lost: self.effects.reports_lost,
-        }
-    }
 }
 
 /// Why an instance has no address to send from, and what would help.
@@ -530,22 +397,4 @@ fn lack_of_source(instance: &InstancePlan, is_open: bool) -> String {
 fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
     let instances = plan.instances.iter().filter(|instance| !instance.is_owner);
     instances.flat_map(|instance| instance.addresses.iter().map(|one| one.address)).collect()
-}
-
-/// The interfaces that instances speak on.
-fn interfaces_of(plan: &Plan) -> BTreeSet<String> {
-    plan.instances.iter().map(|instance| instance.interface.clone()).collect()
-}
-
-/// Channels used on an interface, and the group to join for each that uses multicast.
-fn channels_on(plan: &Plan, interface: &str) -> Vec<Spoken> {
-    let mut channels: BTreeMap<Channel, Option<IpAddr>> = BTreeMap::new();
-    for instance in plan.instances.iter().filter(|instance| instance.interface == interface) {
-        let channel = Channel::of(instance.family, &instance.template);
-        let joined = channels.entry(channel).or_default();
-        if instance.peers.is_empty() {
-            *joined = Some(effects::group(instance.family));
-        }
-    }
-    channels.into_iter().collect()
 }

@@ -1,0 +1,47 @@
+//! How things are, for the status.
+
+use ha_core::InstanceId;
+
+use super::Driver;
+use crate::{
+    clock,
+    engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot},
+};
+
+impl Driver {
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let now = clock::now();
+        let instances = self.plan.instances.numbered();
+        let instances = instances.filter_map(|(number, plan)| {
+            let instance = self.engine.instance(InstanceId(number))?;
+            Some(InstanceSnapshot {
+                name: plan.name.clone(),
+                state: instance.state(),
+                priority: instance.priority(),
+                source: instance.source(),
+                master: instance.master(),
+                dialect: instance.dialect(),
+                is_listening: instance.is_listening(),
+                heard_ago: instance.heard().map(|heard| now.since(heard)),
+                statistics: *instance.statistics(),
+            })
+        });
+        let interfaces = self.ports.iter().map(|(name, port)| {
+            let counters = port.counters(self.xdp.as_ref());
+            InterfaceSnapshot {
+                name: name.clone(),
+                index: port.ifindex,
+                is_up: self.links.by_index(port.ifindex).is_some_and(|link| link.is_up),
+                xdp: port.xdp_name(),
+                counters,
+            }
+        });
+        Snapshot {
+            at: now,
+            scheduling: self.scheduling.clone(),
+            instances: instances.collect(),
+            interfaces: interfaces.collect(),
+            reports_lost: self.effects.reports_lost,
+        }
+    }
+}
