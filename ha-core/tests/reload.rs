@@ -10,7 +10,7 @@ use ha_core::{
     Action, Actions, AdvertInterval, Cause, Config, Engine, Event, GroupConfig, Input,
     InstanceConfig, InstanceId, Instant, Notify, Priority, Received, Reload, State, Subject, Track,
     TrackerId, Transition, Version, Vrid,
-    wire::{ChecksumScope, Template},
+    wire::{Authentication, ChecksumScope, Template},
 };
 
 const ONE: InstanceId = InstanceId(0);
@@ -73,7 +73,13 @@ impl Router {
     fn hear(&mut self, instance: InstanceId, priority: u8, interval: AdvertInterval) {
         let config = &self.config.instances[usize::try_from(instance.0).expect("small")];
         let (version, vrid) = (config.version, config.vrid);
-        let template = Template { version, vrid, interval, addresses: vec![PEER], password: None };
+        let template = Template {
+            version,
+            vrid,
+            interval,
+            addresses: vec![PEER],
+            authentication: Authentication::None,
+        };
         let message = template.encode(priority, ChecksumScope::Message);
         let received = Received { instance, at: self.now, source: PEER, message: &message };
         self.feed(Input::Advertisement(received));
