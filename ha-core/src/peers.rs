@@ -22,6 +22,8 @@ struct Peer {
     dialect: Option<Dialect>,
     /// Its interval, if it is not ours.
     interval: Option<Duration>,
+    /// The list of addresses that was compared last, as it came.
+    list: Vec<u8>,
     has_other_addresses: bool,
     is_owner: bool,
 }
@@ -46,7 +48,7 @@ impl Peers {
         let [of_checksum, of_interval, of_addresses, of_owner] = &mut notices;
 
         let has_dialects = config.version == Version::V3 && config.family == Family::V4;
-        let dialect = has_dialects.then_some(advertisement.dialect);
+        let dialect = has_dialects.then(|| advertisement.dialect());
         if core::mem::replace(&mut peer.dialect, dialect) != dialect {
             *of_checksum = dialect.map(Notice::Checksum);
         }
@@ -59,7 +61,10 @@ impl Peers {
             *of_interval = interval.map(Notice::Interval);
         }
 
-        if is_new || !config.skip_check_adv_addr {
+        let list = advertisement.address_bytes();
+        if peer.list != list && (is_new || !config.skip_check_adv_addr) {
+            peer.list.clear();
+            peer.list.extend(list);
             let differs = !lists_the_same(&config.addresses, advertisement);
             if core::mem::replace(&mut peer.has_other_addresses, differs) != differs && differs {
                 *of_addresses = Some(Notice::Addresses);
@@ -84,6 +89,7 @@ impl Peers {
                 source,
                 dialect: None,
                 interval: None,
+                list: Vec::new(),
                 has_other_addresses: false,
                 is_owner: false,
             });
@@ -99,10 +105,7 @@ impl Peers {
 /// Whether the lists name the same addresses, in whatever order (V-5.2.9-3 only recommends one).
 /// `own` is sorted.
 fn lists_the_same(own: &[IpAddr], advertisement: &Advertisement<'_>) -> bool {
-    let mut count = 0;
-    let is_ours = |address: IpAddr| {
-        count += 1;
-        own.binary_search(&address).is_ok()
-    };
-    advertisement.addresses().all(is_ours) && count == own.len()
+    let mut theirs: Vec<IpAddr> = advertisement.addresses().collect();
+    theirs.sort_unstable();
+    theirs == own
 }

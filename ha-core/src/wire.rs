@@ -23,9 +23,8 @@ pub struct Advertisement<'a> {
     pub priority: u8,
     /// The Master's interval.
     pub interval: AdvertInterval,
-    /// What the checksum covers.
-    pub dialect: Dialect,
     family: Family,
+    message: &'a [u8],
     addresses: &'a [u8],
 }
 
@@ -70,10 +69,21 @@ impl<'a> Advertisement<'a> {
             vrid: Vrid::new(vrid).ok_or(DecodeError::Vrid)?,
             priority,
             interval: interval.ok_or(DecodeError::Interval)?,
-            dialect: Dialect::of(message),
             family,
+            message,
             addresses: rest.get(..addresses_len).ok_or(DecodeError::Length)?,
         })
+    }
+
+    /// What the checksum covers, if it is valid in one of the two ways.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        Dialect::of(self.message)
+    }
+
+    /// The list of addresses as it came.
+    pub(crate) fn address_bytes(&self) -> &'a [u8] {
+        self.addresses
     }
 
     /// The addresses it lists, in its order.
