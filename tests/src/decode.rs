@@ -142,7 +142,8 @@ pub fn neighbour_solicitation(frame: &Frame) -> Option<(Ipv6Addr, bool)> {
 /// neighbour advertisement.
 pub fn announced(frame: &Frame) -> Option<IpAddr> {
     if let Some(arp) = arp(frame) {
-        return arp.is_gratuitous().then_some(arp.sender.into());
+        // A kernel that has the address too answers an announcement, and that one alone.
+        return (arp.is_gratuitous() && arp.is_broadcast).then_some(arp.sender.into());
     }
     let advertisement = neighbour_advertisement(frame)?;
     (!advertisement.is_solicited).then_some(advertisement.target.into())

@@ -10,7 +10,7 @@ use core::{ops::Range, time::Duration};
 use ha_tests::{
     clock::Stamp,
     config::Dialect,
-    decode,
+    decode::{self, Arp},
     scene::{Heard, INTERFACE, Make, SOON, Scene},
     tshark, wait,
 };
@@ -210,6 +210,33 @@ fn assert_as_configured(scene: &Scene) {
     }
 }
 
+/// What our routers have told the switches and the neighbours, in every frame: the gratuitous ARP
+/// request of RFC 5227 §3, the neighbour advertisement of RFC 4861 §7.2.6, and who hears the group.
+fn assert_neighbours_told(scene: &Scene) {
+    let dialect = scene.dialect();
+    let group = match (dialect.is_unicast(), dialect.is_ipv6()) {
+        (true, _) => None,
+        (false, false) => Some("igmp.maddr == 224.0.0.18"),
+        (false, true) => Some("icmpv6.mldr.mar.multicast_address == ff02::12"),
+    };
+    for who in [A, B].into_iter().filter(|who| scene.make(*who) == Make::Ours) {
+        let frames = scene.sent_by(who);
+        let hardware = scene.namespace(who).hardware_address(INTERFACE);
+        for frame in frames.iter().filter(|frame| decode::announced(frame).is_some()) {
+            let is_right = |arp: Arp| arp.is_request && arp.sender_mac == hardware;
+            assert!(decode::arp(frame).is_none_or(is_right), "{frame:?}");
+        }
+        let neighbours = frames.iter().filter_map(decode::neighbour_advertisement);
+        for one in neighbours.filter(|one| !one.is_solicited) {
+            assert!(one.is_override && !one.is_router && one.hop_limit == 255, "{one:?}");
+            assert_eq!(one.target_mac, Some(hardware));
+        }
+        if let Some(group) = group {
+            assert!(tshark::count(&frames, group) > 0, "{who} has not joined the group");
+        }
+    }
+}
+
 /// Who takes over from whom, and which of the stories is played, is up to the order of the makes.
 fn play(dialect: Dialect, makes: [Make; 2]) {
     let [a, b] = makes;
@@ -225,6 +252,7 @@ fn play(dialect: Dialect, makes: [Make; 2]) {
     kill_the_master(&mut scene);
     scene.assert_well_formed();
     assert_as_configured(&scene);
+    assert_neighbours_told(&scene);
 }
 
 /// V-5.2.8-2: RFC 9568's checksum is taken from who sends it, and RFC 5798's from the others.
