@@ -1,9 +1,27 @@
 //! The one table of keywords: which block has them, what they take, what becomes of them.
 //!
-//! It decides what is known, where it belongs and where a block is expected; suggestions and the
-//! compatibility page come from it too. What a supported keyword means is in `build`.
+//! The parser, the checks of `build`, suggestions, `docs/keywords.md` and the command `explain` come
+//! from it. What a supported keyword means is in `build`.
 
-use Block::{Authentication, GarpGroup, Global, Group, Instance, List, Script, Skipped, Top};
+mod argument;
+mod entry;
+mod global;
+mod instance;
+mod page;
+mod top;
+mod track;
+
+use Block::{
+    Authentication, Bfd, GarpGroup, Global, Group, Instance, List, Process, Script, Skipped, Top,
+    TrackFile, TrackGroup,
+};
+use argument::Argument::Flag;
+
+pub(crate) use self::{
+    argument::Argument,
+    entry::{ADDRESS, Entry},
+    page::explain,
+};
 
 /// A kind of block.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -12,6 +30,10 @@ pub(crate) enum Block {
     Top,
     Global,
     Script,
+    Process,
+    TrackFile,
+    Bfd,
+    TrackGroup,
     Group,
     Instance,
     Authentication,
@@ -29,6 +51,10 @@ impl Block {
             Top => "the top level",
             Global => "`global_defs`",
             Script => "`vrrp_script`",
+            Process => "`vrrp_track_process`",
+            TrackFile => "`track_file`",
+            Bfd => "`bfd_instance`",
+            TrackGroup => "`track_group`",
             Group => "`vrrp_sync_group`",
             Instance => "`vrrp_instance`",
             Authentication => "`authentication`",
@@ -38,16 +64,25 @@ impl Block {
     }
 }
 
+/// A row of the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Keyword {
     pub(crate) name: &'static str,
-    /// Words after it.
+    /// Words after it, in their order.
+    pub(crate) arguments: &'static [Argument],
+    /// So many of them are needed.
     pub(crate) least: usize,
-    /// More are reported, and ignored as keepalived does.
-    pub(crate) most: usize,
+    /// The last argument may be repeated; else words too many are ignored, as keepalived does.
+    pub(crate) repeats: bool,
     /// What is between its braces; `None`: it has none.
     pub(crate) body: Option<Block>,
+    /// The lines of its body, if that is a list.
+    pub(crate) entry: Option<&'static Entry>,
+    /// What holds where it is not given; empty: nothing worth a word.
+    pub(crate) default: &'static str,
     pub(crate) support: Support,
+    /// In some versions keepalived applies it only to the instances that follow it in the file.
+    pub(crate) acts_on_what_follows: bool,
 }
 
 /// What becomes of a keyword.
@@ -55,71 +90,117 @@ pub(crate) struct Keyword {
 pub(crate) enum Support {
     /// It has its effect.
     Now,
-    /// It is checked and in the model, but the daemon does nothing with it yet: a warning that
-    /// says what is missing.
-    Unused(&'static str),
-    /// Known but without effect: a warning.
-    Later,
-    /// Known, and running without it would split the virtual router: an error.
-    Refused,
+    /// It is checked and in the model, but the daemon does nothing with it yet: a warning for each
+    /// thing that is missing, not for each line.
+    Inactive(&'static str),
+    /// Not needed here, and why: a warning.
+    WithoutEffect(&'static str),
+    /// Not there, and what to use: a warning.
+    Unsupported(&'static str),
+    /// Running without it would split the virtual router, or is something else altogether: an
+    /// error, with what to do.
+    Refused(&'static str),
     /// keepalived's load balancer, which this is not: one warning per file.
     LoadBalancer,
 }
 
-impl Support {
-    /// Whether `build` gives it a meaning.
-    #[cfg(test)]
-    pub(crate) const fn is_read(self) -> bool {
-        matches!(self, Self::Now | Self::Unused(_))
+/// Beginning of a row: all of `arguments` are needed.
+const fn row(name: &'static str, arguments: &'static [Argument]) -> Keyword {
+    Keyword {
+        name,
+        arguments,
+        least: arguments.len(),
+        repeats: false,
+        body: None,
+        entry: None,
+        default: "",
+        support: Support::Now,
+        acts_on_what_follows: false,
     }
 }
 
-const ANY: usize = usize::MAX;
-
-const fn now(name: &'static str, least: usize, most: usize) -> Keyword {
-    Keyword { name, least, most, body: None, support: Support::Now }
+/// `name [on|off]`.
+const fn flag(name: &'static str) -> Keyword {
+    row(name, &[Flag]).at_least(0).default("off")
 }
 
-/// `keyword`, of which the daemon does not do what `missing` says.
-const fn unused(missing: &'static str, keyword: Keyword) -> Keyword {
-    Keyword { support: Support::Unused(missing), ..keyword }
+/// `name { .. }`, where each line is an entry.
+const fn list(name: &'static str, entry: &'static Entry) -> Keyword {
+    let keyword = row(name, &[]).block(List);
+    Keyword { entry: Some(entry), ..keyword }
 }
 
-const fn block(name: &'static str, words: usize, body: Block) -> Keyword {
-    Keyword { name, least: words, most: words, body: Some(body), support: Support::Now }
-}
+impl Keyword {
+    const fn at_least(self, least: usize) -> Self {
+        Self { least, ..self }
+    }
 
-const fn later(name: &'static str) -> Keyword {
-    Keyword { name, least: 0, most: ANY, body: None, support: Support::Later }
-}
+    const fn repeats(self) -> Self {
+        Self { repeats: true, ..self }
+    }
 
-const fn later_block(name: &'static str) -> Keyword {
-    Keyword { name, least: 0, most: ANY, body: Some(Skipped), support: Support::Later }
-}
+    const fn block(self, body: Block) -> Self {
+        Self { body: Some(body), ..self }
+    }
 
-const fn refused(name: &'static str) -> Keyword {
-    Keyword { name, least: 0, most: ANY, body: None, support: Support::Refused }
-}
+    const fn default(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
 
-const fn refused_block(name: &'static str) -> Keyword {
-    Keyword { name, least: 0, most: ANY, body: Some(Skipped), support: Support::Refused }
-}
+    const fn acts_on_what_follows(self) -> Self {
+        Self { acts_on_what_follows: true, ..self }
+    }
 
-const fn load_balancer(name: &'static str) -> Keyword {
-    Keyword { name, least: 0, most: ANY, body: Some(Skipped), support: Support::LoadBalancer }
-}
+    const fn support(self, support: Support) -> Self {
+        Self { support, ..self }
+    }
 
-const NO_MAIL: &str = "no mail is sent";
+    const fn inactive(self, missing: &'static str) -> Self {
+        self.support(Support::Inactive(missing))
+    }
+
+    const fn without_effect(self, why: &'static str) -> Self {
+        self.support(Support::WithoutEffect(why))
+    }
+
+    const fn unsupported(self, instead: &'static str) -> Self {
+        self.support(Support::Unsupported(instead))
+    }
+
+    const fn refused(self, why: &'static str) -> Self {
+        self.support(Support::Refused(why))
+    }
+
+    const fn load_balancer(self) -> Self {
+        self.support(Support::LoadBalancer)
+    }
+
+    /// More words are reported.
+    pub(crate) fn most(&self) -> usize {
+        let particles = self.arguments.iter().filter(|one| !one.particles().is_empty()).count();
+        if self.repeats { usize::MAX } else { self.arguments.len() + particles }
+    }
+
+    /// What the word at `index` has to be.
+    pub(crate) fn argument(&self, index: usize) -> Option<Argument> {
+        let last = self.arguments.last().filter(|_| self.repeats);
+        self.arguments.get(index).or(last).copied()
+    }
+}
 
 /// Every block that has keywords, with them.
-pub(crate) const TABLE: [(Block, &[Keyword]); 7] = [
-    (Top, TOP_KEYWORDS),
-    (Global, GLOBAL_KEYWORDS),
-    (Script, SCRIPT_KEYWORDS),
-    (Group, GROUP_KEYWORDS),
-    (Instance, INSTANCE_KEYWORDS),
-    (Authentication, AUTHENTICATION_KEYWORDS),
-    (GarpGroup, GARP_GROUP_KEYWORDS),
+pub(crate) const TABLE: [(Block, &[Keyword]); 11] = [
+    (Top, top::KEYWORDS),
+    (Global, global::KEYWORDS),
+    (Script, track::SCRIPT_KEYWORDS),
+    (Process, track::PROCESS_KEYWORDS),
+    (TrackFile, track::FILE_KEYWORDS),
+    (Bfd, track::BFD_KEYWORDS),
+    (TrackGroup, top::TRACK_GROUP_KEYWORDS),
+    (Group, instance::GROUP_KEYWORDS),
+    (Instance, instance::KEYWORDS),
+    (Authentication, instance::AUTHENTICATION_KEYWORDS),
+    (GarpGroup, top::GARP_GROUP_KEYWORDS),
 ];
 
 /// The keywords of `block`.
@@ -140,300 +221,35 @@ pub(crate) fn begins_top_block(name: &str, inside: Block) -> bool {
         && find(Top, name).is_some_and(|keyword| keyword.body.is_some())
 }
 
-const TOP_KEYWORDS: &[Keyword] = &[
-    block("global_defs", 0, Global),
-    block("vrrp_script", 1, Script),
-    block("vrrp_sync_group", 1, Group),
-    block("vrrp_instance", 1, Instance),
-    block("garp_group", 0, GarpGroup),
-    refused("net_namespace"),
-    later("net_namespace_ipvs"),
-    later("namespace_with_ipsets"),
-    later("instance"),
-    later("use_pid_dir"),
-    later("linkbeat_use_polling"),
-    later("child_wait_time"),
-    later_block("linkbeat_interfaces"),
-    later_block("static_ipaddress"),
-    later_block("static_routes"),
-    later_block("static_rules"),
-    later_block("track_group"),
-    later_block("interface_up_down_delays"),
-    later_block("vrrp_track_process"),
-    later_block("track_file"),
-    later_block("vrrp_track_file"),
-    later_block("bfd_instance"),
-    load_balancer("virtual_server"),
-    load_balancer("virtual_server_group"),
-    load_balancer("local_address_group"),
-    load_balancer("SSL"),
-];
-
-const GLOBAL_KEYWORDS: &[Keyword] = &[
-    now("router_id", 1, 1),
-    unused(NO_MAIL, block("notification_email", 0, List)),
-    now("notification_email_from", 1, 1),
-    now("smtp_server", 1, 2),
-    now("smtp_helo_name", 1, 1),
-    now("smtp_connect_timeout", 1, 1),
-    unused("the paths of scripts are not checked", now("enable_script_security", 0, 0)),
-    now("script_user", 1, 2),
-    now("vrrp_version", 1, 1),
-    now("vrrp_skip_check_adv_addr", 0, 1),
-    now("vrrp_check_unicast_src", 0, 1),
-    now("vrrp_garp_master_delay", 1, 1),
-    now("vrrp_garp_master_repeat", 1, 1),
-    now("vrrp_garp_master_refresh", 1, 1),
-    now("vrrp_garp_master_refresh_repeat", 1, 1),
-    now("vrrp_garp_lower_prio_delay", 1, 1),
-    now("vrrp_garp_lower_prio_repeat", 1, 1),
-    now("vrrp_min_garp", 0, 1),
-    now("vrrp_garp_interval", 1, 1),
-    now("vrrp_gna_interval", 1, 1),
-    now("vrrp_startup_delay", 1, 1),
-    now("vrrp_delay_after_boot", 1, 1),
-    now("vrrp_owner_ignore_adverts", 0, 1),
-    now("vrrp_strict", 0, 0),
-    now("nftables", 0, 1),
-    now("nftables_priority", 1, 1),
-    now("nftables_counters", 0, 0),
-    now("vrrp_down_timer_adverts", 1, 1),
-    now("vrrp_lower_prio_no_advert", 0, 1),
-    now("vrrp_higher_prio_send_advert", 0, 1),
-    now("v3_checksum_as_v2", 0, 1),
-    // Other groups: an instance on the usual one would not hear its peers and be Master beside them.
-    refused("vrrp_mcast_group4"),
-    refused("vrrp_mcast_group6"),
-    later("smtp_alert"),
-    later("smtp_alert_vrrp"),
-    later("smtp_alert_checker"),
-    later("no_email_faults"),
-    later("set_supplementary_groups"),
-    later("use_symlink_paths"),
-    later("startup_script"),
-    later("startup_script_timeout"),
-    later("shutdown_script"),
-    later("shutdown_script_timeout"),
-    later("default_interface"),
-    later("vrrp_garp_extra_if"),
-    later("vrrp_vmac_garp_intvl"),
-    later("log_unknown_vrids"),
-    later("dynamic_interfaces"),
-    later("disable_local_igmp"),
-    later("vrrp_iptables"),
-    later("vrrp_ipsets"),
-    later("nftables_ifindex"),
-    later("vmac_prefix"),
-    later("vmac_addr_prefix"),
-    later("vrrp_priority"),
-    later("vrrp_rt_priority"),
-    later("vrrp_rlimit_rttime"),
-    later("vrrp_rlimit_rtime"),
-    later("vrrp_no_swap"),
-    later("vrrp_cpu_affinity"),
-    later("bfd_priority"),
-    later("bfd_rt_priority"),
-    later("bfd_rlimit_rttime"),
-    later("bfd_no_swap"),
-    later("bfd_cpu_affinity"),
-    later("checker_priority"),
-    later("checker_rt_priority"),
-    later("checker_rlimit_rttime"),
-    later("checker_no_swap"),
-    later("checker_cpu_affinity"),
-    later("max_auto_priority"),
-    later("min_auto_priority_delay"),
-    later("vrrp_netlink_cmd_rcv_bufs"),
-    later("vrrp_netlink_cmd_rcv_bufs_force"),
-    later("vrrp_netlink_monitor_rcv_bufs"),
-    later("vrrp_netlink_monitor_rcv_bufs_force"),
-    later("process_monitor_rcv_bufs"),
-    later("process_monitor_rcv_bufs_force"),
-    later("vrrp_rx_bufs_policy"),
-    later("vrrp_rx_bufs_multiplier"),
-    later("notify_fifo"),
-    later("notify_fifo_script"),
-    later("vrrp_notify_fifo"),
-    later("vrrp_notify_fifo_script"),
-    later("vrrp_notify_priority_changes"),
-    later("fifo_write_vrrp_states_on_reload"),
-    later("snmp_socket"),
-    later("enable_snmp_keepalived"),
-    later("enable_snmp_vrrp"),
-    later("enable_snmp_checker"),
-    later("enable_snmp_rfc"),
-    later("enable_snmp_rfcv2"),
-    later("enable_snmp_rfcv3"),
-    later("enable_traps"),
-    later("enable_dbus"),
-    later("dbus_service_name"),
-    later("dbus_no_interface_name"),
-    later("process_names"),
-    later("process_name"),
-    later("vrrp_process_name"),
-    later("bfd_process_name"),
-    later("checker_process_name"),
-    later("tmp_config_directory"),
-    later("config_save_dir"),
-    later("umask"),
-    later("random_seed"),
-    later("reload_check_config"),
-    later("reload_time_file"),
-    later("reload_repeat"),
-    later("reload_file"),
-    later("include_check"),
-    later("data_use_instance"),
-    later("state_dump_file"),
-    later("stats_dump_file"),
-    later("json_dump_file"),
-    later("json_version"),
-    later("iproute_usr_dir"),
-    later("iproute_etc_dir"),
-    later("linkbeat_use_polling"),
-    later("lvs_sync_daemon"),
-    later("lvs_timeouts"),
-    later("lvs_flush"),
-    later("lvs_flush_on_stop"),
-    later("lvs_notify_fifo"),
-    later("lvs_notify_fifo_script"),
-    later("lvs_netlink_cmd_rcv_bufs"),
-    later("lvs_netlink_cmd_rcv_bufs_force"),
-    later("lvs_netlink_monitor_rcv_bufs"),
-    later("lvs_netlink_monitor_rcv_bufs_force"),
-    later("rs_init_notifies"),
-    later("no_checker_emails"),
-    later("nftables_ipvs"),
-    later("nftables_ipvs_priority"),
-    later("nftables_ipvs_start_fwmark"),
-    later("checker_log_all_failures"),
-    later("snmp_vs_stats_update_interval"),
-    later("snmp_rs_stats_update_interval"),
-];
-
-const SCRIPT_KEYWORDS: &[Keyword] = &[
-    now("script", 1, ANY),
-    now("interval", 1, 1),
-    now("timeout", 1, 1),
-    now("weight", 1, 2),
-    now("rise", 1, 1),
-    now("fall", 1, 1),
-    now("user", 1, 2),
-    now("init_fail", 0, 0),
-];
-
-const GROUP_KEYWORDS: &[Keyword] = &[
-    block("group", 0, List),
-    block("track_interface", 0, List),
-    block("track_script", 0, List),
-    now("notify_master", 1, 3),
-    now("notify_backup", 1, 3),
-    now("notify_fault", 1, 3),
-    now("notify_stop", 1, 3),
-    now("notify", 1, 3),
-    now("sync_group_tracking_weight", 0, 0),
-    now("global_tracking", 0, 0),
-    later("notify_deleted"),
-    later("notify_priority_changes"),
-    later("smtp_alert"),
-    later_block("track_file"),
-    later_block("track_process"),
-    later_block("track_bfd"),
-];
-
-const INSTANCE_KEYWORDS: &[Keyword] = &[
-    now("state", 1, 1),
-    now("interface", 1, 1),
-    now("virtual_router_id", 1, 1),
-    now("priority", 1, 1),
-    now("advert_int", 1, 1),
-    now("version", 1, 1),
-    now("native_ipv6", 0, 0),
-    now("nopreempt", 0, 0),
-    now("preempt", 0, 0),
-    now("preempt_delay", 1, 1),
-    block("authentication", 0, Authentication),
-    block("virtual_ipaddress", 0, List),
-    block("virtual_ipaddress_excluded", 0, List),
-    block("unicast_peer", 0, List),
-    now("unicast_src_ip", 1, 1),
-    now("mcast_src_ip", 1, 1),
-    now("unicast_ttl", 1, 1),
-    now("check_unicast_src", 0, 1),
-    now("skip_check_adv_addr", 0, 1),
-    now("dont_track_primary", 0, 0),
-    block("track_interface", 0, List),
-    block("track_script", 0, List),
-    now("notify_master", 1, 3),
-    now("notify_backup", 1, 3),
-    now("notify_fault", 1, 3),
-    now("notify_stop", 1, 3),
-    now("notify", 1, 3),
-    now("garp_master_delay", 1, 1),
-    now("garp_master_repeat", 1, 1),
-    now("garp_master_refresh", 1, 1),
-    now("garp_master_refresh_repeat", 1, 1),
-    now("garp_lower_prio_delay", 1, 1),
-    now("garp_lower_prio_repeat", 1, 1),
-    now("down_timer_adverts", 1, 1),
-    now("lower_prio_no_advert", 0, 1),
-    now("higher_prio_send_advert", 0, 1),
-    now("v3_checksum_as_v2", 0, 1),
-    now("owner_ignore_adverts", 0, 1),
-    now("strict_mode", 0, 1),
-    now("accept", 0, 0),
-    now("no_accept", 0, 0),
-    unused(NO_MAIL, now("smtp_alert", 0, 1)),
-    now("debug", 1, 1),
-    // Without these the instance would not understand its peers and be Master beside them.
-    refused("mcast_dst_ip"),
-    refused("vrf"),
-    refused_block("auth_hmac"),
-    later("no_virtual_ipaddress"),
-    later_block("virtual_routes"),
-    later_block("virtual_rules"),
-    later("promote_secondaries"),
-    later("use_vmac"),
-    later("vmac_xmit_base"),
-    later("use_vmac_addr"),
-    later("use_ipvlan"),
-    later_block("track_file"),
-    later_block("track_process"),
-    later_block("track_bfd"),
-    later("track_src_ip"),
-    later("unicast_fault_no_peer"),
-    later("old_unicast_checksum"),
-    later("garp_extra_if"),
-    later("vmac_garp_intvl"),
-    later("timer_expired_backup"),
-    later("thread_timer_expired"),
-    later("kernel_rx_buf_size"),
-    later("linkbeat_use_polling"),
-    later("lvs_sync_daemon_interface"),
-    later("notify_deleted"),
-    later("notify_master_rx_lower_pri"),
-    later("notify_priority_changes"),
-];
-
-const AUTHENTICATION_KEYWORDS: &[Keyword] = &[now("auth_type", 1, 1), now("auth_pass", 1, 1)];
-
-const GARP_GROUP_KEYWORDS: &[Keyword] = &[
-    now("garp_interval", 1, 1),
-    now("gna_interval", 1, 1),
-    now("interface", 1, 1),
-    block("interfaces", 0, List),
-];
+/// Reasons that several keywords share.
+mod reason {
+    pub(super) const NO_MAIL: &str = "no mail is sent: a `notify` script can send it";
+    pub(super) const NO_PROCESSES: &str =
+        "no process is tracked: a `vrrp_script` with `pidof NAME` does much the same";
+    pub(super) const NO_FILES: &str =
+        "no file is tracked: a `vrrp_script` that reads the file does much the same";
+    pub(super) const NO_BFD: &str = "there are no BFD sessions";
+    pub(super) const NO_SNMP: &str = "there is no SNMP agent";
+    pub(super) const NO_DBUS: &str = "there is no D-Bus interface";
+    pub(super) const NO_FIFO: &str =
+        "nothing is written to a FIFO: `notify` scripts are told of every transition";
+    pub(super) const NO_VMAC: &str = "there are no virtual MAC addresses: gratuitous ARP and \
+        neighbour advertisements tell the network where the addresses are";
+    pub(super) const NO_ROUTES: &str =
+        "no route or rule is set: `notify_master` and `notify_backup` scripts can do it";
+    pub(super) const NO_STATICS: &str =
+        "nothing static is set: it belongs into the host's network configuration";
+    pub(super) const NO_DELAYS: &str = "an interface that goes down counts at once";
+    pub(super) const NO_EVENT: &str = "no script is run for it";
+    pub(super) const SCHEDULING: &str =
+        "the thread that decides has the kernel's SCHED_DEADLINE by itself: see --sched";
+    pub(super) const ONE_PROCESS: &str = "there is one process, called ha-userspace";
+    pub(super) const OWN_BUFFERS: &str =
+        "the daemon sizes its buffers by itself and notices when one overflows";
+    pub(super) const CARRIER: &str = "the carrier of every interface is asked for every 20 ms";
+    pub(super) const RUN_DIR: &str =
+        "files are written to the run directory, one for each daemon: see --run-dir";
+}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_keyword_is_twice_in_a_block() {
-        for (block, keywords) in TABLE {
-            for (index, keyword) in keywords.iter().enumerate() {
-                let first = keywords.iter().position(|other| other.name == keyword.name);
-                assert_eq!(first, Some(index), "{} in {block:?}", keyword.name);
-            }
-        }
-    }
-}
+mod tests;

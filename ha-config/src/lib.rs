@@ -15,8 +15,8 @@ pub use self::{
     diagnostic::{Diagnostic, Severity, Span, render},
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
-        Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, SmtpServer, SyncGroup,
-        TrackInterface, TrackScript, Transport, Weight,
+        Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting, SmtpServer,
+        SyncGroup, TrackInterface, TrackScript, Transport, Weight,
     },
 };
 
@@ -27,6 +27,12 @@ pub struct Parsed {
     pub config: Config,
     /// Errors and warnings, in the order of the file.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What becomes of `keyword` of keepalived.conf, wherever it is known; `None` where it is not.
+#[must_use]
+pub fn explain(keyword: &str) -> Option<String> {
+    keywords::explain(keyword)
 }
 
 /// Reads `text`; `name` is its file, for the diagnostics.

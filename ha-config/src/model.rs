@@ -5,12 +5,16 @@
 //! have to name.
 
 mod announce;
+mod setting;
 
 use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
 
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
-pub use self::announce::{Garp, Pacing};
+pub use self::{
+    announce::{Garp, Pacing},
+    setting::Setting,
+};
 
 /// One configuration, without the scripts and instances that had errors.
 ///
@@ -31,6 +35,8 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `garp_group` blocks, in the order of the file.
     pub pacing: Vec<Pacing>,
+    /// Other blocks that are not active yet, in the order of the file.
+    pub inactive: Vec<Setting>,
 }
 
 impl Config {
@@ -77,6 +83,8 @@ pub struct Global {
     pub gna_interval: Duration,
     /// What is set up for instances that do not accept packets to their addresses.
     pub firewall: Firewall,
+    /// What is not active yet and has no field of its own.
+    pub inactive: Vec<Setting>,
 }
 
 /// `nftables*`: the packet filter of instances with [`Instance::accept`] false.
@@ -200,6 +208,8 @@ pub struct SyncGroup {
     /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
     /// has none: they are 0, or what has them is not tracked.
     pub tracking_weight: bool,
+    /// What is not active yet.
+    pub inactive: Vec<Setting>,
     /// Line of the block's head, from 1.
     pub line: u32,
 }
@@ -319,8 +329,8 @@ pub struct Instance {
     pub accept: bool,
     /// `smtp_alert`: mail on transitions.
     pub smtp_alert: bool,
-    /// `debug`, 0 to 4, default 0; kept, without effect.
-    pub debug: u8,
+    /// What is not active yet and has no field of its own.
+    pub inactive: Vec<Setting>,
     /// Line of the block's head, from 1.
     pub line: u32,
 }

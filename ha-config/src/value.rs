@@ -40,7 +40,7 @@ pub(crate) fn seconds(
 }
 
 /// `1`, `1.5`, `.5`; digits beyond microseconds are cut off.
-fn decimal(text: &str) -> Option<Duration> {
+pub(crate) fn decimal(text: &str) -> Option<Duration> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     if text.len() > 20 || !digits(whole) || !digits(fraction) || whole.len() + fraction.len() == 0 {

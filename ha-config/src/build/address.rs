@@ -7,6 +7,7 @@ use ha_core::Family;
 use super::statement::entries;
 use crate::{
     diagnostic::{Sink, Span},
+    keywords::{ADDRESS, Argument, Support},
     model::{Address, Scope},
     tree::{Statement, Word},
     value,
@@ -61,17 +62,12 @@ pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut Vec<Draft>) {
 
 /// An interface's name, as far as it can be judged without asking the kernel.
 pub(super) fn interface_name(sink: &mut Sink, word: &Word) -> Option<String> {
-    let name = &word.text;
-    let valid = (1..=INTERFACE_LEN_MAX).contains(&name.len())
-        && !name.contains(|c: char| c.is_whitespace() || c == '/');
+    let valid = Argument::Interface.accepts(&word.text);
     if !valid {
-        value::bad(sink, word, "an interface name of 1 to 15 characters");
+        value::bad(sink, word, &Argument::Interface.expected());
     }
-    valid.then(|| name.clone())
+    valid.then(|| word.text.clone())
 }
-
-/// `IFNAMSIZ` without its NUL.
-const INTERFACE_LEN_MAX: usize = 15;
 
 /// `None` when anything in the line is wrong.
 fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
@@ -95,13 +91,8 @@ fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
                 };
                 draft.read_option(sink, option, given)?;
             }
-            "peer" | "preferred_lft" | "track_group" => {
-                words.next();
-                not_supported(sink, option);
-            }
-            "home" | "-nodad" | "mngtmpaddr" | "noprefixroute" | "autojoin" | "no_track"
-            | "use_vmac" => not_supported(sink, option),
             ";" => sink.warning(option.span, "a `;` by itself: ignored"),
+            _ if is_without_effect(sink, option, &mut words) => {}
             other => {
                 let message = format!("unknown option `{other}` of an address");
                 let is_address = prefix_parts(other).is_some();
@@ -118,10 +109,23 @@ fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
     Some(draft)
 }
 
-fn not_supported(sink: &mut Sink, option: &Word) {
-    let message =
-        format!("`{}` is known from keepalived but not supported yet: ignored", option.text);
-    sink.warning(option.span, message);
+/// Whether `option` is one of keepalived's that is not supported; its arguments are read then.
+fn is_without_effect<'a>(
+    sink: &mut Sink,
+    option: &Word,
+    words: &mut impl Iterator<Item = &'a Word>,
+) -> bool {
+    let Some(choice) = ADDRESS.option(&option.text) else { return false };
+    let (Support::Inactive(why) | Support::Unsupported(why)) = choice.support else { return false };
+    let given = words.take(choice.arguments.len());
+    for (word, argument) in given.zip(choice.arguments) {
+        if !argument.accepts(&word.text) {
+            value::bad(sink, word, &argument.expected());
+        }
+    }
+    let message = format!("`{}` is not supported: ignored", option.text);
+    sink.warning_help(option.span, message, why);
+    true
 }
 
 impl Draft {

@@ -32,7 +32,7 @@ impl Draft {
         self.span = Some(block.line_span());
         for (keyword, statement) in supported(sink, Block::Authentication, block.body()) {
             let Some(first) = statement.value(0) else { continue };
-            match (keyword, first.text.as_str()) {
+            match (keyword.name, first.text.as_str()) {
                 ("auth_type", "PASS") => self.kind = Some(Kind::Pass),
                 ("auth_type", "AH") => self.kind = Some(Kind::Ah),
                 ("auth_type", other) => {

@@ -2,12 +2,8 @@
 
 use core::time::Duration;
 
-use crate::{
-    diagnostic::Sink,
-    model::Garp,
-    tree::Word,
-    value::{self, LONGEST},
-};
+use super::statement::Value;
+use crate::{diagnostic::Sink, model::Garp};
 
 /// What was given; the rest comes from the level above.
 #[derive(Clone, Debug, Default)]
@@ -22,19 +18,16 @@ pub(super) struct Draft {
     pub(super) minimal: bool,
 }
 
-/// More than any switch needs, and few enough not to flood one.
-const REPEAT_MAX: i64 = 1000;
-
 impl Draft {
     /// Whether `keyword` is one of these.
-    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, word: &Word) -> bool {
+    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, value: Value<'_>) -> bool {
         match keyword {
-            "garp_master_delay" => self.master_delay = delay(sink, word),
-            "garp_master_repeat" => self.master_repeat = repeat(sink, word),
-            "garp_master_refresh" => self.master_refresh = delay(sink, word),
-            "garp_master_refresh_repeat" => self.master_refresh_repeat = repeat(sink, word),
-            "garp_lower_prio_delay" => self.lower_prio_delay = delay(sink, word),
-            "garp_lower_prio_repeat" => self.lower_prio_repeat = repeat(sink, word),
+            "garp_master_delay" => self.master_delay = value.seconds(sink),
+            "garp_master_repeat" => self.master_repeat = value.number(sink),
+            "garp_master_refresh" => self.master_refresh = value.seconds(sink),
+            "garp_master_refresh_repeat" => self.master_refresh_repeat = value.number(sink),
+            "garp_lower_prio_delay" => self.lower_prio_delay = value.seconds(sink),
+            "garp_lower_prio_repeat" => self.lower_prio_repeat = value.number(sink),
             _ => return false,
         }
         true
@@ -67,12 +60,4 @@ impl Draft {
 /// nothing; here it stays at 1.
 fn minimal() -> Garp {
     Garp { master_delay: Duration::ZERO, master_repeat: 1, ..Garp::default() }
-}
-
-fn delay(sink: &mut Sink, word: &Word) -> Option<Duration> {
-    value::seconds(sink, word, Duration::ZERO..=LONGEST)
-}
-
-fn repeat(sink: &mut Sink, word: &Word) -> Option<u32> {
-    value::number(sink, word, 0..=REPEAT_MAX)
 }

@@ -5,15 +5,15 @@ use core::time::Duration;
 use ha_core::Version;
 
 use super::{
-    garp,
-    statement::{entry_words, no_builder, supported},
+    garp, inactive,
+    statement::{Value, entry_words, supported},
 };
 use crate::{
     diagnostic::{Sink, Span},
-    keywords::Block,
+    keywords::{Block, Keyword},
     model::{Global, SmtpServer},
     tree::{Statement, Word},
-    value::{self, LONGEST},
+    value,
 };
 
 #[derive(Debug, Default)]
@@ -37,21 +37,21 @@ impl Draft {
     /// `late`: instances are before it in the file.
     pub(super) fn read(&mut self, sink: &mut Sink, block: &Statement, late: bool) {
         for (keyword, statement) in supported(sink, Block::Global, block.body()) {
-            if late && acts_on_what_follows(keyword) {
+            if late && keyword.acts_on_what_follows {
                 sink.warning_help(
                     statement.line_span(),
-                    format!("`{keyword}` also acts on the instances before it"),
-                    "keepalived applies it to later instances only: put `global_defs` first",
+                    format!("`{}` also acts on the instances before it", keyword.name),
+                    "not in every version of keepalived: put `global_defs` first",
                 );
             }
-            let first = statement.value(0);
-            if let Some(name) = keyword.strip_prefix("vrrp_")
+            let first = Value::new(keyword, statement, 0);
+            if let Some(name) = keyword.name.strip_prefix("vrrp_")
                 && let Some(first) = first
                 && self.garp.read(sink, name, first)
             {
                 continue;
             }
-            match (keyword, first) {
+            match (keyword.name, first) {
                 ("notification_email", _) => {
                     let words = entry_words(sink, statement);
                     self.global.mail.to.extend(words.into_iter().map(|word| word.text.clone()));
@@ -60,8 +60,8 @@ impl Draft {
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
                 ("nftables", None) => {}
                 ("nftables", Some(name)) => sink.warning_help(
-                    name.span,
-                    format!("the table is not called `{}`: ignored", name.text),
+                    name.word.span,
+                    format!("the table is not called `{}`: ignored", name.word.text),
                     "each daemon has a table of its own, named after an interface: ha_eth0",
                 ),
                 ("nftables_counters", _) => self.global.firewall.counters = true,
@@ -76,22 +76,23 @@ impl Draft {
     fn read_value(
         &mut self,
         sink: &mut Sink,
-        keyword: &str,
-        first: &Word,
+        keyword: &'static Keyword,
+        first: Value<'_>,
         statement: &Statement,
     ) -> bool {
         let global = &mut self.global;
-        match keyword {
-            "router_id" => global.router_id = Some(first.text.clone()),
-            "notification_email_from" => global.mail.from = Some(first.text.clone()),
-            "smtp_helo_name" => global.mail.helo_name = Some(first.text.clone()),
+        let text = || Some(first.word.text.clone());
+        match keyword.name {
+            "router_id" => global.router_id = text(),
+            "notification_email_from" => global.mail.from = text(),
+            "smtp_helo_name" => global.mail.helo_name = text(),
             "smtp_server" => {
-                let port = statement.value(1).map(|word| value::number(sink, word, 1..=65535));
-                let port = port.unwrap_or(Some(25));
-                global.mail.server = port.map(|port| SmtpServer { host: first.text.clone(), port });
+                let port = Value::new(keyword, statement, 1).map(|port| port.number(sink));
+                let host = first.word.text.clone();
+                global.mail.server = port.unwrap_or(Some(25)).map(|port| SmtpServer { host, port });
             }
             "smtp_connect_timeout" => {
-                let timeout = value::seconds(sink, first, Duration::ZERO..=LONGEST);
+                let timeout = first.seconds(sink);
                 global.mail.connect_timeout = timeout.unwrap_or(global.mail.connect_timeout);
             }
             "vrrp_startup_delay" => global.startup_delay = delay(sink, first),
@@ -99,21 +100,17 @@ impl Draft {
             "vrrp_garp_interval" => global.garp_interval = delay(sink, first),
             "vrrp_gna_interval" => global.gna_interval = delay(sink, first),
             "nftables_priority" => {
-                let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
-                let priority = value::number(sink, first, range);
-                global.firewall.priority = priority.unwrap_or(global.firewall.priority);
+                global.firewall.priority = first.number(sink).unwrap_or(global.firewall.priority);
             }
-            "vrrp_version" => self.version = version(sink, first),
-            "vrrp_down_timer_adverts" => {
-                self.down_timer_adverts = value::number(sink, first, 1..=100);
-            }
+            "vrrp_version" => self.version = version(sink, first.word),
+            "vrrp_down_timer_adverts" => self.down_timer_adverts = first.number(sink),
             _ => return false,
         }
         true
     }
 
-    fn read_flag(&mut self, sink: &mut Sink, keyword: &str, statement: &Statement) {
-        let flag = match keyword {
+    fn read_flag(&mut self, sink: &mut Sink, keyword: &'static Keyword, statement: &Statement) {
+        let flag = match keyword.name {
             "vrrp_lower_prio_no_advert" => &mut self.lower_prio_no_advert,
             "vrrp_higher_prio_send_advert" => &mut self.higher_prio_send_advert,
             "v3_checksum_as_v2" => &mut self.v3_checksum_as_v2,
@@ -121,15 +118,15 @@ impl Draft {
             "vrrp_skip_check_adv_addr" => &mut self.skip_check_adv_addr,
             "vrrp_owner_ignore_adverts" => &mut self.owner_ignore_adverts,
             "vrrp_min_garp" => &mut self.garp.minimal,
-            other => return no_builder(sink, statement, other),
+            _ => return inactive::keep(sink, keyword, statement, &mut self.global.inactive),
         };
         *flag = value::flag(sink, statement).unwrap_or(*flag);
     }
 }
 
 /// Without one where it cannot be read.
-fn delay(sink: &mut Sink, word: &Word) -> Duration {
-    value::seconds(sink, word, Duration::ZERO..=LONGEST).unwrap_or_default()
+fn delay(sink: &mut Sink, value: Value<'_>) -> Duration {
+    value.seconds(sink).unwrap_or_default()
 }
 
 /// `2` or `3`.
@@ -142,18 +139,4 @@ pub(super) fn version(sink: &mut Sink, word: &Word) -> Option<Version> {
             None
         }
     }
-}
-
-/// Those of which keepalived takes the value that is known where an instance begins.
-fn acts_on_what_follows(keyword: &str) -> bool {
-    let is_of_instances =
-        |name: &str| name.starts_with("vrrp_garp_") && name != "vrrp_garp_interval";
-    is_of_instances(keyword)
-        || matches!(
-            keyword,
-            "vrrp_min_garp"
-                | "vrrp_down_timer_adverts"
-                | "vrrp_skip_check_adv_addr"
-                | "v3_checksum_as_v2"
-        )
 }

@@ -1,14 +1,14 @@
 //! `vrrp_sync_group`.
 
 use super::{
-    Built, instance, notify,
-    statement::{entry_words, no_builder, supported},
+    Built, inactive, instance, notify,
+    statement::{entry_words, supported},
     track,
 };
 use crate::{
     diagnostic::Sink,
     keywords::Block,
-    model::{Notify, SyncGroup},
+    model::{Notify, Setting, SyncGroup},
     tree::{Statement, Word},
 };
 
@@ -19,13 +19,14 @@ pub(super) struct Draft {
     interfaces: Vec<track::Tracked>,
     pub(super) scripts: Vec<track::Tracked>,
     tracking_weight: bool,
+    inactive: Vec<Setting>,
 }
 
 impl Draft {
     pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
         let mut draft = Self::default();
         for (keyword, statement) in supported(sink, Block::Group, block.body()) {
-            match keyword {
+            match keyword.name {
                 "group" => draft.read_members(sink, statement),
                 "track_interface" => track::read(sink, statement, &mut draft.interfaces),
                 "track_script" => track::read(sink, statement, &mut draft.scripts),
@@ -40,7 +41,7 @@ impl Draft {
                 }
                 other => {
                     if !notify::read(&mut draft.notify, sink, other, statement) {
-                        no_builder(sink, statement, other);
+                        inactive::keep(sink, keyword, statement, &mut draft.inactive);
                     }
                 }
             }
@@ -90,6 +91,7 @@ impl Draft {
             track_interfaces: self.interfaces.iter().map(track::Tracked::interface).collect(),
             track_scripts: self.scripts.iter().filter_map(|one| scripts.find(sink, one)).collect(),
             tracking_weight: self.tracking_weight,
+            inactive: self.inactive.clone(),
             line: built.name.span.line,
         }
     }

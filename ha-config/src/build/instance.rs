@@ -5,16 +5,16 @@ use core::{net::IpAddr, time::Duration};
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
 use super::{
-    address, auth, garp, global, notify,
-    statement::{no_builder, supported},
+    address, auth, garp, global, inactive, notify,
+    statement::{Value, supported},
     strict, track, transport,
 };
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::{
-        Address, Authentication, InitialState, Instance, Notify, SyncGroup, TrackInterface,
-        TrackScript, Weight,
+        Address, Authentication, InitialState, Instance, Notify, Setting, SyncGroup,
+        TrackInterface, TrackScript, Weight,
     },
     tree::{Statement, Word},
     value::{self, Spanned},
@@ -60,7 +60,7 @@ pub(super) struct Draft {
     strict: Option<bool>,
     accept: Option<bool>,
     smtp_alert: Option<bool>,
-    debug: Option<u8>,
+    inactive: Vec<Setting>,
 }
 
 /// What the other blocks say about an instance.
@@ -78,11 +78,6 @@ impl Finish<'_> {
     }
 }
 
-/// `preempt_delay`'s limit.
-const PREEMPT_DELAY_MAX: Duration = Duration::from_secs(1000);
-/// What `advert_int` may be before the version is known.
-const ADVERT_INTERVAL_MIN: Duration = Duration::from_millis(10);
-const ADVERT_INTERVAL_MAX: Duration = Duration::from_secs(255);
 /// Why keepalived drops weights in members of a group.
 const ONE_PRIORITY: &str = "members of a sync group have one priority";
 /// The packet's count of addresses has 8 bits.
@@ -92,22 +87,21 @@ impl Draft {
     pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
         let mut draft = Self::new(block.line_span());
         for (keyword, statement) in supported(sink, Block::Instance, block.body()) {
-            draft.lines.insert(keyword, statement.line_span());
-            if notify::read(&mut draft.notify, sink, keyword, statement)
-                || draft.read_block(sink, keyword, statement)
-                || draft.read_flag(sink, keyword, statement)
+            let name = keyword.name;
+            draft.lines.insert(name, statement.line_span());
+            if notify::read(&mut draft.notify, sink, name, statement)
+                || draft.read_block(sink, name, statement)
+                || draft.read_flag(sink, name, statement)
             {
                 continue;
             }
-            let Some(first) = statement.value(0) else {
-                no_builder(sink, statement, keyword);
-                continue;
-            };
-            let known = draft.garp.read(sink, keyword, first)
-                || draft.transport.read(sink, keyword, first)
-                || draft.read_value(sink, keyword, first);
+            let known = Value::new(keyword, statement, 0).is_some_and(|first| {
+                draft.garp.read(sink, name, first)
+                    || draft.transport.read(sink, name, first)
+                    || draft.read_value(sink, name, first)
+            });
             if !known {
-                no_builder(sink, statement, keyword);
+                inactive::keep(sink, keyword, statement, &mut draft.inactive);
             }
         }
         draft
@@ -148,7 +142,7 @@ impl Draft {
             strict: None,
             accept: None,
             smtp_alert: None,
-            debug: None,
+            inactive: Vec::new(),
         }
     }
 
@@ -204,7 +198,8 @@ impl Draft {
         true
     }
 
-    fn read_value(&mut self, sink: &mut Sink, keyword: &str, first: &Word) -> bool {
+    fn read_value(&mut self, sink: &mut Sink, keyword: &str, given: Value<'_>) -> bool {
+        let first = given.word;
         let span = first.span;
         match keyword {
             "state" => self.state = state(sink, first),
@@ -214,28 +209,24 @@ impl Draft {
             }
             "virtual_router_id" => {
                 self.vrid_given = true;
-                let vrid = value::number(sink, first, 1..=255).and_then(Vrid::new);
+                let vrid = given.number(sink).and_then(Vrid::new);
                 self.vrid = vrid.map(|value| Spanned { value, span });
             }
             "priority" => {
-                self.priority = value::number(sink, first, 1..=255).and_then(Priority::new);
+                self.priority = given.number(sink).and_then(Priority::new);
             }
             "advert_int" => {
-                let range = ADVERT_INTERVAL_MIN..=ADVERT_INTERVAL_MAX;
-                let interval = value::seconds(sink, first, range);
+                let interval = given.seconds(sink);
                 self.advert_interval = interval.map(|value| Spanned { value, span });
             }
             "version" => {
                 self.version = global::version(sink, first).map(|value| Spanned { value, span });
             }
             "preempt_delay" => {
-                let delay = value::seconds(sink, first, Duration::ZERO..=PREEMPT_DELAY_MAX);
+                let delay = given.seconds(sink);
                 self.preempt_delay = delay.map(|value| Spanned { value, span });
             }
-            "down_timer_adverts" => {
-                self.down_timer_adverts = value::number(sink, first, 1..=100);
-            }
-            "debug" => self.debug = value::number(sink, first, 0..=4),
+            "down_timer_adverts" => self.down_timer_adverts = given.number(sink),
             _ => return false,
         }
         true
@@ -296,7 +287,7 @@ impl Draft {
             strict,
             accept: priority.is_owner() || self.accept.unwrap_or(!strict),
             smtp_alert: self.smtp_alert.unwrap_or(false),
-            debug: self.debug.unwrap_or(0),
+            inactive: self.inactive.clone(),
             interface: interface.text.clone(),
             line: with.name.span.line,
         };

@@ -8,6 +8,7 @@ mod auth;
 mod garp;
 mod global;
 mod group;
+mod inactive;
 mod instance;
 mod notify;
 mod pacing;
@@ -22,7 +23,7 @@ use crate::{
     Parsed,
     diagnostic::{Sink, Span},
     keywords::Block,
-    model::{Config, Instance, Script, SyncGroup},
+    model::{Config, Instance, Script, Setting, SyncGroup},
     tree::{Item, Statement, Word},
 };
 
@@ -41,6 +42,7 @@ struct Blocks {
     groups: Vec<Built<group::Draft>>,
     instances: Vec<Built<instance::Draft>>,
     pacing: Vec<pacing::Draft>,
+    inactive: Vec<Setting>,
 }
 
 /// The model of `items`, from the file `name`; `sink` has what was found before.
@@ -49,7 +51,7 @@ pub(crate) fn build(name: &str, items: &[Item], mut sink: Sink) -> Parsed {
     let mut global = global::Draft::default();
     let mut blocks = Blocks::default();
     for (keyword, statement) in &top {
-        match *keyword {
+        match keyword.name {
             "global_defs" => {
                 let late = !blocks.instances.is_empty();
                 global.read(&mut sink, statement, late);
@@ -64,9 +66,11 @@ pub(crate) fn build(name: &str, items: &[Item], mut sink: Sink) -> Parsed {
                 instance::Draft::read(sink, statement)
             }),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
-            other => statement::no_builder(&mut sink, statement, other),
+            _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
         }
     }
+    inactive::check_names(&mut sink, items);
+    inactive::report(&mut sink, items);
     let config = resolve(&mut sink, global, &blocks);
     Parsed { config, diagnostics: sink.into_sorted(name) }
 }
@@ -129,18 +133,20 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     }
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);
-    Config { global: global.global, scripts, groups, instances, pacing }
+    let inactive = blocks.inactive.clone();
+    Config { global: global.global, scripts, groups, instances, pacing, inactive }
 }
 
 #[cfg(test)]
 mod tests {
     use super::statement::NO_BUILDER;
-    use crate::keywords::{Block, TABLE};
+    use crate::keywords::{Block, Support, TABLE};
 
     #[test]
     fn every_supported_keyword_has_a_meaning() {
         for (block, keywords) in TABLE {
-            for keyword in keywords.iter().filter(|keyword| keyword.support.is_read()) {
+            for keyword in keywords.iter().filter(|keyword| matches!(keyword.support, Support::Now))
+            {
                 let words = " 2".repeat(keyword.least);
                 let braces = if keyword.body.is_some() { " {\n}" } else { "" };
                 let line = format!("{}{words}{braces}\n", keyword.name);

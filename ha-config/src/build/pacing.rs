@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use super::{
     address,
-    statement::{entry_words, no_builder, supported},
+    statement::{Value, entry_words, no_builder, supported},
 };
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::Pacing,
     tree::{Statement, Word},
-    value::{self, LONGEST},
 };
 
 #[derive(Debug)]
@@ -30,10 +29,10 @@ impl Draft {
         let mut draft =
             Self { head, garp_interval: None, gna_interval: None, interfaces: Vec::new() };
         for (keyword, statement) in supported(sink, Block::GarpGroup, block.body()) {
-            match (keyword, statement.value(0)) {
-                ("garp_interval", Some(word)) => draft.garp_interval = interval(sink, word),
-                ("gna_interval", Some(word)) => draft.gna_interval = interval(sink, word),
-                ("interface", Some(word)) => draft.interfaces.push(word.clone()),
+            match (keyword.name, Value::new(keyword, statement, 0)) {
+                ("garp_interval", Some(value)) => draft.garp_interval = value.seconds(sink),
+                ("gna_interval", Some(value)) => draft.gna_interval = value.seconds(sink),
+                ("interface", Some(value)) => draft.interfaces.push(value.word.clone()),
                 ("interfaces", _) => {
                     draft.interfaces.extend(entry_words(sink, statement).into_iter().cloned());
                 }
@@ -42,10 +41,6 @@ impl Draft {
         }
         draft
     }
-}
-
-fn interval(sink: &mut Sink, word: &Word) -> Option<Duration> {
-    value::seconds(sink, word, Duration::ZERO..=LONGEST)
 }
 
 /// An interface stays in the first group that names it.

@@ -2,13 +2,13 @@
 
 use core::time::Duration;
 
-use super::statement::{no_builder, supported};
+use super::statement::{Value, no_builder, supported};
 use crate::{
     diagnostic::Sink,
     keywords::Block,
     model::{Command, Script, Weight},
     tree::{Statement, Word},
-    value::{self, LONGEST},
+    value,
 };
 
 /// `None`: without a command there is no script.
@@ -28,31 +28,30 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Sc
         init_fail: false,
         line: name.span.line,
     };
-    let times = Duration::from_millis(1)..=LONGEST;
     let mut given = false;
     for (keyword, statement) in supported(sink, Block::Script, block.body()) {
-        let Some(first) = statement.value(0) else {
-            match keyword {
+        let Some(first) = Value::new(keyword, statement, 0) else {
+            match keyword.name {
                 "init_fail" => script.init_fail = true,
                 other => no_builder(sink, statement, other),
             }
             continue;
         };
-        match keyword {
+        match keyword.name {
             "script" => {
                 given = true;
                 command = read_command(sink, statement);
             }
             "user" => user = value::user(&statement.values),
-            "interval" => interval = value::seconds(sink, first, times.clone()),
-            "timeout" => timeout = value::seconds(sink, first, times.clone()),
+            "interval" => interval = first.seconds(sink),
+            "timeout" => timeout = first.seconds(sink),
             "weight" => {
                 let reverse = statement.values.get(1..).unwrap_or_default();
-                let weight = value::weight(sink, first, reverse);
+                let weight = value::weight(sink, first.word, reverse);
                 script.weight = weight.unwrap_or(script.weight);
             }
-            "rise" => script.rise = count(sink, first).unwrap_or(1),
-            "fall" => script.fall = count(sink, first).unwrap_or(1),
+            "rise" => script.rise = first.number(sink).unwrap_or(1),
+            "fall" => script.fall = first.number(sink).unwrap_or(1),
             // Its word too many was reported.
             "init_fail" => script.init_fail = true,
             other => no_builder(sink, statement, other),
@@ -80,8 +79,4 @@ fn read_command(sink: &mut Sink, statement: &Statement) -> Option<Command> {
         command.argv.extend(rest.iter().map(|word| word.text.clone()));
     }
     Some(command)
-}
-
-fn count(sink: &mut Sink, word: &Word) -> Option<u32> {
-    value::number(sink, word, 1..=i64::from(i32::MAX))
 }

@@ -1,55 +1,84 @@
 //! What the keyword table says about a statement: known or not, at home here or not, how many
 //! words, with a block or without.
 
+use core::time::Duration;
+
 use crate::{
     diagnostic::{Sink, Span},
-    keywords::{self, Block, Keyword, Support},
+    keywords::{self, Argument, Block, Keyword, Support},
     suggest,
     tree::{Item, Statement, Word},
+    value,
 };
 
-/// The statements of a block that have an effect; the others are reported.
+/// The statements of a block that are in the model; the others are reported.
 pub(super) fn supported<'a>(
     sink: &mut Sink,
     block: Block,
     items: &'a [Item],
-) -> Vec<(&'static str, &'a Statement)> {
-    let mut found: Vec<(&'static str, &Statement)> = Vec::new();
-    let mut load_balancer_seen = false;
+) -> Vec<(&'static Keyword, &'a Statement)> {
+    let mut found: Vec<(&'static Keyword, &Statement)> = Vec::new();
     for statement in statements(sink, items) {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
-            Support::Now | Support::Unused(_) => {
+            Support::Now | Support::Inactive(_) => {
                 if check_shape(sink, keyword, statement) {
-                    warn_if_unused(sink, keyword, statement);
                     warn_if_repeated(sink, &found, keyword, statement);
-                    found.push((keyword.name, statement));
+                    found.push((keyword, statement));
                 }
             }
-            Support::Later => sink.warning(
-                statement.line_span(),
-                format!(
-                    "`{}` is known from keepalived but not supported yet: ignored",
-                    keyword.name
-                ),
-            ),
-            Support::Refused => sink.error_help(
-                statement.line_span(),
-                format!("`{}` is known from keepalived but not supported yet", keyword.name),
-                "it cannot be ignored: the nodes would not hear each other",
-            ),
-            Support::LoadBalancer if load_balancer_seen => {}
-            Support::LoadBalancer => {
-                load_balancer_seen = true;
-                sink.warning_help(
-                    statement.line_span(),
-                    format!("`{}` belongs to keepalived's load balancer: ignored", keyword.name),
-                    "this is the only warning about load balancer blocks in this file",
-                );
+            Support::WithoutEffect(why) => remark(sink, keyword, statement, "has no effect", why),
+            Support::Unsupported(instead) => {
+                remark(sink, keyword, statement, "is not supported: ignored", instead);
             }
+            Support::Refused(why) => {
+                if !asks_for_nothing(keyword, statement) {
+                    let message = format!("`{}` is not supported yet", keyword.name);
+                    sink.error_help(statement.line_span(), message, why);
+                }
+            }
+            // Told of once per file, by `inactive`.
+            Support::LoadBalancer => {}
         }
     }
     found
+}
+
+/// A word, and what the table says that it is.
+#[derive(Clone, Copy)]
+pub(super) struct Value<'a> {
+    pub(super) word: &'a Word,
+    argument: Option<Argument>,
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn new(keyword: &Keyword, statement: &'a Statement, index: usize) -> Option<Self> {
+        let argument = keyword.argument(index);
+        statement.value(index).map(|word| Self { word, argument })
+    }
+
+    /// A whole number in the table's range.
+    pub(super) fn number<T: TryFrom<i64>>(self, sink: &mut Sink) -> Option<T> {
+        match self.argument {
+            Some(Argument::Number(least, most) | Argument::Integer(least, most)) => {
+                value::number(sink, self.word, least..=most)
+            }
+            _ => self.no_builder(sink),
+        }
+    }
+
+    /// A time in the table's range.
+    pub(super) fn seconds(self, sink: &mut Sink) -> Option<Duration> {
+        match self.argument {
+            Some(Argument::Seconds(least, most)) => value::seconds(sink, self.word, least..=most),
+            _ => self.no_builder(sink),
+        }
+    }
+
+    fn no_builder<T>(self, sink: &mut Sink) -> Option<T> {
+        sink.error(self.word.span, format!("this value {NO_BUILDER}"));
+        None
+    }
 }
 
 /// The lines of a list.
@@ -147,30 +176,70 @@ fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
 
 /// Whether the statement can be used.
 fn check_shape(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> bool {
-    let name = keyword.name;
-    let line = statement.line_span();
-    let given = statement.values.len();
-    let mut fits = true;
-    if given < keyword.least {
-        let values = if keyword.least == 1 { "a value" } else { "more values" };
-        sink.error(line, format!("`{name}` needs {values}"));
-        fits = false;
+    if let Some(extra) = statement.values.get(keyword.most()) {
+        report_extra(sink, keyword.name, extra, statement.line_span());
     }
-    if let Some(extra) = statement.values.get(keyword.most) {
-        report_extra(sink, name, extra, line);
+    let misfits = misfits(keyword, statement);
+    for misfit in &misfits {
+        sink.error(statement.line_span(), misfit);
+    }
+    misfits.is_empty()
+}
+
+/// What keeps the statement from being used, words aside.
+fn misfits(keyword: &Keyword, statement: &Statement) -> Vec<String> {
+    let name = keyword.name;
+    let mut found = Vec::new();
+    if statement.values.len() < keyword.least {
+        let values = if keyword.least == 1 { "a value" } else { "more values" };
+        found.push(format!("`{name}` needs {values}"));
     }
     match (keyword.body, &statement.body) {
-        (Some(_), None) => {
-            sink.error(line, format!("`{name}` needs a block: `{{ .. }}`"));
-            fits = false;
-        }
-        (None, Some(_)) => {
-            sink.error(line, format!("`{name}` has no block"));
-            fits = false;
-        }
+        (Some(_), None) => found.push(format!("`{name}` needs a block: `{{ .. }}`")),
+        (None, Some(_)) => found.push(format!("`{name}` has no block")),
         (Some(_), Some(_)) | (None, None) => {}
     }
-    fits
+    found
+}
+
+/// The words that are not what the table says.
+pub(super) fn wrong_values<'a>(
+    keyword: &Keyword,
+    statement: &'a Statement,
+) -> Vec<(&'a Word, Argument)> {
+    let mut found = Vec::new();
+    let mut words = statement.values.iter().peekable();
+    let mut index = 0_usize;
+    while let (Some(argument), Some(word)) = (keyword.argument(index), words.next()) {
+        if argument.particles().contains(&word.text.as_str()) && words.peek().is_some() {
+            continue;
+        }
+        if !argument.accepts(&word.text) {
+            found.push((word, argument));
+        }
+        index = index.saturating_add(1);
+    }
+    found
+}
+
+/// Says of a statement without effect why it has none; a mistake in it is no error for that reason.
+fn remark(sink: &mut Sink, keyword: &Keyword, statement: &Statement, what: &str, why: &str) {
+    let message = format!("`{}` {what}", keyword.name);
+    if let Some(misfit) = misfits(keyword, statement).first() {
+        sink.warning_help(statement.line_span(), misfit, format!("{message}; {why}"));
+    } else if let Some((word, argument)) = wrong_values(keyword, statement).first() {
+        let misfit = format!("`{}` is not {}", word.text, argument.expected());
+        sink.warning_help(word.span, misfit, format!("{message}; {why}"));
+    } else if !asks_for_nothing(keyword, statement) {
+        sink.warning_help(statement.line_span(), message, why);
+    }
+}
+
+/// Whether what is written is what holds without it.
+pub(super) fn asks_for_nothing(keyword: &Keyword, statement: &Statement) -> bool {
+    let Some(value) = statement.value(0) else { return false };
+    let default = || keyword.default.split(" or ").any(|default| default == value.text);
+    matches!(value.text.as_str(), "0" | "off" | "false" | "no") || default()
 }
 
 fn report_extra(sink: &mut Sink, name: &str, extra: &Word, line: Span) {
@@ -190,19 +259,9 @@ fn report_extra(sink: &mut Sink, name: &str, extra: &Word, line: Span) {
     }
 }
 
-/// Unless the value asks for nothing anyway.
-fn warn_if_unused(sink: &mut Sink, keyword: &Keyword, statement: &Statement) {
-    let Support::Unused(missing) = keyword.support else { return };
-    let value = statement.value(0).map_or("", |word| word.text.as_str());
-    if !matches!(value, "0" | "off" | "false" | "no") {
-        let message = format!("`{}` is read but has no effect yet", keyword.name);
-        sink.warning_help(statement.line_span(), message, missing);
-    }
-}
-
 fn warn_if_repeated(
     sink: &mut Sink,
-    found: &[(&str, &Statement)],
+    found: &[(&'static Keyword, &Statement)],
     keyword: &Keyword,
     statement: &Statement,
 ) {
@@ -210,7 +269,7 @@ fn warn_if_repeated(
     if keyword.body.is_some() {
         return;
     }
-    if let Some((_, first)) = found.iter().find(|(name, _)| *name == keyword.name) {
+    if let Some((_, first)) = found.iter().find(|(other, _)| other.name == keyword.name) {
         let line = first.head.span.line;
         sink.warning(
             statement.line_span(),

@@ -4,7 +4,10 @@ use core::net::IpAddr;
 
 use ha_core::Family;
 
-use super::{address::family, statement::entries};
+use super::{
+    address::family,
+    statement::{Value, entries},
+};
 use crate::{
     diagnostic::{Sink, Span},
     model::{Peer, Transport},
@@ -26,11 +29,11 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Whether `keyword` is one of these.
-    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, word: &Word) -> bool {
+    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, value: Value<'_>) -> bool {
         match keyword {
-            "unicast_src_ip" => self.unicast_source = source(sink, word),
-            "mcast_src_ip" => self.multicast_source = source(sink, word),
-            "unicast_ttl" => self.ttl = value::number(sink, word, 0..=255),
+            "unicast_src_ip" => self.unicast_source = source(sink, value.word),
+            "mcast_src_ip" => self.multicast_source = source(sink, value.word),
+            "unicast_ttl" => self.ttl = value.number(sink),
             _ => return false,
         }
         true

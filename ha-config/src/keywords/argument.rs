@@ -1,0 +1,154 @@
+//! What a word after a keyword may be: how it is checked, and how it is called.
+
+use core::{net::IpAddr, time::Duration};
+
+use crate::value::{LONGEST, decimal};
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Argument {
+    /// A whole number from one to the other.
+    Number(i64, i64),
+    /// The same, also hexadecimal after `0x` or octal after `0`.
+    Integer(i64, i64),
+    /// Decimal seconds from one to the other.
+    Seconds(Duration, Duration),
+    /// Decimal milliseconds.
+    Millis(Duration, Duration),
+    /// On or off.
+    Flag,
+    OneOf(&'static [&'static str]),
+    /// An IP address.
+    Address,
+    /// The same with a prefix length, if wanted.
+    Prefix,
+    Interface,
+    /// After one of these words, if wanted.
+    After(&'static [&'static str], &'static Self),
+    /// Every word that follows, called so.
+    Rest(&'static str),
+    /// Any word, which is called so.
+    Word(&'static str),
+}
+
+use Argument::{
+    Address, After, Flag, Integer, Interface, Millis, Number, OneOf, Prefix, Rest, Seconds, Word,
+};
+
+/// Any time that keepalived takes.
+pub(crate) const TIME: Argument = Seconds(Duration::ZERO, LONGEST);
+/// Any number that is not negative.
+pub(crate) const COUNT: Argument = Number(0, U32_MAX);
+pub(crate) const U32_MAX: i64 = 0xffff_ffff;
+
+impl Argument {
+    /// Whether `text` is one.
+    pub(crate) fn accepts(self, text: &str) -> bool {
+        let within = |number: i64, least, most| (least..=most).contains(&number);
+        match self {
+            Number(least, most) => text.parse().is_ok_and(|number| within(number, least, most)),
+            Integer(least, most) => integer(text).is_some_and(|number| within(number, least, most)),
+            Seconds(least, most) => {
+                decimal(text).is_some_and(|time| (least..=most).contains(&time))
+            }
+            // A thousandth of what the same number of seconds would be.
+            Millis(least, most) => {
+                decimal(text).is_some_and(|time| (least..=most).contains(&(time / 1000)))
+            }
+            Flag => matches!(text, "on" | "true" | "yes" | "off" | "false" | "no"),
+            OneOf(words) => words.contains(&text),
+            Address => text.parse::<IpAddr>().is_ok(),
+            Prefix => is_prefix(text),
+            Interface => is_interface_name(text),
+            After(_, argument) => argument.accepts(text),
+            Word(_) | Rest(_) => true,
+        }
+    }
+
+    /// Words that may stand before it.
+    pub(crate) const fn particles(self) -> &'static [&'static str] {
+        match self {
+            After(words, _) => words,
+            Number(..) | Integer(..) | Seconds(..) | Millis(..) | Flag | OneOf(_) | Address
+            | Prefix | Interface | Word(_) | Rest(_) => &[],
+        }
+    }
+
+    /// After "is not".
+    pub(crate) fn expected(self) -> String {
+        match self {
+            Number(least, most) | Integer(least, most) => {
+                format!("a whole number from {least} to {most}")
+            }
+            After(_, argument) => argument.expected(),
+            Seconds(least, most) => {
+                format!("seconds from {} to {}", least.as_secs_f64(), most.as_secs_f64())
+            }
+            Millis(least, most) => format!(
+                "milliseconds from {} to {}",
+                least.as_secs_f64() * 1000.0,
+                most.as_secs_f64() * 1000.0
+            ),
+            Flag => "on, off, true, false, yes or no".to_owned(),
+            OneOf(words) => match words.split_last() {
+                Some((last, [])) => (*last).to_owned(),
+                Some((last, others)) => format!("{} or {last}", others.join(", ")),
+                None => "anything".to_owned(),
+            },
+            Address => "an IP address".to_owned(),
+            Prefix => "an IP address or network".to_owned(),
+            Interface => "an interface name of 1 to 15 characters".to_owned(),
+            Word(name) | Rest(name) => name.to_owned(),
+        }
+    }
+
+    /// As the manual would write it.
+    pub(crate) fn usage(self) -> String {
+        match self {
+            Number(_, U32_MAX) => "N".to_owned(),
+            Integer(least, most) | Number(least, most) => format!("{least}..{most}"),
+            Seconds(least, most) => {
+                format!("SECONDS:{}..{}", least.as_secs_f64(), most.as_secs_f64())
+            }
+            Millis(least, most) => format!(
+                "MILLISECONDS:{}..{}",
+                least.as_secs_f64() * 1000.0,
+                most.as_secs_f64() * 1000.0
+            ),
+            After(words, argument) => format!("[{}] {}", words.join("|"), argument.usage()),
+            Rest(name) => format!("{name}.."),
+            Flag => "on|off".to_owned(),
+            OneOf(words) => words.join("|"),
+            Address => "ADDRESS".to_owned(),
+            Prefix => "ADDRESS[/LENGTH]".to_owned(),
+            Interface => "INTERFACE".to_owned(),
+            Word(name) => name.to_owned(),
+        }
+    }
+}
+
+/// As far as it can be judged without asking the kernel.
+fn is_interface_name(text: &str) -> bool {
+    // `IFNAMSIZ` without its NUL.
+    (1..=15).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c == '/')
+}
+
+fn is_prefix(text: &str) -> bool {
+    if matches!(text, "default" | "all" | "any") {
+        return true;
+    }
+    let (address, length) = text.split_once('/').unwrap_or((text, "0"));
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    length.parse::<u8>().is_ok_and(|length| length <= most)
+}
+
+/// With C's notation of its base.
+fn integer(text: &str) -> Option<i64> {
+    if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        return i64::from_str_radix(digits, 16).ok();
+    }
+    match text.strip_prefix('0') {
+        Some(digits) if !digits.is_empty() => i64::from_str_radix(digits, 8).ok(),
+        Some(_) | None => text.parse().ok(),
+    }
+}

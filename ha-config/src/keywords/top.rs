@@ -1,0 +1,63 @@
+//! Keywords outside of every block, and those of the small blocks there.
+
+use core::time::Duration;
+
+use super::{
+    Argument,
+    Argument::{Interface, Seconds, Word},
+    Block::{
+        Bfd, GarpGroup, Global, Group, Instance, Process, Script, Skipped, TrackFile, TrackGroup,
+    },
+    Keyword,
+    argument::TIME,
+    entry::{DELAYS, INSTANCES, INTERFACES, POLLED, ROUTE, RULE, STATIC_ADDRESS},
+    list,
+    reason::{CARRIER, NO_BFD, NO_DELAYS, NO_FILES, NO_PROCESSES, NO_STATICS},
+    row,
+};
+
+const NAME: Argument = Word("NAME");
+const WAIT: Argument = Seconds(Duration::ZERO, Duration::from_secs(4294));
+const OTHER_HOST: &str = "the instances would run on other interfaces of the same names: start the \
+    daemon inside of it, by `NetworkNamespacePath=` of its unit or by `ip netns exec`";
+
+pub(super) const KEYWORDS: &[Keyword] = &[
+    row("global_defs", &[]).block(Global),
+    row("vrrp_script", &[NAME]).block(Script),
+    row("vrrp_sync_group", &[NAME]).block(Group),
+    row("vrrp_instance", &[NAME]).block(Instance),
+    row("garp_group", &[]).block(GarpGroup),
+    row("vrrp_track_process", &[NAME]).block(Process).inactive(NO_PROCESSES),
+    row("track_file", &[NAME]).block(TrackFile).inactive(NO_FILES),
+    row("vrrp_track_file", &[NAME]).block(TrackFile).inactive(NO_FILES),
+    row("bfd_instance", &[NAME]).block(Bfd).inactive(NO_BFD),
+    list("static_ipaddress", &STATIC_ADDRESS).inactive(NO_STATICS),
+    list("static_routes", &ROUTE).inactive(NO_STATICS),
+    list("static_rules", &RULE).inactive(NO_STATICS),
+    row("track_group", &[NAME]).block(TrackGroup).inactive(NO_STATICS),
+    list("interface_up_down_delays", &DELAYS).inactive(NO_DELAYS),
+    row("net_namespace", &[NAME]).refused(OTHER_HOST),
+    row("net_namespace_ipvs", &[NAME]).at_least(0).load_balancer(),
+    row("namespace_with_ipsets", &[]).without_effect("no ipsets are used"),
+    row("instance", &[NAME]).unsupported("give each daemon a --run-dir of its own"),
+    row("use_pid_dir", &[]).without_effect("the option --pid names the file"),
+    row("linkbeat_use_polling", &[]).without_effect(CARRIER),
+    list("linkbeat_interfaces", &POLLED).without_effect(CARRIER),
+    row("child_wait_time", &[WAIT])
+        .default("5")
+        .without_effect("there are no child processes, and a stop has limits of its own"),
+    row("virtual_server", &[NAME]).repeats().block(Skipped).load_balancer(),
+    row("virtual_server_group", &[NAME]).repeats().block(Skipped).load_balancer(),
+    row("local_address_group", &[NAME]).repeats().block(Skipped).load_balancer(),
+    row("SSL", &[]).block(Skipped).load_balancer(),
+];
+
+pub(super) const TRACK_GROUP_KEYWORDS: &[Keyword] =
+    &[list("group", &INSTANCES).inactive(NO_STATICS)];
+
+pub(super) const GARP_GROUP_KEYWORDS: &[Keyword] = &[
+    row("garp_interval", &[TIME]).default("0"),
+    row("gna_interval", &[TIME]).default("0"),
+    row("interface", &[Interface]),
+    list("interfaces", &INTERFACES),
+];

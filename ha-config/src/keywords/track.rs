@@ -1,0 +1,71 @@
+//! Keywords of what is tracked: scripts, processes, files and BFD sessions.
+
+use core::time::Duration;
+
+use super::{
+    Argument,
+    Argument::{Address, Millis, Number, OneOf, Seconds, Word},
+    Keyword,
+    entry::REVERSE,
+    reason::{NO_BFD, NO_FILES, NO_PROCESSES},
+    row,
+};
+use crate::value::LONGEST;
+
+const SPAN: Argument = Seconds(Duration::from_millis(1), LONGEST);
+const TIMES: Argument = Number(1, 0x7fff_ffff);
+
+pub(super) const SCRIPT_KEYWORDS: &[Keyword] = &[
+    row("script", &[Word("COMMAND")]).repeats(),
+    row("interval", &[SPAN]).default("1"),
+    row("timeout", &[SPAN]).default("interval"),
+    row("weight", &[Number(-253, 253), REVERSE]).at_least(1).default("0"),
+    row("rise", &[TIMES]).default("1"),
+    row("fall", &[TIMES]).default("1"),
+    row("user", &[Word("USER"), Word("GROUP")]).at_least(1).default("script_user"),
+    row("init_fail", &[]),
+];
+
+const HOUR: Duration = Duration::from_hours(1);
+const DELAY: Argument = Seconds(Duration::ZERO, HOUR);
+
+pub(super) const PROCESS_KEYWORDS: &[Keyword] = &[
+    row("process", &[Word("NAME"), Word("PARAMETER")]).at_least(1).repeats().inactive(NO_PROCESSES),
+    row("param_match", &[OneOf(&["initial", "partial"])]).inactive(NO_PROCESSES),
+    row("weight", &[Number(-254, 254), REVERSE]).at_least(1).default("0").inactive(NO_PROCESSES),
+    row("quorum", &[Number(1, 65535)]).default("1").inactive(NO_PROCESSES),
+    row("quorum_max", &[Number(0, 65535)]).default("65535").inactive(NO_PROCESSES),
+    row("fork_delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
+    row("terminate_delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
+    row("delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
+    row("full_command", &[]).inactive(NO_PROCESSES),
+];
+
+const FILE_WEIGHT: Argument = Number(-0x7fff_ffff, 0x7fff_ffff);
+
+pub(super) const FILE_KEYWORDS: &[Keyword] = &[
+    row("file", &[Word("PATH")]).inactive(NO_FILES),
+    row("weight", &[FILE_WEIGHT, REVERSE]).at_least(1).default("1").inactive(NO_FILES),
+    row("init_file", &[Word("NUMBER"), OneOf(&["overwrite"])]).at_least(0).inactive(NO_FILES),
+];
+
+const INTERVAL: Argument = Millis(Duration::from_micros(1), LONGEST);
+const HOPS: Argument = Number(1, 255);
+
+pub(super) const BFD_KEYWORDS: &[Keyword] = &[
+    row("neighbor_ip", &[Address]).inactive(NO_BFD),
+    row("neighbour_ip", &[Address]).inactive(NO_BFD),
+    row("source_ip", &[Address]).inactive(NO_BFD),
+    row("min_rx", &[INTERVAL]).default("10").inactive(NO_BFD),
+    row("min_tx", &[INTERVAL]).default("10").inactive(NO_BFD),
+    row("idle_tx", &[INTERVAL]).default("1000").inactive(NO_BFD),
+    row("multiplier", &[Number(1, 255)]).default("5").inactive(NO_BFD),
+    row("passive", &[]).inactive(NO_BFD),
+    row("ttl", &[HOPS]).default("255").inactive(NO_BFD),
+    row("hoplimit", &[HOPS]).default("64").inactive(NO_BFD),
+    row("max_hops", &[Number(0, 255)]).default("0").inactive(NO_BFD),
+    row("multihop", &[]).inactive(NO_BFD),
+    row("weight", &[Number(-253, 253), REVERSE]).at_least(1).default("0").inactive(NO_BFD),
+    row("vrrp", &[]).inactive(NO_BFD),
+    row("checker", &[]).inactive(NO_BFD),
+];
