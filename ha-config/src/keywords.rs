@@ -20,7 +20,7 @@ use argument::Argument::Flag;
 pub(crate) use self::{
     argument::Argument,
     entry::{ADDRESS, Entry},
-    page::explain,
+    page::{explain, page},
 };
 
 /// A kind of block.

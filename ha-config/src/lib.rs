@@ -35,6 +35,12 @@ pub fn explain(keyword: &str) -> Option<String> {
     keywords::explain(keyword)
 }
 
+/// Every keyword of keepalived.conf and what becomes of it, as Markdown: `docs/keywords.md`.
+#[must_use]
+pub fn keywords_page() -> String {
+    keywords::page()
+}
+
 /// Reads `text`; `name` is its file, for the diagnostics.
 ///
 /// A script or an instance with an error is left out of the configuration; everything else is

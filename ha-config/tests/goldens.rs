@@ -95,6 +95,11 @@ mod tests {
     }
 
     #[test]
+    fn keywords_page() {
+        expect(&root().join("../docs/keywords.md"), &ha_config::keywords_page());
+    }
+
+    #[test]
     fn reference_pair() {
         for node in ["node-a", "node-b"] {
             let conf = root().join("../etc/reference-pair").join(node).with_extension("conf");

@@ -1,6 +1,9 @@
 //! The table as text: `docs/keywords.md` and what `explain` answers.
 
-use super::{Block, Keyword, Support, TABLE, entry};
+use super::{
+    Block, Entry, Keyword, Support, TABLE,
+    entry::{self, Choice},
+};
 
 /// What is known of `name` in every block that has it; `None`: nothing.
 pub(crate) fn explain(name: &str) -> Option<String> {
@@ -63,12 +66,63 @@ fn truth(support: Support) -> String {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::keywords::{Entry, entry::Choice};
+/// `docs/keywords.md`.
+pub(crate) fn page() -> String {
+    let mut lines = vec![HEAD.to_owned()];
+    let mut entries: Vec<(Vec<&str>, &Entry)> = Vec::new();
+    for (block, keywords) in TABLE {
+        let title = capitalised(block.name());
+        let head = "| keyword | arguments | default | |\n|---|---|---|---|";
+        lines.push(format!("\n## {title}\n\n{head}\n"));
+        for keyword in keywords {
+            lines.push(line(keyword));
+            let Some(entry) = keyword.entry.filter(|entry| !entry.options.is_empty()) else {
+                continue;
+            };
+            match entries.iter_mut().find(|(_, other)| *other == entry) {
+                Some((names, _)) if names.contains(&keyword.name) => {}
+                Some((names, _)) => names.push(keyword.name),
+                None => entries.push((vec![keyword.name], entry)),
+            }
+        }
+    }
+    for (names, entry) in entries {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        lines.push(format!("\n## Options in {}\n\n", names.join(", ")));
+        let is_plain = |option: &&Choice| option.support == Support::Now;
+        let plain = entry.options.iter().filter(is_plain);
+        let plain: Vec<String> = plain.map(|option| format!("`{}`", option.usage())).collect();
+        lines.push(format!("With the support of the keyword: {}.\n", plain.join(", ")));
+        if plain.len() < entry.options.len() {
+            lines.push("\n| option | |\n|---|---|\n".to_owned());
+        }
+        for option in entry.options.iter().filter(|option| !is_plain(option)) {
+            let (usage, truth) = (cell(&option.usage()), cell(&truth(option.support)));
+            lines.push(format!("| `{usage}` | {truth} |\n"));
+        }
+    }
+    lines.concat()
+}
 
-    const HEAD: &str = "\
+fn line(keyword: &Keyword) -> String {
+    let arguments = match cell(&arguments(keyword)) {
+        none if none.is_empty() => none,
+        some => format!("`{some}`"),
+    };
+    let (default, truth) = (cell(keyword.default), cell(&truth(keyword.support)));
+    format!("| `{}` | {arguments} | {default} | {truth} |\n", keyword.name)
+}
+
+fn capitalised(name: &str) -> String {
+    name.replacen("the top", "The top", 1)
+}
+
+/// A bar ends a cell of a table, also between backquotes.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+const HEAD: &str = "\
 # Keywords of keepalived.conf, and what becomes of them here
 
 Every keyword of the VRRP half of keepalived.conf(5), as of keepalived 2.2.7 and newer. `ha-userspace explain KEYWORD` prints a row of it.
@@ -80,70 +134,3 @@ This page is written from the table that reads the file: `UPDATE_EXPECT=1 cargo 
 - **not supported**: a warning that says what to use; or an error, where running without it would make two Masters of a pair.
 - **the load balancer's**: not a part of this daemon; said once per file.
 ";
-
-    #[test]
-    fn the_page_is_the_table() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/keywords.md");
-        let page = page();
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(path, &page).unwrap();
-        }
-        let there = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(there == page, "docs/keywords.md differs; UPDATE_EXPECT=1 writes it");
-    }
-
-    fn page() -> String {
-        let mut lines = vec![HEAD.to_owned()];
-        let mut entries: Vec<(Vec<&str>, &Entry)> = Vec::new();
-        for (block, keywords) in TABLE {
-            let title = capitalised(block.name());
-            let head = "| keyword | arguments | default | |\n|---|---|---|---|";
-            lines.push(format!("\n## {title}\n\n{head}\n"));
-            for keyword in keywords {
-                lines.push(line(keyword));
-                let Some(entry) = keyword.entry.filter(|entry| !entry.options.is_empty()) else {
-                    continue;
-                };
-                match entries.iter_mut().find(|(_, other)| *other == entry) {
-                    Some((names, _)) if names.contains(&keyword.name) => {}
-                    Some((names, _)) => names.push(keyword.name),
-                    None => entries.push((vec![keyword.name], entry)),
-                }
-            }
-        }
-        for (names, entry) in entries {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            lines.push(format!("\n## Options in {}\n\n", names.join(", ")));
-            let is_plain = |option: &&Choice| option.support == Support::Now;
-            let plain = entry.options.iter().filter(is_plain);
-            let plain: Vec<String> = plain.map(|option| format!("`{}`", option.usage())).collect();
-            lines.push(format!("With the support of the keyword: {}.\n", plain.join(", ")));
-            if plain.len() < entry.options.len() {
-                lines.push("\n| option | |\n|---|---|\n".to_owned());
-            }
-            for option in entry.options.iter().filter(|option| !is_plain(option)) {
-                let (usage, truth) = (cell(&option.usage()), cell(&truth(option.support)));
-                lines.push(format!("| `{usage}` | {truth} |\n"));
-            }
-        }
-        lines.concat()
-    }
-
-    fn line(keyword: &Keyword) -> String {
-        let arguments = match cell(&arguments(keyword)) {
-            none if none.is_empty() => none,
-            some => format!("`{some}`"),
-        };
-        let (default, truth) = (cell(keyword.default), cell(&truth(keyword.support)));
-        format!("| `{}` | {arguments} | {default} | {truth} |\n", keyword.name)
-    }
-
-    fn capitalised(name: &str) -> String {
-        name.replacen("the top", "The top", 1)
-    }
-
-    /// A bar ends a cell of a table, also between backquotes.
-    fn cell(text: &str) -> String {
-        text.replace('|', "\\|")
-    }
-}

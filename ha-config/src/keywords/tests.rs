@@ -1,3 +1,6 @@
+//! The table against the manual, and the parser against the table; what keywords mean is tested
+//! elsewhere.
+
 use core::time::Duration;
 
 use super::*;
