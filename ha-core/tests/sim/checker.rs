@@ -13,6 +13,7 @@ use crate::{
     plan::{Plan, WEIGHT},
     router::index,
     story::{Rank, Story, describe, letter},
+    table::{Read, Receiver},
 };
 
 /// A broken rule: the checker's name, and what it saw.
@@ -37,8 +38,7 @@ impl fmt::Display for Violation {
 /// What kind of input a router handled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Kind {
-    /// An advertisement, of this priority.
-    Frame(u8),
+    Frame(Read),
     Deadline,
     /// Somebody removed addresses of this instance.
     Missing(usize),
@@ -46,9 +46,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) fn of(input: &Input<'_>) -> Self {
+    pub(crate) fn of(input: &Input<'_>, config: &Config) -> Self {
         match input {
-            Input::Advertisement(received) => Self::Frame(received.message[2]),
+            Input::Advertisement(received) => {
+                let config = &config.instances[index(received.instance)];
+                Self::Frame(Read::new(received, config))
+            }
             Input::Deadline { .. } => Self::Deadline,
             Input::AddressesMissing { instance } => Self::Missing(index(*instance)),
             _ => Self::Other,
@@ -72,6 +75,8 @@ pub(crate) struct Step<'a> {
     pub(crate) present: Option<&'a [bool]>,
     /// Each instance's next advertisement or takeover.
     pub(crate) timers: &'a [Option<Instant>],
+    /// The start-up delay is over.
+    pub(crate) has_started: bool,
 }
 
 /// A daemon that goes back to wait.
@@ -148,6 +153,8 @@ pub(crate) struct Checker {
     pub(crate) story: Story,
     pub(crate) network: Network,
     memories: Vec<Vec<Memory>>,
+    /// Effective ones, as far as the daemons have told.
+    priorities: Vec<Vec<u8>>,
     pub(crate) transitions: u64,
     pub(crate) steps: u64,
 }
@@ -161,14 +168,17 @@ impl Checker {
             slept: vec![None; plan.routers.len()],
             story,
             network: Network::new(plan),
+            priorities: vec![vec![0; plan.instances]; plan.routers.len()],
             memories: vec![vec![Memory::default(); plan.instances]; plan.routers.len()],
             transitions: 0,
             steps: 0,
         }
     }
 
-    /// A router's daemon has gone: whatever it had heard it does not know any more.
-    pub(crate) fn forget(&mut self, router: usize) {
+    /// A router's daemon starts: whatever one before had heard it does not know any more.
+    pub(crate) fn boots(&mut self, router: usize, config: &Config) {
+        let priorities = config.instances.iter().map(|config| config.priority.as_u8());
+        self.priorities[router] = priorities.collect();
         self.memories[router].fill(Memory::default());
         self.slept[router] = None;
         self.network.forget(router);
@@ -236,6 +246,7 @@ impl Checker {
         self.look_for_removals(step);
         self.check_addresses(step)?;
         check_silence(step)?;
+        self.check_table(step)?;
         self.check_frames(step)?;
         self.check_waking(step)?;
         check_group(&self.plan, step)?;
@@ -257,6 +268,9 @@ impl Checker {
                         ..Memory::default()
                     };
                 }
+                Action::Priority { instance, to, .. } => {
+                    self.priorities[step.router][index(*instance)] = *to;
+                }
                 Action::Late { instance, .. } => {
                     let memory = &mut self.memories[step.router][index(*instance)];
                     memory.listens = true;
@@ -265,6 +279,15 @@ impl Checker {
                 }
                 Action::Addresses { instance, present: true } => {
                     self.memories[step.router][index(*instance)].restore_by = None;
+                }
+                Action::Advertise { instance, .. } if matches!(step.kind, Kind::Frame(_)) => {
+                    // Who answers while it listens, a stop perhaps, listens for an interval from there.
+                    let memory = &mut self.memories[step.router][index(*instance)];
+                    memory.restore_by = memory
+                        .restore_by
+                        .map(|by| by.max(after_listening(step, index(*instance))))
+                        .filter(|_| memory.listens)
+                        .or(memory.restore_by);
                 }
                 Action::Advertise { instance, .. } if step.kind == Kind::Deadline => {
                     self.memories[step.router][index(*instance)].listens = false;
@@ -339,6 +362,21 @@ impl Checker {
         Ok(())
     }
 
+    fn check_table(&self, step: &Step<'_>) -> Result<(), Violation> {
+        let Kind::Frame(read) = step.kind else { return Ok(()) };
+        let memory = &self.memories[step.router][read.instance];
+        read.check(
+            step,
+            &Receiver {
+                source: self.plan.routers[step.router].sources[read.instance],
+                priority: self.priorities[step.router][read.instance],
+                listens: memory.listens,
+                answered: memory.answered,
+                interval_max: self.interval_max,
+            },
+        )
+    }
+
     /// One frame in, one frame out at most, and not always; a deadline moves each member of a group
     /// once at most.
     fn check_frames(&mut self, step: &Step<'_>) -> Result<(), Violation> {
@@ -356,7 +394,7 @@ impl Checker {
             let text = format!("{who} sent {sent} frames for one {:?}", step.kind);
             return Err(Violation::new("frames", text));
         }
-        let Kind::Frame(priority) = step.kind else { return Ok(()) };
+        let Kind::Frame(Read { priority, .. }) = step.kind else { return Ok(()) };
         for instance in frames.filter(|instance| step.after[*instance] == State::Master) {
             let memory = &mut self.memories[step.router][instance];
             let config = &step.config.instances[instance];
@@ -382,7 +420,7 @@ impl Checker {
     /// before it does anything by itself.
     fn check_waking(&mut self, step: &Step<'_>) -> Result<(), Violation> {
         let Some([from, to]) = self.slept[step.router] else { return Ok(()) };
-        if step.kind == Kind::Frame(0) {
+        if matches!(step.kind, Kind::Frame(Read { priority: 0, .. })) {
             // Stops are answered, and what is owed to a second one may come by itself.
             self.slept[step.router] = None;
         }
@@ -503,6 +541,9 @@ fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
             let text = format!("{who} instance {instance}: {state}, {timer:?}");
             return Err(Violation::new("silence", text));
         }
+    }
+    if !step.has_started && step.after.iter().any(|state| *state != State::Init) {
+        return Err(Violation::new("silence", format!("{who} has started too early")));
     }
     for action in step.actions {
         if let Action::Advertise { instance, priority } = *action {

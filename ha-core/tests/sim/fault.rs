@@ -22,6 +22,10 @@ pub(crate) enum FaultKind {
     Delay(Duration),
     /// So many frames of a hundred come twice.
     Duplicates(u64),
+    /// What a router sends comes back to it.
+    Loop {
+        router: usize,
+    },
     /// No frames between those whose bit is set and the others, on one LAN or on all.
     Split {
         side: u8,
@@ -87,7 +91,7 @@ impl FaultKind {
         let router = chance.index(count);
         let instance = chance.index(plan.instances);
         let lan = chance.percent(50).then_some(instance);
-        match chance.below(20) {
+        match chance.below(21) {
             0 => Self::Loss(10 + chance.below(90)),
             1 => Self::Delay(bounds::interval_max(plan) * 2),
             2 => Self::Duplicates(50),
@@ -109,6 +113,7 @@ impl FaultKind {
             16 => Self::NoSource { router, instance },
             17 => Self::Refuses { router, instance },
             18 => Self::Stranger { router, instance, again: chance.percent(50) },
+            19 => Self::Loop { router },
             _ => Self::Reload { router },
         }
     }
@@ -118,7 +123,8 @@ impl FaultKind {
         match self {
             // A group cannot be Master here and Backup there.
             Self::Split { lan, .. } => lan.is_none_or(|lan| plan.group_of(lan).count() == 1),
-            Self::VitalDown { .. }
+            Self::Loop { .. }
+            | Self::VitalDown { .. }
             | Self::WeightedDown { .. }
             | Self::LinkDown { .. }
             | Self::NoSource { .. } => true,
@@ -162,6 +168,7 @@ impl fmt::Display for FaultKind {
             Self::Loss(percent) => write!(formatter, "{percent} % of all frames are lost"),
             Self::Delay(longest) => write!(formatter, "frames take up to {longest:?}"),
             Self::Duplicates(percent) => write!(formatter, "{percent} % of all frames come twice"),
+            Self::Loop { router } => write!(formatter, "{} hears itself", letter(router)),
             Self::Split { side, lan } => {
                 let side: String = (0..8).filter(|bit| side >> bit & 1 == 1).map(letter).collect();
                 match lan {

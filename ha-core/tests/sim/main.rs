@@ -23,6 +23,7 @@ mod world;
 mod bounds;
 mod checker;
 mod network;
+mod table;
 
 mod sabotage;
 mod story;
@@ -136,6 +137,31 @@ fn a_sleeper_that_does_not_listen_first_is_noticed() {
 #[test]
 fn a_stop_that_nobody_follows_is_noticed() {
     notices(Sabotage::Unstopped, "succession");
+}
+
+#[test]
+fn an_own_frame_that_is_taken_for_another_s_is_noticed() {
+    notices(Sabotage::Unknown, "own-frame");
+}
+
+#[test]
+fn a_master_that_yields_to_the_wrong_one_is_noticed() {
+    notices(Sabotage::Unknown, "yield");
+}
+
+#[test]
+fn a_frame_without_its_answer_is_noticed() {
+    notices(Sabotage::Mute, "answer");
+}
+
+#[test]
+fn a_wrong_active_down_interval_is_noticed() {
+    notices(Sabotage::Patient, "timers");
+}
+
+#[test]
+fn a_start_before_its_delay_is_noticed() {
+    notices(Sabotage::Eager, "silence");
 }
 
 #[test]

@@ -71,6 +71,8 @@ struct Network {
     groups: Vec<Vec<usize>>,
     is_uneven: bool,
     preempt: Habit,
+    /// All clocks run alike: who waits for the same time does so to the nanosecond.
+    is_in_time: bool,
 }
 
 /// How a network's routers preempt.
@@ -160,12 +162,14 @@ impl Network {
         let grouped = chance.percent(60).then(|| if chance.percent(50) { count } else { 2 });
         let groups: Vec<_> =
             grouped.map(|size| (0..size.min(count)).collect()).into_iter().collect();
+        let is_uneven = groups.iter().any(|group: &Vec<_>| group.len() > 1) && chance.percent(30);
         Self {
             version,
             base,
+            is_in_time: chance.percent(30),
             down_adverts: chance.pick(&[3, 3, 3, 3, 3, 3, 2, 4]),
             families,
-            is_uneven: !groups.is_empty() && chance.percent(25),
+            is_uneven,
             groups,
             preempt: chance.pick(&[Habit::Always, Habit::Never, Habit::Delayed, Habit::Mixed]),
         }
@@ -184,7 +188,7 @@ impl Network {
             configs: [self.draw_config(chance, is_owner), self.draw_config(chance, is_owner)],
             latency: Duration::from_nanos(chance.below(bounds::LATENCY_MAX_NANOS)),
             reads_first: chance.percent(50),
-            clock: Clock::draw(chance),
+            clock: Clock::draw(chance, self.is_in_time),
         }
     }
 

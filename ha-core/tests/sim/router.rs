@@ -142,7 +142,10 @@ impl Router {
         if self.sabotage.is_deaf(self.number, frame.message[2]) {
             return;
         }
-        self.stamps[frame.instance] = Some(self.plan.clock.show(now));
+        // The kernel knows its own addresses, and stamps no frame that comes from them.
+        if frame.from != self.number {
+            self.stamps[frame.instance] = Some(self.plan.clock.show(now));
+        }
         if !ring_is_full {
             self.ring.push_back(Waiting::Frame(frame));
         }
@@ -157,7 +160,7 @@ impl Router {
         self.ring.clear();
         self.stamps.fill(None);
         self.present.fill(false);
-        output.checker.forget(self.number);
+        output.checker.boots(self.number, &self.config);
         self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, output)?;
         let up = self.weighted_up;
         self.handle(now, Input::Tracker { tracker: WEIGHTED, up }, output)?;
@@ -246,7 +249,7 @@ impl Router {
     }
 
     fn source(&self, instance: usize, found: bool) -> Input<'static> {
-        let address = found.then_some(self.plan.sources[instance]);
+        let address = found.then_some(self.sabotage.address(self.plan.sources[instance]));
         Input::Source { instance: id(instance), address }
     }
 
@@ -304,13 +307,14 @@ impl Router {
             router: self.number,
             now,
             local,
-            kind: Kind::of(&input),
+            kind: Kind::of(&input, &self.config),
             config: &self.config,
             before: &before,
             after: &after,
             actions: &done,
             present: (self.untold == 0).then_some(self.present.as_slice()),
             timers: &self.timers(),
+            has_started: self.engine.is_none() || self.has_started(now),
         })?;
         for instance in failed {
             self.untold -= 1;

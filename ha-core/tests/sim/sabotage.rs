@@ -1,6 +1,7 @@
 //! What is broken on purpose, to see that the checker notices which is there for it.
 
 use std::{
+    net::IpAddr,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -32,6 +33,14 @@ pub(crate) enum Sabotage {
     Punctual,
     /// Nobody hears that a Master stops.
     Unstopped,
+    /// Nobody knows the own address.
+    Unknown,
+    /// Nobody answers frames.
+    Mute,
+    /// Everybody waits for one advertisement more.
+    Patient,
+    /// Nobody waits for the start-up delay.
+    Eager,
     /// Whoever hears an advertisement sends two.
     Chatty,
     /// Whoever hears an advertisement sends one.
@@ -57,6 +66,14 @@ impl Sabotage {
         self == Self::Deaf && router == 0 || self == Self::Unstopped && priority == 0
     }
 
+    pub(crate) fn address(self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(address) if self == Self::Unknown => (!address).into(),
+            IpAddr::V6(address) if self == Self::Unknown => (!address).into(),
+            IpAddr::V4(_) | IpAddr::V6(_) => address,
+        }
+    }
+
     pub(crate) fn swallows(self, input: &Input<'_>) -> bool {
         self == Self::LeavesHoles && matches!(input, Input::AddressesMissing { .. })
     }
@@ -65,8 +82,12 @@ impl Sabotage {
         if self == Self::Apart {
             config.groups.clear();
         }
+        if self == Self::Eager {
+            config.startup_delay = Duration::ZERO;
+        }
         for instance in &mut config.instances {
             match self {
+                Self::Patient => instance.down_adverts += 1,
                 Self::Lazy => instance.preempt = false,
                 Self::Hasty => instance.preempt_delay = Duration::ZERO,
                 _ => {}
@@ -83,6 +104,9 @@ impl Sabotage {
         match self {
             Self::Chatty if is_frame => actions.extend([advertise, advertise]),
             Self::Echoes if is_frame && is_master && actions.is_empty() => actions.push(advertise),
+            Self::Mute if is_frame => {
+                actions.retain(|action| !matches!(action, Action::Advertise { .. }));
+            }
             Self::TalksInFault if states[0] == State::Fault => actions.push(advertise),
             Self::Moody if MOOD.fetch_add(1, Ordering::Relaxed) % 100 == 99 => {
                 actions.push(Action::Announce { instance: id(0), repeat: 1 });

@@ -204,7 +204,9 @@ impl World {
                 (false, false) => Way::Read,
             },
         };
-        self.checker.heard((to, instance), config, router.state(instance), heard);
+        if from != to {
+            self.checker.heard((to, instance), config, router.state(instance), heard);
+        }
         self.checker.story.note(self.now, Rank::Detail, || {
             let (to, from) = (letter(to), letter(from));
             format!("{to} hears {from} {instance}: {} ({:?})", heard.priority, heard.way)
@@ -250,6 +252,7 @@ impl World {
             FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
+            | FaultKind::Loop { .. }
             | FaultKind::Split { .. }
             | FaultKind::OneWay { .. }
             | FaultKind::RingFull { .. }
@@ -281,6 +284,7 @@ impl World {
             | FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
+            | FaultKind::Loop { .. }
             | FaultKind::Split { .. }
             | FaultKind::OneWay { .. }
             | FaultKind::RingFull { .. }
@@ -377,7 +381,8 @@ impl World {
     }
 
     fn send(&mut self, from: usize, sent: &Sent) {
-        for to in (0..self.routers.len()).filter(|to| *to != from) {
+        let loops = self.has(|fault| *fault == FaultKind::Loop { router: from });
+        for to in (0..self.routers.len()).filter(|to| *to != from || loops) {
             if !self.hears(from, to, sent.instance) {
                 continue;
             }
