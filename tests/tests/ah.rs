@@ -370,6 +370,9 @@ fn attack(dialect: Dialect, makes: [Make; 2], victim: usize) {
     for forgery in &forgeries {
         send(&mut scene, victim, forgery, &forgeries[0]);
     }
+    // Once in ten seconds, whoever sends how much.
+    let refused = scene.logs().matches("refused: ").count();
+    assert!((1..10).contains(&refused), "{refused} refusals are told{}", scene.logs());
     let words = scene.heard(start);
     let is_from_a = |from, priority| from == A && priority > 0;
     let all_from_master = words

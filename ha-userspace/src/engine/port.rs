@@ -231,7 +231,8 @@ impl Port {
                 let open = |instance, datagram: &Datagram| {
                     let end = datagram.payload_offset + datagram.payload_len;
                     let packet = frame.get(datagram.ip_offset..end).unwrap_or_default();
-                    associations.open(instance, packet)
+                    let source = tables::address(datagram.family, datagram.source);
+                    associations.open(instance, source, packet)
                 };
                 hand_on(verdict, now, open, &mut take)
             });

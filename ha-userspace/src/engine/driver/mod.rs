@@ -221,7 +221,7 @@ impl Driver {
     }
 
     fn receive(&mut self, now: Instant) -> bool {
-        let Self { engine, xdp, ports, tables, associations, .. } = self;
+        let Self { plan, engine, effects, xdp, ports, tables, associations, .. } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
                 instance: advert.instance,
@@ -234,6 +234,9 @@ impl Driver {
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
             is_empty &= port.receive(tables, associations, now, &mut take);
+        }
+        if let Some(refusal) = associations.take_refusal() {
+            effects.tell_refusal(now, plan, refusal);
         }
         is_empty
     }

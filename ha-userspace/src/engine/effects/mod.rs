@@ -18,7 +18,12 @@ use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::Chec
 use tokio::sync::mpsc;
 
 use crate::{
-    engine::{Message, Report, associations::Associations, pacing::Pacer, port::Port},
+    engine::{
+        Message, Report,
+        associations::{Associations, Refusal},
+        pacing::Pacer,
+        port::Port,
+    },
     io::{
         addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
         advert_socket::Channel,
@@ -331,6 +336,15 @@ impl Effects {
         let Some(outlet) = self.outlet(instance) else { return };
         if is_due(&mut outlet.trouble_reported, now) {
             self.report(now, Message::Trouble(text));
+        }
+    }
+
+    /// Tells of what could not be opened, as seldom as of what the engine refuses.
+    pub(crate) fn tell_refusal(&mut self, now: Instant, plan: &Plan, refusal: Refusal) {
+        if let Some(instance) = plan.instance(refusal.instance)
+            && self.is_refusal_due(now, refusal.instance)
+        {
+            self.report(now, Message::Trouble(format!("{}: {refusal}", instance.name)));
         }
     }
 
