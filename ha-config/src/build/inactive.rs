@@ -197,6 +197,7 @@ fn collect(asked: &mut BTreeMap<Option<&'static str>, Asked>, block: Block, item
 /// Names of things that are not active yet are looked up all the same.
 pub(super) fn check_names(sink: &mut Sink, items: &[Item]) {
     let top: Vec<&Statement> = statements(items).collect();
+    check_unique(sink, &top);
     for block in &top {
         match block.head.text.as_str() {
             "vrrp_instance" | "vrrp_sync_group" => {
@@ -229,6 +230,24 @@ pub(super) fn check_names(sink: &mut Sink, items: &[Item]) {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+/// The names of blocks that are active are checked where these are read.
+fn check_unique(sink: &mut Sink, top: &[&Statement]) {
+    let mut seen = BTreeMap::new();
+    for block in top {
+        let kind = match block.head.text.as_str() {
+            "vrrp_track_file" => "track_file",
+            kind @ ("track_file" | "vrrp_track_process" | "bfd_instance" | "track_group") => kind,
+            _ => continue,
+        };
+        let Some(name) = block.value(0) else { continue };
+        let line = *seen.entry((kind, &name.text)).or_insert(name.span.line);
+        if line != name.span.line {
+            let message = format!("`{}` is there already, in line {line}", name.text);
+            sink.error_help(name.span, message, "the first one counts");
         }
     }
 }

@@ -172,6 +172,10 @@ impl Draft {
                 self.nopreempt = None;
                 return true;
             }
+            "unicast_fault_no_peer" => {
+                self.transport.unicast_only = Some(statement.head.span);
+                return true;
+            }
             "native_ipv6" => {
                 self.native_ipv6 = Some(statement.head.span);
                 return true;

@@ -25,6 +25,8 @@ pub(super) struct Draft {
     ranges: Vec<Span>,
     peers: Vec<Spanned<Peer>>,
     ttl: Option<u8>,
+    /// Where it is said that there is no multicast for want of peers.
+    pub(super) unicast_only: Option<Span>,
 }
 
 impl Draft {
@@ -84,6 +86,9 @@ impl Draft {
             if !self.ranges.iter().any(|range| sink.has_error_in(*range)) {
                 sink.error(block, "`unicast_peer` has no usable peer");
             }
+        } else if let Some(span) = self.unicast_only {
+            // A fault for keepalived, of which it would never come out.
+            sink.error(span, "`unicast_fault_no_peer`, but there is no `unicast_peer`");
         } else if let Some(source) = self.unicast_source {
             sink.warning_help(
                 source.span,

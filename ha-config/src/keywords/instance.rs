@@ -134,8 +134,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         .repeats()
         .inactive(NO_VMAC),
     row("track_src_ip", &[]).without_effect("a source address that is gone is always a fault"),
-    row("unicast_fault_no_peer", &[])
-        .without_effect("`unicast_peer` without a usable peer is always an error"),
+    row("unicast_fault_no_peer", &[]),
     row("timer_expired_backup", &[Number(1, 254)]).at_least(0).without_effect(LATE_RULE),
     row("thread_timer_expired", &[Number(1, 254)]).at_least(0).without_effect(LATE_RULE),
     row("kernel_rx_buf_size", &[Number(1, 0x7fff_ffff)]).without_effect(OWN_BUFFERS),

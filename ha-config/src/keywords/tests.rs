@@ -112,7 +112,7 @@ fn around(block: Block) -> (&'static str, &'static str) {
 }
 
 const INSTANCE: &str = "vrrp_instance X {\n interface eth1\n virtual_router_id 2\n \
-                        virtual_ipaddress {\n 192.0.2.2\n }\n";
+                        virtual_ipaddress {\n 192.0.2.2\n }\n unicast_peer {\n 192.0.2.8\n }\n";
 
 /// What has to be inside of a block of the top level.
 fn body(block: Block) -> &'static str {
