@@ -1,6 +1,6 @@
 //! SIGHUP: the difference is applied, and what did not change misses nothing.
 
-use core::{fmt::Write as _, time::Duration};
+use core::time::Duration;
 use std::collections::BTreeMap;
 
 use ha_tests::{
@@ -129,18 +129,15 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// As many instances as there are VRIDs, nearly, without those in `left_out`; `more` is a further
 /// address of the first.
 fn many(priority: u8, left_out: Option<u8>, more: &str) -> String {
-    let mut text = String::new();
-    for vrid in (1..=INSTANCES).filter(|vrid| Some(*vrid) != left_out) {
+    let instance = |vrid: u8| {
         let more = if vrid == 1 { more } else { "" };
-        write!(
-            text,
+        format!(
             "vrrp_instance VI_{vrid} {{\n    interface {INTERFACE}\n    virtual_router_id {vrid}\n    \
              version 3\n    priority {priority}\n    advert_int 0.1\n    garp_master_repeat 1\n    \
              virtual_ipaddress {{\n        203.0.113.{vrid}\n        {more}\n    }}\n}}\n"
         )
-        .expect("a String takes all");
-    }
-    text
+    };
+    (1..=INSTANCES).filter(|vrid| Some(*vrid) != left_out).map(instance).collect()
 }
 
 /// The longest time between two advertisements of each virtual router.
@@ -192,7 +189,7 @@ fn ten_reloads_of_250_instances_cost_no_advertisement() {
     let until = Stamp::now();
     // The last reload's doings are on the wire too.
     let goes_on = wait::holds_within(SOON, || {
-        heard_by_backup.first(until + INTERVAL * 3, |frame| decode::advert(frame)).is_some()
+        heard_by_backup.first(until + INTERVAL * 3, decode::advert).is_some()
     });
     assert!(goes_on && !heard_by_backup.is_full(), "{}", master.log());
 
