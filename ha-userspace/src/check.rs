@@ -4,12 +4,12 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use ha_config::{Config, Diagnostic, Parsed, Severity};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use crate::plan::Plan;
 
@@ -37,21 +37,62 @@ pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
     }
 }
 
-/// Reads a configuration to run it. A file with an error is refused as a whole.
-///
-/// # Errors
-/// One sentence; what is wrong in the file has been shown then.
-pub(crate) fn load(path: &Path) -> Result<Config, String> {
-    let text = read(path, "name another one with --config")?;
-    let name = path.display().to_string();
-    let parsed = ha_config::parse(&name, &text);
-    if !parsed.diagnostics.is_empty() {
-        let rendered = ha_config::render(&parsed.diagnostics, &text);
-        show(&format!("{rendered}{}", summary(&parsed.diagnostics, &name)), None)?;
+/// A configuration to run, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    /// Run what is sound of a file with errors.
+    pub(crate) keep_going: bool,
+    /// Log what is run.
+    pub(crate) dump: bool,
+    /// Show what is wrong on standard error, with the lines of the file; else a message for each.
+    pub(crate) with_carets: bool,
+}
+
+impl Source {
+    /// Reads it. A file with an error is refused as a whole, unless one has to keep going.
+    ///
+    /// # Errors
+    /// One sentence; what is wrong in the file has been shown then.
+    pub(crate) fn load(&self) -> Result<Config, String> {
+        let text = read(&self.path, "name another one with --config")?;
+        let name = self.path.display().to_string();
+        let parsed = ha_config::parse(&name, &text);
+        self.tell(&parsed, &name, &text)?;
+        match count(&parsed.diagnostics, Severity::Error) {
+            0 => {}
+            errors if self.keep_going => {
+                warn!("{name} has {errors} error(s): what they are in is not run (--keep-going)");
+            }
+            errors => {
+                return Err(format!(
+                    "{name} has {errors} error(s), listed above: nothing is run of it"
+                ));
+            }
+        }
+        if self.dump {
+            for line in format!("{:#?}", parsed.config).lines() {
+                info!("{line}");
+            }
+        }
+        Ok(parsed.config)
     }
-    match count(&parsed.diagnostics, Severity::Error) {
-        0 => Ok(parsed.config),
-        errors => Err(format!("{name} has {errors} error(s), listed above: nothing is run of it")),
+
+    fn tell(&self, parsed: &Parsed, name: &str, text: &str) -> Result<(), String> {
+        if parsed.diagnostics.is_empty() {
+            return Ok(());
+        }
+        if self.with_carets {
+            let rendered = ha_config::render(&parsed.diagnostics, text);
+            return show(&format!("{rendered}{}", summary(&parsed.diagnostics, name)), None);
+        }
+        for diagnostic in &parsed.diagnostics {
+            match diagnostic.severity {
+                Severity::Error => error!("{}", diagnostic.to_line()),
+                Severity::Warning => warn!("{}", diagnostic.to_line()),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -136,32 +177,39 @@ mod tests {
         }
     }
 
+    fn source(path: &Path) -> Source {
+        Source { path: path.to_owned(), keep_going: false, dump: false, with_carets: true }
+    }
+
     #[test]
     fn an_error_refuses_the_whole_file() {
         let broken = format!("{SOUND}vrrp_instance VI_2 {{\n interface eth1\n}}\n");
         let broken = Scratch::new("broken", broken.as_bytes());
-        let error = load(&broken.0).unwrap_err();
+        let error = source(&broken.0).load().unwrap_err();
         assert!(error.contains("error(s), listed above"), "{error}");
         assert_eq!(run(&broken.0, None), ExitCode::from(EXIT_ERRORS));
+        let keep_going = Source { keep_going: true, ..source(&broken.0) };
+        let kept = keep_going.load().unwrap().instances;
+        assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
         let sound = Scratch::new("sound", SOUND.as_bytes());
-        assert_eq!(load(&sound.0).unwrap().instances.len(), 1);
+        assert_eq!(source(&sound.0).load().unwrap().instances.len(), 1);
         assert_eq!(run(&sound.0, None), ExitCode::SUCCESS);
     }
 
     #[test]
     fn what_cannot_be_read_is_named() {
         let missing = Path::new("/nonexistent/ha.conf");
-        let error = load(missing).unwrap_err();
+        let error = source(missing).load().unwrap_err();
         assert!(error.contains("/nonexistent/ha.conf"), "{error}");
         assert!(error.ends_with("; name another one with --config"), "{error}");
         assert_eq!(run(missing, None), ExitCode::FAILURE);
-        assert!(load(Path::new("/")).unwrap_err().starts_with("cannot read"));
+        assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
     }
 
     #[test]
     fn other_encodings_are_read() {
         let latin1 = Scratch::new("latin1", &[b"! caf\xe9\n", SOUND.as_bytes()].concat());
-        assert_eq!(load(&latin1.0).unwrap().instances.len(), 1);
+        assert_eq!(source(&latin1.0).load().unwrap().instances.len(), 1);
     }
 
     #[test]

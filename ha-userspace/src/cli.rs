@@ -1,154 +1,43 @@
-//! The command line: our options, and keepalived's where they mean something here.
+//! The command line: what it says, and to whom it is passed on.
+
+mod arguments;
+mod keepalived;
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::mpsc,
-    thread,
-    time::Duration,
 };
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::Parser as _;
+use nix::sys::{
+    resource::{RLIM_INFINITY, Resource, setrlimit},
+    stat::{Mode, umask},
+};
 use tracing::{error, warn};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 
-use crate::{check, daemon, io::schedule::Policy, replay, scripts::launch};
+pub(crate) use self::arguments::XdpChoice;
+use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
+use crate::{
+    check::{self, Source},
+    daemon,
+    io::{namespace, schedule::Policy},
+    logging::{self, Log, StandardError},
+    replay,
+    scripts::launch,
+    status::StatusFiles,
+};
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
 const KEEPALIVED_FILE: &str = "/etc/keepalived/keepalived.conf";
-/// Messages that wait to be written; of more, the newest are lost, and counted.
-const LOG_LINES_MAX: usize = 8_192;
-/// The writing of the last messages is waited for as long: more than the writer's own limits.
-const LAST_LINES: Duration = Duration::from_secs(2);
-
-/// Failover by VRRP, configured by keepalived.conf.
-#[derive(Debug, Parser)]
-#[command(
-    version,
-    // keepalived's letter for it is a small one.
-    disable_version_flag = true,
-    after_help = "Signals: TERM, INT and QUIT stop (priority 0, addresses removed), HUP reads the \
-    configuration again, USR1, USR2 and RTMIN+2 write status.json to the run directory.\n\
-    Log: to standard error; RUST_LOG chooses what (error, warn, info, debug)."
-)]
-#[expect(clippy::struct_excessive_bools, reason = "one per flag of keepalived's command line")]
-struct Arguments {
-    #[command(subcommand)]
-    command: Option<Work>,
-    /// Run only the instances on this interface; may be repeated [default: all interfaces]
-    #[arg(long = "iface", value_name = "IF")]
-    interfaces: Vec<String>,
-    /// Configuration [default: /etc/ha/ha.conf, else /etc/keepalived/keepalived.conf]
-    #[arg(short = 'f', long, visible_alias = "use-file", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Where status.json is written
-    #[arg(long, value_name = "DIR", default_value = "/run/ha")]
-    run_dir: PathBuf,
-    /// How frames are judged: auto takes native, else generic XDP, else packet sockets
-    #[arg(long, value_enum, default_value = "auto")]
-    xdp: XdpChoice,
-    /// What becomes of frames for virtual routers that are not configured here
-    #[arg(long, value_enum, default_value = "drop")]
-    xdp_unknown_vrid: UnknownVrid,
-    /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
-    #[arg(long, value_enum, default_value = "auto")]
-    sched: Scheduling,
-    /// Record what the engine is given and what it decides, for the command replay; a record that is
-    /// there already is renamed to FILE.old
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// Check the configuration and end, as the command check does; what is wrong is added to a
-    /// file, if one is named, instead of written to standard error
-    #[arg(short = 't', long, value_name = "LOG_FILE", num_args = 0..=1, require_equals = true)]
-    #[expect(clippy::option_option, reason = "absent, without a value, with one")]
-    config_test: Option<Option<PathBuf>>,
-    /// Log more: each run of a script too
-    #[arg(short = 'D', long)]
-    log_detail: bool,
-    /// keepalived's: write the process's number to this file
-    #[arg(short = 'p', long = "pid", value_name = "FILE")]
-    pid_file: Option<PathBuf>,
-    /// keepalived's: the same, for its VRRP process
-    #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
-    vrrp_pid_file: Option<PathBuf>,
-    /// keepalived's, without effect: there is no checker process
-    #[arg(short = 'c', long = "checkers_pid", value_name = "FILE")]
-    checkers_pid_file: Option<PathBuf>,
-    /// keepalived's, without effect: it always stays in the foreground
-    #[arg(short = 'n', long)]
-    dont_fork: bool,
-    /// keepalived's, without effect: it always logs to standard error
-    #[arg(short = 'l', long)]
-    log_console: bool,
-    /// keepalived's, without effect yet: `check` shows what is wrong with a configuration
-    #[arg(short = 'd', long)]
-    dump_conf: bool,
-    /// keepalived's, without effect yet: it logs to standard error
-    #[arg(short = 'S', long, value_name = "FACILITY")]
-    log_facility: Option<String>,
-    /// keepalived's, without effect: VRRP is all there is
-    #[arg(short = 'P', long)]
-    vrrp: bool,
-    /// Say which version this is
-    #[arg(short = 'v', long, action = ArgAction::Version)]
-    version: (),
-}
-
-#[derive(Debug, Subcommand)]
-enum Work {
-    /// Say everything that is wrong with a configuration; exit 0 if there are at most warnings,
-    /// 4 if there are errors, 1 if it cannot be read
-    Check {
-        /// The file [default: the one that would be run]
-        file: Option<PathBuf>,
-    },
-    /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
-    /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
-    Replay {
-        /// The record, or a scenario of the tests
-        file: PathBuf,
-        /// Show only what is decided
-        #[arg(long)]
-        decisions: bool,
-    },
-}
-
-/// How frames are judged.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub(crate) enum XdpChoice {
-    /// Native, else generic, else packet sockets.
-    Auto,
-    /// In the driver, or not at all.
-    Native,
-    /// In the network stack, or not at all.
-    Generic,
-    /// By packet sockets.
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum UnknownVrid {
-    Drop,
-    Pass,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Scheduling {
-    Auto,
-    Deadline,
-    Fifo,
-    Other,
-}
 
 /// What the daemon runs with.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// Interfaces to run on; empty for all that the configuration names.
     pub(crate) interfaces: Vec<String>,
-    pub(crate) config: PathBuf,
-    pub(crate) run_dir: PathBuf,
+    pub(crate) source: Source,
+    pub(crate) status_files: StatusFiles,
     pub(crate) xdp: XdpChoice,
     pub(crate) pass_unknown_vrids: bool,
     pub(crate) scheduling: Policy,
@@ -165,18 +54,40 @@ pub(crate) fn main() -> ExitCode {
         return exit_code;
     }
     let arguments = Arguments::parse();
+    if let Some(signal) = arguments.signum {
+        let printed = writeln!(io::stdout(), "{}", signal.number());
+        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let runs = arguments.command.is_none() && arguments.config_test.is_none();
+    let settings = if runs {
+        log_settings(&arguments.log)
+    } else {
+        // The commands speak to whoever has typed them.
+        logging::Settings { standard_error: true, ..Default::default() }
+    };
     // Ended by the return from here, after everything that logs.
-    let _log = Log::set_up(arguments.log_detail);
-    let file = |named: Option<PathBuf>| {
-        named.or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
+    let _log = match Log::set_up(&settings) {
+        Ok(log) => log,
+        Err(error) => {
+            // Nobody may be reading, and there is nobody else to tell.
+            writeln!(io::stderr(), "ha-userspace: {error}").ok();
+            return ExitCode::FAILURE;
+        }
+    };
+    run(&arguments, &settings)
+}
+
+fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
+    let file = |named: &Option<PathBuf>| {
+        named.clone().or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
     };
     match (&arguments.command, &arguments.config_test) {
         (Some(Work::Check { file: named }), log_file) => {
-            check::run(&file(named.clone()), log_file.as_ref().and_then(Option::as_deref))
+            check::run(&file(named), log_file.as_ref().and_then(Option::as_deref))
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
-        (None, Some(log_file)) => check::run(&file(None), log_file.as_deref()),
-        (None, None) => match daemon::run(&options(&arguments, file(None))) {
+        (None, Some(log_file)) => check::run(&file(&None), log_file.as_deref()),
+        (None, None) => match run_daemon(arguments, settings, file(&None)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
                 error!("{error}");
@@ -186,12 +97,48 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
-fn options(arguments: &Arguments, config: PathBuf) -> Options {
-    let pid_files = arguments.pid_file.iter().chain(&arguments.vrrp_pid_file);
+fn run_daemon(
+    arguments: &Arguments,
+    settings: &logging::Settings,
+    config: PathBuf,
+) -> io::Result<()> {
+    if let Some(refusal) = keepalived::refusal(&arguments.without_effect) {
+        return Err(io::Error::other(refusal));
+    }
+    for note in keepalived::notes(&arguments.without_effect) {
+        warn!("{note}");
+    }
+    let process = &arguments.process;
+    if let Some(mask) = process.umask {
+        umask(Mode::from_bits_truncate(mask));
+    }
+    if process.core_dump || arguments.without_effect.core_dump_pattern.is_some() {
+        setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)?;
+    }
+    // Before anything looks for an interface, and before there is a thread that would stay outside.
+    if let Some(name) = &process.namespace {
+        namespace::enter(name)?;
+    }
+    daemon::run(&options(arguments, settings, config))
+}
+
+fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf) -> Options {
+    let process = &arguments.process;
+    let pid_files = process.pid_file.iter().chain(&process.vrrp_pid_file);
     Options {
         interfaces: arguments.interfaces.clone(),
-        config,
-        run_dir: arguments.run_dir.clone(),
+        source: Source {
+            path: config,
+            keep_going: arguments.keep_going,
+            dump: arguments.log.dump_conf,
+            // Anywhere else a line is a message, with a severity of its own.
+            with_carets: settings.standard_error && StandardError::find() != StandardError::Journal,
+        },
+        status_files: if arguments.keepalived_paths {
+            StatusFiles::Keepalived
+        } else {
+            StatusFiles::In(arguments.run_dir.clone())
+        },
         xdp: arguments.xdp,
         pass_unknown_vrids: arguments.xdp_unknown_vrid == UnknownVrid::Pass,
         scheduling: match arguments.sched {
@@ -205,60 +152,21 @@ fn options(arguments: &Arguments, config: PathBuf) -> Options {
     }
 }
 
+/// Standard error is what syslog is to keepalived, unless syslog is asked for by its facility.
+fn log_settings(arguments: &LogArguments) -> logging::Settings {
+    let facility = arguments.log_facility.filter(|_| !arguments.no_syslog);
+    let is_elsewhere = facility.is_some() || arguments.no_syslog && arguments.log_file.is_some();
+    logging::Settings {
+        detail: arguments.log_detail,
+        standard_error: arguments.log_console || !is_elsewhere,
+        syslog: facility.map(|facility| (arguments.syslog_socket.clone(), facility)),
+        file: arguments.log_file.clone(),
+    }
+}
+
 fn default_file() -> PathBuf {
     let own = Path::new(OWN_FILE);
     if own.exists() { own.to_owned() } else { PathBuf::from(KEEPALIVED_FILE) }
-}
-
-/// The log's way to standard error: a thread of its own, since whoever reads there may stall, and
-/// the daemon must still stop then. Dropping it writes what is queued, as far as it is taken.
-struct Log {
-    /// `None` once it is dropped.
-    writer: Option<WorkerGuard>,
-    lost: ErrorCounter,
-}
-
-impl Log {
-    fn set_up(detail: bool) -> Self {
-        let default = if detail { "debug" } else { "info" };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-        let (queue, writer) = NonBlockingBuilder::default()
-            .lossy(true)
-            .buffered_lines_limit(LOG_LINES_MAX)
-            .thread_name("ha-log")
-            .finish(io::stderr());
-        let lost = queue.error_counter();
-        tracing_subscriber::fmt()
-            .with_env_filter(filter)
-            .with_target(false)
-            .with_ansi(io::stderr().is_terminal())
-            .with_writer(queue)
-            // It would say so on standard error, and panic when that is what is gone.
-            .log_internal_errors(false)
-            .init();
-        Self { writer: Some(writer), lost }
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        let lost = self.lost.dropped_lines();
-        if lost > 0 {
-            warn!("{lost} messages are not in this log: it was not read in time");
-        }
-        // On a thread, because with a full queue it writes to standard output, where nobody may be
-        // reading either.
-        let writer = self.writer.take();
-        let (done, is_done) = mpsc::channel();
-        let flush = move || {
-            drop(writer);
-            // Nobody may be waiting any more.
-            done.send(()).ok();
-        };
-        if thread::Builder::new().spawn(flush).is_ok() {
-            is_done.recv_timeout(LAST_LINES).ok();
-        }
-    }
 }
 
 #[cfg(test)]
@@ -267,34 +175,118 @@ mod tests {
 
     use super::*;
 
+    fn parse(line: &str) -> Arguments {
+        let words = format!("ha-userspace {line}");
+        Arguments::try_parse_from(words.split_whitespace()).unwrap()
+    }
+
+    fn refused(line: &str) -> clap::Error {
+        let words = format!("ha-userspace {line}");
+        Arguments::try_parse_from(words.split_whitespace()).unwrap_err()
+    }
+
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
     }
 
+    /// Every option of the synopsis of keepalived(8) 2.2.7, in both of its forms.
     #[test]
     fn keepalived_s_options_are_taken() {
-        let line =
-            "ha-userspace -n -l -D -d -S 0 -P -f /x -p /run/a.pid -r /run/b.pid -c /run/c.pid";
-        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
-        let options = options(&arguments, "/x".into());
-        assert_eq!(options.pid_files, [Path::new("/run/a.pid"), Path::new("/run/b.pid")]);
+        let short = "-f /x -P -B -l -D -S 0 -g /l -G -X -V -I -R -n -d -p /a -r /b -c /c -a -b /d \
+                     -s ns -i id -e -x -A s -u 022 -m -M";
+        let long = "--use-file=/x --vrrp --no_bfd --all --log-console --log-detail \
+                    --log-facility=local7 --log-file=/l --flush-log-file --no-syslog \
+                    --release-vips --dont-release-vrrp --dont-release-ipvs --dont-respawn \
+                    --dont-fork --dump-conf --pid=/a --vrrp_pid=/b --checkers_pid=/c \
+                    --address-monitoring --bfd_pid=/d --namespace=ns --all-config --config-id id \
+                    --snmp --snmp-agent-socket=s --umask=022 --core-dump \
+                    --core-dump-pattern=core --perf=all --debug=DvEcvNR --no-mem-check";
+        for line in [short, long] {
+            let arguments = parse(line);
+            let options = options(&arguments, &logging::Settings::default(), "/x".into());
+            assert_eq!(options.pid_files, [Path::new("/a"), Path::new("/b")]);
+            assert_eq!(arguments.process.umask, Some(0o022));
+            assert_eq!(arguments.process.namespace.as_deref(), Some("ns"));
+            assert_eq!(keepalived::refusal(&arguments.without_effect), None);
+        }
+        // As getopt(3) reads them: together, glued, shortened.
+        assert!(parse("-nlD -S7 --log-fac 0 --use-f /x").log.log_detail);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_and_what_cannot_be_is_refused() {
+        let notes = |line: &str| keepalived::notes(&parse(line).without_effect);
+        assert!(notes("-n -P -B -X -I -R --flush-log-file --no-mem-check").is_empty());
+        for line in ["--all", "-V", "-c /c", "-b /b", "-a", "-x", "-A s", "-M", "--perf", "--debug"]
+        {
+            assert_eq!(notes(line).len(), 1, "{line}");
+        }
+        let refusal = |line: &str| keepalived::refusal(&parse(line).without_effect);
+        assert!(refusal("-C").is_some() && refusal("-T").is_some());
+        // Both of its subsystems: one of them is here.
+        assert_eq!(refusal("-P -C"), None);
+    }
+
+    #[test]
+    fn a_signal_s_number_is_keepalived_s() {
+        // As `keepalived --signum=…` of 2.2.7 answers here; the last by its manual.
+        let known = [
+            ("STOP", 15),
+            ("RELOAD", 1),
+            ("DATA", 10),
+            ("STATS", 12),
+            ("STATS_CLEAR", 63),
+            ("JSON", 36),
+            ("TDATA", 64),
+        ];
+        for (name, number) in known {
+            let signal = parse(&format!("--signum={name}")).signum.unwrap();
+            assert_eq!(signal.number(), number, "{name}");
+        }
+        refused("--signum=stop");
+        refused("--signum=");
+    }
+
+    #[test]
+    fn masks_are_read_as_keepalived_reads_them() {
+        // Seen in /proc/PID/status of 2.2.7.
+        for (text, mask) in [("22", 0o026), ("022", 0o022), ("0x12", 0o022), ("0", 0)] {
+            assert_eq!(parse(&format!("-u {text}")).process.umask, Some(mask), "{text}");
+        }
+        refused("-u 999");
+        refused("-u 1777");
+        refused("-u 08");
+    }
+
+    #[test]
+    fn the_log_goes_where_it_is_sent() {
+        let places = |line: &str| {
+            let settings = log_settings(&parse(line).log);
+            (settings.standard_error, settings.syslog.is_some(), settings.file.is_some())
+        };
+        assert_eq!(places("-D -d"), (true, false, false));
+        assert_eq!(places("-D -d -S 0"), (false, true, false));
+        assert_eq!(places("-l -S 0"), (true, true, false));
+        assert_eq!(places("-g /l"), (true, false, true));
+        assert_eq!(places("-G"), (true, false, false));
+        assert_eq!(places("-G -S 0"), (true, false, false));
+        assert_eq!(places("-G -g /l"), (false, false, true));
+        assert_eq!(places("-G -g /l -l"), (true, false, true));
     }
 
     #[test]
     fn a_config_test_s_file_is_where_it_writes_to() {
-        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
-        let arguments = parse("ha-userspace --config-test=/tmp/log -f /x").unwrap();
+        let arguments = parse("--config-test=/tmp/log -f /x");
         assert_eq!(arguments.config_test, Some(Some("/tmp/log".into())));
         assert_eq!(arguments.config, Some("/x".into()));
-        assert_eq!(parse("ha-userspace -t -f /x").unwrap().config_test, Some(None));
+        assert_eq!(parse("-t -f /x").config_test, Some(None));
         // A configuration where no value belongs must not be taken for the file to write to.
-        parse("ha-userspace -t /etc/keepalived/keepalived.conf").unwrap_err();
+        refused("-t /etc/keepalived/keepalived.conf");
     }
 
     #[test]
     fn the_version_has_keepalived_s_letter() {
-        let error = Arguments::try_parse_from(["ha-userspace", "-v"]).unwrap_err();
-        assert_eq!(error.kind(), clap::error::ErrorKind::DisplayVersion);
+        assert_eq!(refused("-v").kind(), clap::error::ErrorKind::DisplayVersion);
     }
 }

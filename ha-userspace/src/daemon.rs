@@ -22,7 +22,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    check,
+    check::Source,
     cli::{Options, XdpChoice},
     clock,
     engine::{Command, EngineThread, Handover, Setup},
@@ -38,7 +38,7 @@ use crate::{
     record::Recorder,
     report::Reporter,
     scripts::track::CheckScripts,
-    status,
+    status::{self, Asked},
 };
 
 /// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
@@ -64,7 +64,7 @@ type Reading = oneshot::Receiver<Result<Plan, String>>;
 enum Order {
     Stop,
     Reload,
-    Status,
+    Status(Asked),
     /// One that keepalived takes: its monitoring must not end this daemon.
     Nothing(&'static str),
 }
@@ -81,10 +81,9 @@ impl Signals {
             (Order::Stop, SignalKind::interrupt()),
             (Order::Stop, SignalKind::quit()),
             (Order::Reload, SignalKind::hangup()),
-            // keepalived's for its data, its statistics, and both as JSON.
-            (Order::Status, SignalKind::user_defined1()),
-            (Order::Status, SignalKind::user_defined2()),
-            (Order::Status, SignalKind::from_raw(libc::SIGRTMIN() + 2)),
+            (Order::Status(Asked::Data), SignalKind::user_defined1()),
+            (Order::Status(Asked::Statistics), SignalKind::user_defined2()),
+            (Order::Status(Asked::Json), SignalKind::from_raw(libc::SIGRTMIN() + 2)),
             // keepalived's to clear statistics, and to be debugged.
             (Order::Nothing("SIGRTMAX-1"), SignalKind::from_raw(libc::SIGRTMAX() - 1)),
             (Order::Nothing("SIGRTMAX"), SignalKind::from_raw(libc::SIGRTMAX())),
@@ -148,7 +147,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
 }
 
 async fn supervise(options: &Options) -> io::Result<()> {
-    let plan = read_plan(&options.config, &options.interfaces).map_err(io::Error::other)?;
+    let plan = read_plan(&options.source, &options.interfaces).map_err(io::Error::other)?;
     privileges::check()?;
     let mut signals = Signals::new()?;
     if let Some(warning) = schedule::lock_memory() {
@@ -242,7 +241,9 @@ impl Run {
                         Ok(started) => reading = Some(started),
                         Err(error) => error!("the running configuration stays: {error}"),
                     },
-                    Order::Status => write_status(options, &self.engine).await,
+                    Order::Status(asked) => {
+                        write_status(&options.status_files.path(asked), &self.engine).await;
+                    },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
                 plan = answer(&mut reading) => {
@@ -252,7 +253,7 @@ impl Run {
                         Err(error) => Err(error),
                     };
                     match reloaded {
-                        Ok(changes) => info!("{}: read again: {changes}", options.config.display()),
+                        Ok(changes) => info!("{}: read again: {changes}", options.source.path.display()),
                         Err(error) => error!("the running configuration stays: {error}"),
                     }
                 }
@@ -305,11 +306,11 @@ impl Run {
 /// standard error, where its faults are shown.
 fn start_reading(options: &Options) -> io::Result<Reading> {
     let (answer, reading) = oneshot::channel();
-    let (config, interfaces) = (options.config.clone(), options.interfaces.clone());
+    let (source, interfaces) = (options.source.clone(), options.interfaces.clone());
     // Nobody waits for its end: a stop must not.
     thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
         // Nobody may be interested any more.
-        answer.send(read_plan(&config, &interfaces)).ok();
+        answer.send(read_plan(&source, &interfaces)).ok();
     })?;
     Ok(reading)
 }
@@ -325,21 +326,20 @@ async fn answer(reading: &mut Option<Reading>) -> Result<Plan, String> {
 }
 
 /// Reads what is to be run.
-fn read_plan(config: &Path, interfaces: &[String]) -> Result<Plan, String> {
-    let (plan, warnings) = Plan::new(&check::load(config)?, interfaces);
+fn read_plan(source: &Source, interfaces: &[String]) -> Result<Plan, String> {
+    let (plan, warnings) = Plan::new(&source.load()?, interfaces);
     for warning in warnings {
         warn!("{warning}");
     }
     if plan.instances.is_empty() {
-        let name = config.display();
+        let name = source.path.display();
         let on = if interfaces.is_empty() { "" } else { " on the interfaces of --iface" };
         return Err(format!("{name}: no vrrp_instance to run{on}"));
     }
     Ok(plan)
 }
 
-async fn write_status(options: &Options, engine: &EngineThread) {
-    let path = options.run_dir.join("status.json");
+async fn write_status(path: &Path, engine: &EngineThread) {
     let (ask, answer) = oneshot::channel();
     let asked = async {
         engine.commands.send(Command::Status(ask)).await.ok()?;
@@ -350,7 +350,7 @@ async fn write_status(options: &Options, engine: &EngineThread) {
         warn!("no status: the engine thread does not answer");
         return;
     };
-    if let Err(error) = status::write(&path, &snapshot) {
+    if let Err(error) = status::write(path, &snapshot) {
         warn!("cannot write {}: {error}", path.display());
     }
 }

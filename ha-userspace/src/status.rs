@@ -17,13 +17,41 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use ha_core::wire::Dialect;
 use serde_json::{Value, json};
 
 use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
+
+/// What of the status is asked for, by keepalived's signals. Ours is one for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asked {
+    Data,
+    Statistics,
+    Json,
+}
+
+/// Where the status is written to.
+#[derive(Clone, Debug)]
+pub(crate) enum StatusFiles {
+    /// `status.json` in this directory.
+    In(PathBuf),
+    /// Where keepalived writes what is asked for.
+    Keepalived,
+}
+
+impl StatusFiles {
+    pub(crate) fn path(&self, asked: Asked) -> PathBuf {
+        match (self, asked) {
+            (Self::In(directory), _) => directory.join("status.json"),
+            (Self::Keepalived, Asked::Data) => "/tmp/keepalived.data".into(),
+            (Self::Keepalived, Asked::Statistics) => "/tmp/keepalived.stats".into(),
+            (Self::Keepalived, Asked::Json) => "/tmp/keepalived.json".into(),
+        }
+    }
+}
 
 /// Replaces the file at `path` in one step. A symbolic link there is replaced, not followed.
 ///

@@ -1,0 +1,96 @@
+//! Messages as one line behind their priority: as sd-daemon(3) has it for the journal, and as
+//! RFC 3164 has it for syslog.
+
+use std::fmt;
+
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
+
+use super::Facility;
+use crate::clock;
+
+const TAG: &str = "ha-userspace";
+
+/// Begins each message with its priority.
+pub(super) struct Prefix {
+    /// For syslog: the facility, and the number of the process. `None`: for the journal.
+    pub(super) syslog: Option<(Facility, u32)>,
+}
+
+impl<S, N> FormatEvent<S, N> for Prefix
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let severity = severity(*event.metadata().level());
+        match self.syslog {
+            Some((facility, pid)) => writer.write_str(&header(facility, severity, pid))?,
+            None => write!(writer, "<{severity}>")?,
+        }
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        // syslog takes a datagram for a message.
+        if self.syslog.is_none() { writeln!(writer) } else { Ok(()) }
+    }
+}
+
+/// What RFC 3164 §4.1 has before a message, without the host, as syslog(3) sends it.
+pub(super) fn header(facility: Facility, severity: u8, pid: u32) -> String {
+    let priority = u32::from(facility.0) * 8 + u32::from(severity);
+    let time = local_time(clock::since_epoch().as_secs());
+    format!("<{priority}>{time} {TAG}[{pid}]: ")
+}
+
+/// RFC 3164 §4.1.1.
+fn severity(level: Level) -> u8 {
+    if level == Level::ERROR {
+        3
+    } else if level == Level::WARN {
+        4
+    } else if level == Level::INFO {
+        6
+    } else {
+        7
+    }
+}
+
+/// `Mmm dd hh:mm:ss`, the day with a blank for a leading zero.
+fn local_time(since_epoch: u64) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let seconds = libc::time_t::try_from(since_epoch).unwrap_or(libc::time_t::MAX);
+    // SAFETY: `tm` is a plain C structure, for which all zeros are a value.
+    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both point to values of ours that live until it returns. On failure it leaves the
+    // second as it is.
+    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
+    let month = usize::try_from(tm.tm_mon).ok().and_then(|month| MONTHS.get(month));
+    let month = month.unwrap_or(&"Jan");
+    format!("{month} {:2} {:02}:{:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_that_of_rfc_3164() {
+        // Facility 16 (local0), severity 6: 134.
+        let header = header(Facility(16), 6, 7);
+        let rest = header.strip_prefix("<134>").unwrap();
+        let (time, tag) = rest.split_at(15);
+        assert_eq!(tag, " ha-userspace[7]: ");
+        assert_eq!((&time[3..4], &time[6..7], &time[9..10]), (" ", " ", ":"));
+        // A day in its middle has the same date in every time zone but one.
+        assert_eq!(&local_time(1_700_050_000)[..6], "Nov 15");
+        assert_eq!(&local_time(5 * 86_400 + 43_200)[..6], "Jan  6");
+    }
+}
