@@ -2,7 +2,10 @@
 //!
 //! Passwords are masked wherever a line of the file is shown: diagnostics end in logs.
 
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
+use std::sync::Arc;
+
+pub(crate) use crate::sink::Sink;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -24,30 +27,68 @@ impl Severity {
     }
 }
 
-/// A piece of the file.
+/// A piece of a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Span {
-    /// Offset of its first byte.
-    pub start: usize,
-    /// Offset after its last byte.
-    pub end: usize,
+pub(crate) struct Span {
+    /// Which of the files that were read, in their order.
+    pub(crate) file: u32,
     /// Line of its first byte, from 1.
-    pub line: u32,
-    /// Column of its first byte, from 1, in characters.
-    pub column: u32,
+    pub(crate) line: u32,
+    /// Offset of its first byte in the file.
+    pub(crate) start: u32,
+    /// Offset after its last byte.
+    pub(crate) end: u32,
+    /// Where it begins in all that was read: offsets say nothing of the order when files include
+    /// others and lines are used many times.
+    pub(crate) at: u32,
+    /// Where it ends there.
+    pub(crate) until: u32,
 }
 
 impl Span {
-    /// The first place of the file.
-    pub(crate) const START: Self = Self { start: 0, end: 0, line: 1, column: 1 };
+    /// The first place of the main file.
+    pub(crate) const START: Self = Self { file: 0, line: 1, start: 0, end: 0, at: 0, until: 1 };
 
     /// From here to the end of `last`.
     pub(crate) const fn to(self, last: Self) -> Self {
-        Self { end: last.end, ..self }
+        let end = if last.file == self.file && last.end > self.start { last.end } else { self.end };
+        Self { end, until: last.until, ..self }
     }
+}
 
-    pub(crate) const fn contains(self, other: Self) -> bool {
-        self.start <= other.start && other.start < self.end
+/// A line of a file, for complaints that come later.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Place {
+    /// The file, unless it is the main one.
+    pub file: Option<Arc<str>>,
+    /// From 1.
+    pub line: u32,
+}
+
+impl Place {
+    /// A line of the main file.
+    #[must_use]
+    pub const fn line(line: u32) -> Self {
+        Self { file: None, line }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "line {}", self.line)?;
+        match &self.file {
+            Some(file) => write!(formatter, " of {file}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.file {
+            Some(file) => write!(formatter, "{file}:{}", self.line),
+            None => write!(formatter, "{}", self.line),
+        }
     }
 }
 
@@ -56,10 +97,16 @@ impl Span {
 pub struct Diagnostic {
     /// How bad it is.
     pub severity: Severity,
-    /// The name of the file that was parsed.
-    pub file: String,
-    /// What it is about.
-    pub span: Span,
+    /// The file that it is about.
+    pub file: Arc<str>,
+    /// Its line, from 1. For what a definition stands for: the line where it is used.
+    pub line: u32,
+    /// Its first column, from 1, in characters.
+    pub column: u32,
+    /// How many characters of the line it is about; at least one.
+    pub width: u32,
+    /// The line, fit for a terminal and without passwords.
+    pub excerpt: String,
     /// What is wrong; one line, without a full stop.
     pub message: String,
     /// What to do about it.
@@ -70,22 +117,21 @@ impl Diagnostic {
     /// One line for a log: `file:line:column: error: message`.
     #[must_use]
     pub fn to_line(&self) -> String {
-        let Span { line, column, .. } = self.span;
+        let Self { file, line, column, message, .. } = self;
         let severity = self.severity.as_str();
-        format!("{}:{line}:{column}: {severity}: {}", self.file, self.message)
+        format!("{file}:{line}:{column}: {severity}: {message}")
     }
 
-    /// Several lines for a person: message, place, the line itself with carets, help.
-    ///
-    /// `text` is what was parsed; the result ends in a line feed.
+    /// Several lines for a person: message, place, the line itself with carets, help; the result
+    /// ends in a line feed.
     #[must_use]
-    pub fn render(&self, text: &str) -> String {
-        let number = self.span.line.to_string();
+    pub fn render(&self) -> String {
+        let number = self.line.to_string();
         let margin = " ".repeat(number.len());
-        let source = format!("{number} | {}", source_line(text, self.span));
-        let source = source.trim_end();
-        let carets = "^".repeat(caret_count(text, self.span));
-        let indent = " ".repeat(to_usize(self.span.column).saturating_sub(1));
+        let excerpt = format!("{number} | {}", self.excerpt);
+        let excerpt = excerpt.trim_end();
+        let carets = "^".repeat(to_usize(self.width));
+        let indent = " ".repeat(to_usize(self.column).saturating_sub(1));
         let mut out = String::new();
         // Writing to a String cannot fail.
         let written = write!(
@@ -93,12 +139,12 @@ impl Diagnostic {
             "{severity}: {message}\n\
              {margin}--> {file}:{number}:{column}\n\
              {margin} |\n\
-             {source}\n\
+             {excerpt}\n\
              {margin} | {indent}{carets}\n",
             severity = self.severity.as_str(),
             message = self.message,
             file = self.file,
-            column = self.span.column,
+            column = self.column,
         )
         .and_then(|()| match &self.help {
             Some(help) => writeln!(out, "{margin} = help: {help}"),
@@ -111,25 +157,17 @@ impl Diagnostic {
 
 /// All of `diagnostics` as [`Diagnostic::render`] shows them, an empty line between two.
 #[must_use]
-pub fn render(diagnostics: &[Diagnostic], text: &str) -> String {
-    let rendered: Vec<String> =
-        diagnostics.iter().map(|diagnostic| diagnostic.render(text)).collect();
+pub fn render(diagnostics: &[Diagnostic], _: &str) -> String {
+    let rendered: Vec<String> = diagnostics.iter().map(Diagnostic::render).collect();
     rendered.join("\n")
 }
 
-/// The line that `span` starts in, fit for a terminal and without passwords.
-fn source_line(text: &str, span: Span) -> String {
-    let line = text.lines().nth(to_usize(span.line).saturating_sub(1)).unwrap_or("");
-    let shown: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    mask_password(&shown)
-}
-
 /// Replaces what follows `auth_pass`, or a word that may be a mistyped `auth_pass`.
-fn mask_password(line: &str) -> String {
+pub(crate) fn mask_password(line: &str) -> String {
     // Only ASCII changes its case here, so offsets stay valid.
     let lower = line.to_ascii_lowercase();
     let Some(found) = ["pas", "auth_p"].iter().filter_map(|part| lower.find(part)).min() else {
-        return line.to_owned();
+        return mask_definition(line);
     };
     let (before, rest) = line.split_at(found);
     let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len());
@@ -141,75 +179,20 @@ fn mask_password(line: &str) -> String {
     format!("{before}{word}{masked}")
 }
 
-/// As many as the span has characters in its first line; at least one.
-fn caret_count(text: &str, span: Span) -> usize {
-    let inside = text.get(span.start..span.end).unwrap_or("");
-    inside.lines().next().map_or(1, |line| line.chars().count().max(1))
+/// What is not called a password may be one all the same.
+fn mask_definition(line: &str) -> String {
+    match line.split_once('=') {
+        Some((name, value)) if name.trim_start_matches([' ', '\t']).starts_with('$') => {
+            let masked: String =
+                value.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
+            format!("{name}={masked}")
+        }
+        Some(_) | None => line.to_owned(),
+    }
 }
 
 fn to_usize(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-/// Collects complaints while a file is read.
-#[derive(Debug, Default)]
-pub(crate) struct Sink {
-    diagnostics: Vec<Diagnostic>,
-}
-
-impl Sink {
-    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.push(Severity::Error, span, message.into(), None);
-    }
-
-    pub(crate) fn error_help(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.push(Severity::Error, span, message.into(), Some(help.into()));
-    }
-
-    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) {
-        self.push(Severity::Warning, span, message.into(), None);
-    }
-
-    pub(crate) fn warning_help(
-        &mut self,
-        span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) {
-        self.push(Severity::Warning, span, message.into(), Some(help.into()));
-    }
-
-    fn push(&mut self, severity: Severity, span: Span, message: String, help: Option<String>) {
-        // The file is filled in at the end.
-        let file = String::new();
-        self.diagnostics.push(Diagnostic { severity, file, span, message, help });
-    }
-
-    /// Whether something inside `range` is an error.
-    pub(crate) fn has_error_in(&self, range: Span) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|found| found.severity == Severity::Error && range.contains(found.span))
-    }
-
-    /// Whether there is an error at all.
-    pub(crate) fn has_errors(&self) -> bool {
-        self.diagnostics.iter().any(|found| found.severity == Severity::Error)
-    }
-
-    /// In the order of the file.
-    pub(crate) fn into_sorted(mut self, file: &str) -> Vec<Diagnostic> {
-        for diagnostic in &mut self.diagnostics {
-            file.clone_into(&mut diagnostic.file);
-        }
-        self.diagnostics.sort_by_key(|diagnostic| diagnostic.span.start);
-        self.diagnostics
-    }
 }
 
 #[cfg(test)]
@@ -221,6 +204,7 @@ mod tests {
         assert_eq!(mask_password("  auth_pass s3cr3t # x"), "  auth_pass ****** * *");
         assert_eq!(mask_password("a { auth_pas s } "), "a { auth_pas * } ");
         assert_eq!(mask_password("auth_psas s"), "auth_psas *");
+        assert_eq!(mask_password(" $KEY=s3 t"), " $KEY=** *");
         assert_eq!(mask_password("priority 1"), "priority 1");
         assert_eq!(mask_password("{ auth_pass é }"), "{ auth_pass * }");
         assert_eq!(mask_password("auth_type PASS"), "auth_type PASS");
@@ -228,17 +212,18 @@ mod tests {
 
     #[test]
     fn carets_are_under_the_span() {
-        let text = "a\n\tpriörity 300\n";
-        let span = Span { start: 13, end: 16, line: 2, column: 11 };
         let found = Diagnostic {
             severity: Severity::Error,
-            file: "f".to_owned(),
-            span,
+            file: "f".into(),
+            line: 2,
+            column: 11,
+            width: 3,
+            excerpt: " priörity 300".to_owned(),
             message: "too big".to_owned(),
             help: Some("smaller".to_owned()),
         };
         let expected = "error: too big\n --> f:2:11\n  |\n2 |  priörity 300\n  |           ^^^\n  = help: smaller\n";
-        assert_eq!(found.render(text), expected);
+        assert_eq!(found.render(), expected);
         assert_eq!(found.to_line(), "f:2:11: error: too big");
     }
 }

@@ -7,17 +7,20 @@ mod diagnostic;
 mod keywords;
 mod lexer;
 mod model;
+mod sink;
+mod source;
 mod suggest;
 mod tree;
 mod value;
 
 pub use self::{
-    diagnostic::{Diagnostic, Severity, Span, render},
+    diagnostic::{Diagnostic, Place, Severity, render},
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
         Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting, SmtpServer,
         SyncGroup, TrackInterface, TrackScript, Transport, Weight,
     },
+    source::Host,
 };
 
 /// A configuration and what is wrong with it.
@@ -41,14 +44,21 @@ pub fn keywords_page() -> String {
     keywords::page()
 }
 
-/// Reads `text`; `name` is its file, for the diagnostics.
+/// Reads `text`; `name` is its file, for the diagnostics. It is a host without other files and
+/// environment: see [`parse_with`].
+#[must_use]
+pub fn parse(name: &str, text: &str) -> Parsed {
+    parse_with(name, text, &source::Nowhere)
+}
+
+/// Reads `text` and the files that it includes; `name` is its file, for the diagnostics.
 ///
 /// A script or an instance with an error is left out of the configuration; everything else is
 /// kept, so whether to run with what is left is the caller's decision.
 #[must_use]
-pub fn parse(name: &str, text: &str) -> Parsed {
-    let mut sink = diagnostic::Sink::default();
-    let tokens = lexer::tokenize(text, &mut sink);
-    let items = tree::parse(&tokens, &mut sink);
-    build::build(name, &items, sink)
+pub fn parse_with(name: &str, text: &str, host: &dyn Host) -> Parsed {
+    let mut sink = sink::Sink::default();
+    let tokens = source::read(name, text, host, &mut sink);
+    let statements = tree::parse(tokens, &mut sink);
+    build::build(&statements, sink)
 }

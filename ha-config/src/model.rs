@@ -11,6 +11,8 @@ use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
 
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
+use crate::diagnostic::Place;
+
 pub use self::{
     announce::{Garp, Pacing},
     setting::Setting,
@@ -154,8 +156,8 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Whom to run it as. `None`: as [`Global::script_user`] says.
     pub user: Option<ScriptUser>,
-    /// Line of the file that names it, from 1.
-    pub line: u32,
+    /// The line that names it.
+    pub place: Place,
 }
 
 /// What a tracked thing does to the priority of an instance.
@@ -188,8 +190,8 @@ pub struct Script {
     pub fall: u32,
     /// `init_fail`: down until the first success, instead of unknown.
     pub init_fail: bool,
-    /// Line of the block's head, from 1.
-    pub line: u32,
+    /// The line of the block's head.
+    pub place: Place,
 }
 
 /// `vrrp_sync_group NAME`: instances that change state together.
@@ -210,8 +212,8 @@ pub struct SyncGroup {
     pub tracking_weight: bool,
     /// What is not active yet.
     pub inactive: Vec<Setting>,
-    /// Line of the block's head, from 1.
-    pub line: u32,
+    /// The line of the block's head.
+    pub place: Place,
 }
 
 /// Scripts to run on transitions.
@@ -236,8 +238,8 @@ pub struct TrackInterface {
     pub interface: String,
     /// `weight N [reverse]`; default 0.
     pub weight: Weight,
-    /// Line of the file, from 1.
-    pub line: u32,
+    /// The line of the file.
+    pub place: Place,
 }
 
 /// One line of `track_script`.
@@ -247,8 +249,8 @@ pub struct TrackScript {
     pub script: String,
     /// `weight N [reverse]`; default is the script's own weight.
     pub weight: Weight,
-    /// Line of the file, from 1.
-    pub line: u32,
+    /// The line of the file.
+    pub place: Place,
 }
 
 /// `state`: what an instance wants to start as.
@@ -331,8 +333,8 @@ pub struct Instance {
     pub smtp_alert: bool,
     /// What is not active yet and has no field of its own.
     pub inactive: Vec<Setting>,
-    /// Line of the block's head, from 1.
-    pub line: u32,
+    /// The line of the block's head.
+    pub place: Place,
 }
 
 /// `authentication`.
@@ -427,8 +429,8 @@ pub struct Address {
     pub scope: Scope,
     /// `label`: IPv4's interface alias.
     pub label: Option<String>,
-    /// Line of the file, from 1.
-    pub line: u32,
+    /// The line of the file.
+    pub place: Place,
 }
 
 /// `scope` of an address, as the kernel numbers it (rtnetlink(7), `ifa_scope`).

@@ -4,9 +4,10 @@
 //! first. Which words begin a block comes from the keyword table; their values are not looked at.
 
 use crate::{
-    diagnostic::{Sink, Span},
+    diagnostic::Span,
     keywords::{self, Block},
-    lexer::{Directive, Kind, Token},
+    lexer::{Kind, Token},
+    sink::Sink,
 };
 
 /// A word of the file.
@@ -22,7 +23,7 @@ pub(crate) struct Statement {
     pub(crate) head: Word,
     /// The words after the first.
     pub(crate) values: Vec<Word>,
-    pub(crate) body: Option<Vec<Item>>,
+    pub(crate) body: Option<Vec<Statement>>,
     /// From the first word to the last, or to the closing brace.
     pub(crate) span: Span,
 }
@@ -33,7 +34,7 @@ impl Statement {
     }
 
     /// The statements of its block.
-    pub(crate) fn body(&self) -> &[Item] {
+    pub(crate) fn body(&self) -> &[Statement] {
         self.body.as_deref().unwrap_or_default()
     }
 
@@ -43,14 +44,8 @@ impl Statement {
     }
 }
 
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Item {
-    Statement(Statement),
-    Directive(Directive, Span),
-}
-
-/// The top level of the file.
-pub(crate) fn parse(tokens: &[Token], sink: &mut Sink) -> Vec<Item> {
+/// The top level of everything that was read.
+pub(crate) fn parse(tokens: Vec<Token>, sink: &mut Sink) -> Vec<Statement> {
     let mut parser = Parser {
         sink,
         top: Vec::new(),
@@ -59,28 +54,22 @@ pub(crate) fn parse(tokens: &[Token], sink: &mut Sink) -> Vec<Item> {
         last_close: None,
         too_deep: 0,
     };
-    let mut rest = tokens;
-    let mut line_before = 0;
-    while let Some((token, tail)) = rest.split_first() {
-        let first_in_line = token.span.line != line_before;
-        match &token.kind {
+    let mut tokens = tokens.into_iter();
+    let mut row_before = 0;
+    while let Some(Token { kind, span, row }) = tokens.next() {
+        match kind {
             Kind::Word(text) => {
-                let word = Word { text: text.clone(), span: token.span };
-                if first_in_line {
+                let word = Word { text: text.into(), span };
+                if row != row_before {
                     parser.flush(Next::Word);
-                    parser.resynchronise(&word, tail);
+                    parser.resynchronise(&word, row, tokens.as_slice());
                 }
                 parser.word(word);
             }
-            Kind::Open => parser.open(token.span),
-            Kind::Close => parser.close(token.span),
-            Kind::Directive(directive) => {
-                parser.flush(Next::Word);
-                parser.push(Item::Directive(*directive, token.span));
-            }
+            Kind::Open => parser.open(span),
+            Kind::Close => parser.close(span),
         }
-        line_before = token.span.line;
-        rest = tail;
+        row_before = row;
     }
     parser.finish()
 }
@@ -102,14 +91,14 @@ struct Frame {
     kind: Block,
     /// `None` for a brace out of nowhere.
     statement: Option<Statement>,
-    items: Vec<Item>,
+    items: Vec<Statement>,
     /// Head of the block, or the brace.
     span: Span,
 }
 
 struct Parser<'a> {
     sink: &'a mut Sink,
-    top: Vec<Item>,
+    top: Vec<Statement>,
     frames: Vec<Frame>,
     /// The statement that may still get words or a block.
     pending: Option<Statement>,
@@ -174,7 +163,10 @@ impl Parser<'_> {
             let message = if suspect == span {
                 "a `}` that closes nothing".to_owned()
             } else {
-                format!("this `}}` ends the block, but another one follows in line {}", span.line)
+                format!(
+                    "this `}}` ends the block, but another one follows in {}",
+                    self.sink.place(span)
+                )
             };
             self.sink.error_help(suspect, message, "remove one of the two, or add the missing `{`");
             return;
@@ -189,13 +181,10 @@ impl Parser<'_> {
     fn pop_frame(&mut self, close: Option<Span>) {
         let Some(frame) = self.frames.pop() else { return };
         let Some(mut statement) = frame.statement else { return };
-        let last = frame.items.last().map(|item| match item {
-            Item::Statement(statement) => statement.span,
-            Item::Directive(_, span) => *span,
-        });
+        let last = frame.items.last().map(|item| item.span);
         statement.span = statement.span.to(close.or(last).unwrap_or(statement.span));
         statement.body = Some(frame.items);
-        self.push(Item::Statement(statement));
+        self.push(statement);
     }
 
     /// Ends the pending statement; opens its block if only the brace is missing.
@@ -208,20 +197,21 @@ impl Parser<'_> {
             self.sink.error(statement.line_span(), message);
             self.push_frame(statement);
         } else {
-            self.push(Item::Statement(statement));
+            self.push(statement);
         }
     }
 
     /// Closes everything when `word` with `tail` begins a block of the top level.
-    fn resynchronise(&mut self, word: &Word, tail: &[Token]) {
+    fn resynchronise(&mut self, word: &Word, row: u32, tail: &[Token]) {
         let Some(innermost) = self.frames.last() else { return };
-        let same_line = |token: &&Token| {
-            matches!(token.kind, Kind::Word(_)) && token.span.line == word.span.line
-        };
+        if !keywords::begins_top_block(&word.text, innermost.kind) {
+            return;
+        }
+        let same_line = |token: &&Token| matches!(token.kind, Kind::Word(_)) && token.row == row;
         let opens = tail.iter().find(|token| !same_line(token));
-        let is_block = opens.is_some_and(|token| token.kind == Kind::Open);
-        if is_block && keywords::begins_top_block(&word.text, innermost.kind) {
-            self.close_all(&format!("`{}` begins in line {}", word.text, word.span.line));
+        if opens.is_some_and(|token| token.kind == Kind::Open) {
+            let place = self.sink.place(word.span);
+            self.close_all(&format!("`{}` begins in {place}", word.text));
         }
     }
 
@@ -240,14 +230,14 @@ impl Parser<'_> {
         self.too_deep = 0;
     }
 
-    fn push(&mut self, item: Item) {
+    fn push(&mut self, item: Statement) {
         match self.frames.last_mut() {
             Some(frame) => frame.items.push(item),
             None => self.top.push(item),
         }
     }
 
-    fn finish(mut self) -> Vec<Item> {
+    fn finish(mut self) -> Vec<Statement> {
         self.flush(Next::End);
         if !self.frames.is_empty() {
             self.close_all("the file ends");

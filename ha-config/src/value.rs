@@ -148,7 +148,7 @@ pub(crate) fn command(sink: &mut Sink, word: &Word) -> Option<Command> {
     };
     match argv.first() {
         Some(program) if !program.is_empty() => {
-            Some(Command { argv, user: None, line: word.span.line })
+            Some(Command { argv, user: None, place: sink.place(word.span) })
         }
         Some(_) | None => {
             sink.error(word.span, "the command is empty");

@@ -24,9 +24,7 @@ mod tests {
     /// Parses and renders; what the model promises holds.
     fn check(text: &str) {
         let parsed = parse("f", text);
-        // Rendering is quadratic in the length of the text, so only some.
-        let some = parsed.diagnostics.get(..8).unwrap_or(&parsed.diagnostics);
-        assert_eq!(render(some, text).is_empty(), some.is_empty());
+        assert_eq!(render(&parsed.diagnostics, "").is_empty(), parsed.diagnostics.is_empty());
         let config = &parsed.config;
         for group in &config.groups {
             assert!(!group.members.is_empty(), "{text}");
@@ -108,10 +106,24 @@ mod tests {
         "!",
         ";",
         "$X=",
+        "$X= \\\n",
+        "$X",
+        "${X}",
+        "$Y=$X",
+        "$Y",
         "${",
         "@a",
+        "@^a",
         "~SEQ",
+        "~SEQ(X,1,3)",
+        "~SEQx(Y,-1,",
+        "~LST(X,a,b)",
+        "~LST({X,Y},{1,2},{",
+        "${_RANDOM 1 6}",
+        "${_ENV A}",
+        "\\\n",
         "include",
+        "include_check",
         "virtual_ipaddress",
         "10.0.0.1/24",
         "::1",
@@ -183,8 +195,32 @@ mod tests {
         }
     }
 
+    /// What is said of a text that asks for more than there may be.
+    #[track_caller]
+    fn check_limit(text: &str, complaint: &str) {
+        let parsed = parse("f", text);
+        let errors: Vec<&str> = parsed.diagnostics.iter().map(|one| one.message.as_str()).collect();
+        assert!(errors.iter().any(|error| error.contains(complaint)), "{:?}", errors.first());
+        assert!(errors.len() < 1100);
+    }
+
+    #[test]
+    fn limits_are_told() {
+        let levels = (1..99).map(|n| format!("$A{n}=y${{A{0}}}\n", n - 1));
+        check_limit(&format!("{}x${{A98}}\n", levels.collect::<String>()), "more than 32 others");
+        let levels = (1..30).map(|n| format!("$A{n}=${{A{0}}}${{A{0}}}\n", n - 1));
+        let levels: String = levels.collect();
+        check_limit(&format!("$A0=x\n{levels}${{A29}}\n"), "line of more than 65536 bytes");
+        check_limit(&"x ".repeat(40_000), "line of more than 65536 bytes");
+    }
+
     #[test]
     fn depth_and_length_are_harmless() {
+        check(&format!("{}x\n", "@^a ".repeat(10_000)));
+        check(&"$A=$A\n$A\n".repeat(2_000));
+        check(&"${".repeat(30_000));
+        check(&"$A=".repeat(20_000));
+        check(&format!("{}$A\n", "$A= \\\n$A \\\n".repeat(1_000)));
         check(&"a {\n".repeat(100_000));
         check(&"}\n".repeat(20_000));
         check(&"{".repeat(100_000));

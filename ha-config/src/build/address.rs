@@ -26,7 +26,7 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn finish(&self, interface: &str) -> Address {
+    pub(super) fn finish(&self, sink: &Sink, interface: &str) -> Address {
         Address {
             address: self.address,
             prefix_len: self.prefix_len,
@@ -34,7 +34,7 @@ impl Draft {
             interface: self.interface.clone().unwrap_or_else(|| interface.to_owned()),
             scope: self.scope,
             label: self.label.clone(),
-            line: self.span.line,
+            place: sink.place(self.span),
         }
     }
 }
@@ -51,8 +51,8 @@ pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut Vec<Draft>) {
     for entry in entries(sink, list) {
         let Some(draft) = read_line(sink, entry) else { continue };
         if let Some(first) = drafts.iter().find(|other| other.address == draft.address) {
-            let line = first.span.line;
-            let message = format!("`{}` is in line {line} already: ignored", draft.address);
+            let place = sink.place(first.span);
+            let message = format!("`{}` is in {place} already: ignored", draft.address);
             sink.warning(draft.span, message);
         } else {
             drafts.push(draft);

@@ -58,7 +58,8 @@ impl Draft {
                 }
                 ("enable_script_security", _) => self.global.script_security = true,
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
-                ("nftables", None) => {}
+                // The second has its effect where files are included.
+                ("nftables", None) | ("include_check", _) => {}
                 ("nftables", Some(name)) => sink.warning_help(
                     name.word.span,
                     format!("the table is not called `{}`: ignored", name.word.text),

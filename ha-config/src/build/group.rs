@@ -88,11 +88,11 @@ impl Draft {
             name: built.name.text.clone(),
             members,
             notify: self.notify.clone(),
-            track_interfaces: self.interfaces.iter().map(track::Tracked::interface).collect(),
+            track_interfaces: self.interfaces.iter().map(|one| one.interface(sink)).collect(),
             track_scripts: self.scripts.iter().filter_map(|one| scripts.find(sink, one)).collect(),
             tracking_weight: self.tracking_weight,
             inactive: self.inactive.clone(),
-            line: built.name.span.line,
+            place: sink.place(built.name.span),
         }
     }
 }

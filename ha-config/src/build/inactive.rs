@@ -12,7 +12,7 @@ use crate::{
     keywords::{self, Argument, Block, Entry, Keyword, Support},
     model::Setting,
     suggest,
-    tree::{Item, Statement, Word},
+    tree::{Statement, Word},
     value,
 };
 
@@ -29,7 +29,7 @@ pub(super) fn keep(
     for (word, argument) in wrong_values(keyword, statement) {
         value::bad(sink, word, &argument.expected());
     }
-    let mut setting = setting(statement);
+    let mut setting = setting(sink, statement);
     match (keyword.body, keyword.entry) {
         (_, Some(entry)) => keep_lines(sink, entry, statement, &mut setting.body),
         (Some(block), None) => {
@@ -43,12 +43,12 @@ pub(super) fn keep(
     kept.push(setting);
 }
 
-fn setting(statement: &Statement) -> Setting {
+fn setting(sink: &Sink, statement: &Statement) -> Setting {
     Setting {
         keyword: statement.head.text.clone(),
         values: statement.values.iter().map(|word| word.text.clone()).collect(),
         body: Vec::new(),
-        line: statement.head.span.line,
+        place: sink.place(statement.head.span),
     }
 }
 
@@ -79,15 +79,15 @@ fn keep_lines(sink: &mut Sink, entry: &Entry, list: &Statement, kept: &mut Vec<S
     if entry.share_lines {
         for word in entry_words(sink, list) {
             check_word(sink, entry.arguments.first().copied(), word);
-            let line = word.span.line;
+            let place = sink.place(word.span);
             let (keyword, values, body) = (word.text.clone(), Vec::new(), Vec::new());
-            kept.push(Setting { keyword, values, body, line });
+            kept.push(Setting { keyword, values, body, place });
         }
         return;
     }
     for line in entries(sink, list) {
         check_line(sink, entry, line);
-        kept.push(setting(line));
+        kept.push(setting(sink, line));
     }
 }
 
@@ -149,9 +149,9 @@ struct Asked {
 }
 
 /// Says what is asked for in vain: each thing once.
-pub(super) fn report(sink: &mut Sink, items: &[Item]) {
+pub(super) fn report(sink: &mut Sink, statements: &[Statement]) {
     let mut asked = BTreeMap::new();
-    collect(&mut asked, Block::Top, items);
+    collect(&mut asked, Block::Top, statements);
     for (missing, Asked { keyword, first, lines }) in asked {
         let others = match lines {
             1 => String::new(),
@@ -170,9 +170,12 @@ pub(super) fn report(sink: &mut Sink, items: &[Item]) {
 }
 
 /// By what is missing; `None` is the load balancer.
-fn collect(asked: &mut BTreeMap<Option<&'static str>, Asked>, block: Block, items: &[Item]) {
-    for item in items {
-        let Item::Statement(statement) = item else { continue };
+fn collect(
+    asked: &mut BTreeMap<Option<&'static str>, Asked>,
+    block: Block,
+    statements: &[Statement],
+) {
+    for statement in statements {
         let Some(keyword) = keywords::find(block, &statement.head.text) else { continue };
         let missing = match keyword.support {
             Support::Inactive(missing) => Some(missing),
@@ -195,34 +198,34 @@ fn collect(asked: &mut BTreeMap<Option<&'static str>, Asked>, block: Block, item
 }
 
 /// Names of things that are not active yet are looked up all the same.
-pub(super) fn check_names(sink: &mut Sink, items: &[Item]) {
-    let top: Vec<&Statement> = statements(items).collect();
+pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
+    let top: Vec<&Statement> = statements.iter().collect();
     check_unique(sink, &top);
     for block in &top {
         match block.head.text.as_str() {
             "vrrp_instance" | "vrrp_sync_group" => {
-                for list in statements(block.body()) {
+                for list in block.body() {
                     let kinds: &[&str] = match list.head.text.as_str() {
                         "track_process" => &["vrrp_track_process"],
                         "track_file" => &["track_file", "vrrp_track_file"],
                         "track_bfd" => &["bfd_instance"],
                         _ => continue,
                     };
-                    for line in statements(list.body()) {
+                    for line in list.body() {
                         look_up(sink, &top, kinds, &line.head);
                     }
                 }
             }
             "track_group" => {
-                let lists = statements(block.body()).filter(|list| list.head.text == "group");
-                for line in lists.flat_map(|list| statements(list.body())) {
+                let lists = block.body().iter().filter(|list| list.head.text == "group");
+                for line in lists.flat_map(Statement::body) {
                     for name in core::iter::once(&line.head).chain(&line.values) {
                         look_up(sink, &top, &["vrrp_instance"], name);
                     }
                 }
             }
             "static_ipaddress" | "static_routes" | "static_rules" => {
-                for line in statements(block.body()) {
+                for line in block.body() {
                     let at = line.values.iter().position(|word| word.text == "track_group");
                     if let Some(name) = at.and_then(|at| line.value(at.saturating_add(1))) {
                         look_up(sink, &top, &["track_group"], name);
@@ -250,13 +253,6 @@ fn check_unique(sink: &mut Sink, top: &[&Statement]) {
             sink.error_help(name.span, message, "the first one counts");
         }
     }
-}
-
-fn statements(items: &[Item]) -> impl Iterator<Item = &Statement> {
-    items.iter().filter_map(|item| match item {
-        Item::Statement(statement) => Some(statement),
-        Item::Directive(..) => None,
-    })
 }
 
 fn look_up(sink: &mut Sink, top: &[&Statement], kinds: &[&str], name: &Word) {

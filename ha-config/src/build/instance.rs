@@ -261,8 +261,8 @@ impl Draft {
         let (preempt, preempt_delay) = self.finish_preempt(sink, state, priority);
         let mut instance = Instance {
             name: with.name.text.clone(),
-            addresses: self.addresses.iter().map(|one| one.finish(&interface.text)).collect(),
-            excluded: self.finish_excluded(&interface.text),
+            addresses: self.addresses.iter().map(|one| one.finish(sink, &interface.text)).collect(),
+            excluded: self.finish_excluded(sink, &interface.text),
             family,
             version,
             vrid,
@@ -293,7 +293,7 @@ impl Draft {
             smtp_alert: self.smtp_alert.unwrap_or(false),
             inactive: self.inactive.clone(),
             interface: interface.text.clone(),
-            line: with.name.span.line,
+            place: sink.place(with.name.span),
         };
         if strict {
             strict::enforce(sink, &self.lines, &mut instance);
@@ -428,10 +428,10 @@ impl Draft {
         (nopreempt.is_none(), delay.map_or(Duration::ZERO, |delay| delay.value))
     }
 
-    fn finish_excluded(&self, interface: &str) -> Vec<Address> {
+    fn finish_excluded(&self, sink: &Sink, interface: &str) -> Vec<Address> {
         let advertised = |address: IpAddr| self.addresses.iter().any(|one| one.address == address);
         let excluded = self.excluded.iter().filter(|one| !advertised(one.address));
-        excluded.map(|one| one.finish(interface)).collect()
+        excluded.map(|one| one.finish(sink, interface)).collect()
     }
 
     fn finish_interfaces(
@@ -442,7 +442,7 @@ impl Draft {
     ) -> Vec<TrackInterface> {
         let mut tracked = Vec::new();
         for line in &self.interfaces {
-            let mut one = line.interface();
+            let mut one = line.interface(sink);
             if with.drops_weights() && one.weight.value != 0 {
                 let name = &one.interface;
                 let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");

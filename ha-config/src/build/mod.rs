@@ -24,7 +24,7 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::{Config, Instance, Script, Setting, SyncGroup},
-    tree::{Item, Statement, Word},
+    tree::{Statement, Word},
 };
 
 /// A block that has been read, and where it is.
@@ -45,9 +45,9 @@ struct Blocks {
     inactive: Vec<Setting>,
 }
 
-/// The model of `items`, from the file `name`; `sink` has what was found before.
-pub(crate) fn build(name: &str, items: &[Item], mut sink: Sink) -> Parsed {
-    let top = statement::supported(&mut sink, Block::Top, items);
+/// The model of `statements`; `sink` has what was found before.
+pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
+    let top = statement::supported(&mut sink, Block::Top, statements);
     let mut global = global::Draft::default();
     let mut blocks = Blocks::default();
     for (keyword, statement) in &top {
@@ -69,10 +69,10 @@ pub(crate) fn build(name: &str, items: &[Item], mut sink: Sink) -> Parsed {
             _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
         }
     }
-    inactive::check_names(&mut sink, items);
-    inactive::report(&mut sink, items);
+    inactive::check_names(&mut sink, statements);
+    inactive::report(&mut sink, statements);
     let config = resolve(&mut sink, global, &blocks);
-    Parsed { config, diagnostics: sink.into_sorted(name) }
+    Parsed { config, diagnostics: sink.into_sorted() }
 }
 
 /// Reads a block with a name and keeps it, unless its name is taken.
@@ -85,10 +85,10 @@ fn named<T>(
     let Some(name) = statement.value(0) else { return };
     let value = read(sink, name);
     if let Some(first) = built.iter().find(|other| other.name.text == name.text) {
-        let line = first.name.span.line;
+        let place = sink.place(first.name.span);
         sink.error_help(
             name.span,
-            format!("`{}` is there already, in line {line}", name.text),
+            format!("`{}` is there already, in {place}", name.text),
             "the first one counts",
         );
         return;

@@ -53,11 +53,11 @@ pub(super) fn finish(sink: &mut Sink, drafts: &[Draft]) -> Vec<Pacing> {
             let Some(name) = address::interface_name(sink, word) else { continue };
             match homes.get(&name) {
                 None => {
-                    homes.insert(name.clone(), word.span.line);
+                    homes.insert(name.clone(), sink.place(word.span));
                     interfaces.push(name);
                 }
-                Some(line) => {
-                    let message = format!("`{name}` is in the group of line {line}: ignored");
+                Some(place) => {
+                    let message = format!("`{name}` is in the group of {place}: ignored");
                     sink.warning(word.span, message);
                 }
             }

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::statement::{Value, no_builder, supported};
 use crate::{
-    diagnostic::Sink,
+    diagnostic::{Place, Sink},
     keywords::Block,
     model::{Command, Script, Weight},
     tree::{Statement, Word},
@@ -19,14 +19,14 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Sc
     let mut timeout = None;
     let mut script = Script {
         name: name.text.clone(),
-        command: Command { argv: Vec::new(), user: None, line: 0 },
+        command: Command { argv: Vec::new(), user: None, place: Place::line(0) },
         interval: Duration::from_secs(1),
         timeout: Duration::ZERO,
         weight: Weight::default(),
         rise: 1,
         fall: 1,
         init_fail: false,
-        line: name.span.line,
+        place: sink.place(name.span),
     };
     let mut given = false;
     for (keyword, statement) in supported(sink, Block::Script, block.body()) {

@@ -7,7 +7,7 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::{self, Argument, Block, Keyword, Support},
     suggest,
-    tree::{Item, Statement, Word},
+    tree::{Statement, Word},
     value,
 };
 
@@ -15,10 +15,10 @@ use crate::{
 pub(super) fn supported<'a>(
     sink: &mut Sink,
     block: Block,
-    items: &'a [Item],
+    statements: &'a [Statement],
 ) -> Vec<(&'static Keyword, &'a Statement)> {
     let mut found: Vec<(&'static Keyword, &Statement)> = Vec::new();
-    for statement in statements(sink, items) {
+    for statement in statements {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
             Support::Now | Support::Inactive(_) => {
@@ -84,7 +84,7 @@ impl<'a> Value<'a> {
 /// The lines of a list.
 pub(super) fn entries<'a>(sink: &mut Sink, list: &'a Statement) -> Vec<&'a Statement> {
     let mut found = Vec::new();
-    for entry in statements(sink, list.body()) {
+    for entry in list.body() {
         if is_stray_semicolon(sink, &entry.head) {
             continue;
         }
@@ -113,21 +113,6 @@ pub(super) fn no_builder(sink: &mut Sink, statement: &Statement, name: &str) {
 
 pub(super) const NO_BUILDER: &str = "is in the table but has no meaning";
 
-/// Directives are errors where they stand: without them the block around them is not what its
-/// author wrote.
-fn statements<'a>(sink: &mut Sink, items: &'a [Item]) -> Vec<&'a Statement> {
-    let mut found = Vec::new();
-    for item in items {
-        match item {
-            Item::Statement(statement) => found.push(statement),
-            Item::Directive(directive, span) => {
-                sink.error(*span, format!("{} is not supported yet", directive.name()));
-            }
-        }
-    }
-    found
-}
-
 fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'static Keyword> {
     let word = &statement.head;
     if is_stray_semicolon(sink, word) {
@@ -136,7 +121,8 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
     let keyword = keywords::find(block, &word.text);
     if keyword.is_none() {
         let message = format!("unknown keyword `{}` in {}", word.text, block.name());
-        match suggestion(block, &word.text) {
+        let help = if sink.is_full() { None } else { suggestion(block, &word.text) };
+        match help {
             Some(help) => sink.error_help(word.span, message, help),
             None => sink.error(word.span, message),
         }
@@ -270,10 +256,10 @@ fn warn_if_repeated(
         return;
     }
     if let Some((_, first)) = found.iter().find(|(other, _)| other.name == keyword.name) {
-        let line = first.head.span.line;
+        let place = sink.place(first.head.span);
         sink.warning(
             statement.line_span(),
-            format!("`{}` was given in line {line}: the last one counts", keyword.name),
+            format!("`{}` was given in {place}: the last one counts", keyword.name),
         );
     }
 }

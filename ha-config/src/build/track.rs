@@ -19,11 +19,11 @@ pub(super) struct Tracked {
 
 impl Tracked {
     /// As an interface.
-    pub(super) fn interface(&self) -> TrackInterface {
+    pub(super) fn interface(&self, sink: &Sink) -> TrackInterface {
         TrackInterface {
             interface: self.name.text.clone(),
             weight: self.weight.unwrap_or_default(),
-            line: self.name.span.line,
+            place: sink.place(self.name.span),
         }
     }
 }
@@ -42,7 +42,7 @@ impl Scripts<'_> {
             return Some(TrackScript {
                 script: script.name.clone(),
                 weight: tracked.weight.unwrap_or(script.weight),
-                line: name.span.line,
+                place: sink.place(name.span),
             });
         }
         let names = self.built.iter().map(|script| script.name.text.as_str());

@@ -160,10 +160,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("config_save_dir", &[PATH]).unsupported(NO_COPIES),
     row("umask", &[Word("NUMBER|BITS")]).without_effect("files are written for their owner only"),
     row("random_seed", &[Number(0, U32_MAX)]).unsupported("write the numbers down"),
-    row("include_check", &[Word("OPTION")])
-        .at_least(0)
-        .repeats()
-        .unsupported("a file that is missing is always reported"),
+    row("include_check", &[Word("OPTION")]).at_least(0).repeats(),
     row("reload_check_config", &[PATH])
         .at_least(0)
         .without_effect("a file with an error never replaces what runs"),

@@ -75,8 +75,7 @@ fn complaints(block: Block, statement: &str) -> (Vec<Diagnostic>, String) {
     let first = u32::try_from(before.lines().count() + 1).unwrap();
     let last = first + u32::try_from(statement.lines().count() - 1).unwrap();
     let parsed = crate::parse("f", &text);
-    let in_lines =
-        parsed.diagnostics.into_iter().filter(|one| (first..=last).contains(&one.span.line));
+    let in_lines = parsed.diagnostics.into_iter().filter(|one| (first..=last).contains(&one.line));
     (in_lines.collect(), text)
 }
 

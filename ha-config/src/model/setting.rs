@@ -1,5 +1,7 @@
 //! What is read and checked, but not active yet.
 
+use crate::diagnostic::Place;
+
 /// A statement in the words of the file, without a type of its own yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Setting {
@@ -9,6 +11,6 @@ pub struct Setting {
     pub values: Vec<String>,
     /// What is between its braces.
     pub body: Vec<Setting>,
-    /// Line of the file, from 1.
-    pub line: u32,
+    /// The line of the file.
+    pub place: Place,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ha_config::{Address, Command, Script};
+use ha_config::{Address, Command, Place, Script};
 use ha_core::{GroupConfig, InstanceConfig, InstanceId, Reload, TrackerId};
 
 use super::{InstancePlan, Plan, TrackerPlan};
@@ -111,7 +111,10 @@ fn can_go_on(old: &InstancePlan, new: &InstancePlan) -> bool {
 
 fn has_same_addresses(old: &InstancePlan, new: &InstancePlan) -> bool {
     let all = |plan: &InstancePlan| -> Vec<Address> {
-        plan.addresses.iter().map(|address| Address { line: 0, ..address.clone() }).collect()
+        plan.addresses
+            .iter()
+            .map(|address| Address { place: Place::line(0), ..address.clone() })
+            .collect()
     };
     let listed =
         |plan: &InstancePlan| -> BTreeSet<_> { plan.template.addresses.iter().copied().collect() };
@@ -125,7 +128,7 @@ fn is_same_tracker(old: &TrackerPlan, new: &TrackerPlan) -> bool {
         (TrackerPlan::Interface(old), TrackerPlan::Interface(new)) => old == new,
         (TrackerPlan::Script(old), TrackerPlan::Script(new)) => {
             let run = |script: &Script| {
-                let Command { argv, user, line: _ } = script.command.clone();
+                let Command { argv, user, place: _ } = script.command.clone();
                 (script.name.clone(), argv, user)
             };
             run(old) == run(new)

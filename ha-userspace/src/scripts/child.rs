@@ -305,7 +305,7 @@ mod tests {
 
     fn shell(text: &str) -> Command {
         let argv = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
-        Command { argv, user: None, line: 1 }
+        Command { argv, user: None, place: ha_config::Place::line(1) }
     }
 
     async fn run_for(command: &Command, limit: Duration) -> Run {
@@ -424,7 +424,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_missing_program_is_said_so() {
-        let command = Command { argv: vec!["/nonexistent".to_owned()], user: None, line: 1 };
+        let command = Command {
+            argv: vec!["/nonexistent".to_owned()],
+            user: None,
+            place: ha_config::Place::line(1),
+        };
         let run = run_for(&command, LONG).await;
         assert!(matches!(&run.end, End::NotStarted(_)));
         assert!(run.to_string().starts_with("not started: "), "{run}");

@@ -138,7 +138,7 @@ impl Subscriber {
         if run.is_success() {
             debug!("{name}: notify script {program}: {run}");
         } else {
-            warn!("{name}: notify script {program} (line {}): {run}", command.line);
+            warn!("{name}: notify script {program} ({}): {run}", command.place);
         }
         run.finish().await;
     }

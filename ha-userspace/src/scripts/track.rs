@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ha_config::Script;
+use ha_config::{Place, Script};
 use ha_core::TrackerId;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -66,8 +66,8 @@ impl CheckScripts {
 /// Whether they differ only in where they stand in the file.
 fn has_same_meaning(one: &Script, other: &Script) -> bool {
     let bare = |script: &Script| {
-        let command = ha_config::Command { line: 0, ..script.command.clone() };
-        Script { command, line: 0, ..script.clone() }
+        let command = ha_config::Command { place: Place::line(0), ..script.command.clone() };
+        Script { command, place: Place::line(0), ..script.clone() }
     };
     bare(one) == bare(other)
 }
@@ -166,14 +166,14 @@ mod tests {
         let argv = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();
         Script {
             name: "chk".to_owned(),
-            command: ha_config::Command { argv, user: None, line: 1 },
+            command: ha_config::Command { argv, user: None, place: Place::line(1) },
             interval: Duration::from_millis(5),
             timeout: Duration::from_secs(1),
             weight: ha_config::Weight::default(),
             rise: 1,
             fall: 1,
             init_fail,
-            line: 1,
+            place: Place::line(1),
         }
     }
 

@@ -1,0 +1,324 @@
+//! `include` and its strict variants: which files a pattern names, and what is wrong if one is
+//! missing.
+
+use super::{DEPTH_MAX, Reader, line::Line};
+use crate::{
+    diagnostic::{Severity, Span},
+    lexer::Kind,
+};
+
+/// A `conf.d` with a file for each virtual router number of 16 interfaces.
+const FILES_MAX: usize = 4096;
+/// Of one pattern, after its braces.
+const ALTERNATIVES_MAX: usize = 1024;
+
+/// What makes a missing file an error (`include_check`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per option of the keyword")]
+pub(super) struct Checks {
+    readable: bool,
+    matching: bool,
+    wildcard: bool,
+    brace: bool,
+}
+
+impl Checks {
+    const ALL: Self = Self { readable: true, matching: true, wildcard: true, brace: true };
+
+    /// `word` is an option of `include_check`; `false`: there is no such option.
+    fn set(&mut self, word: &str) -> bool {
+        let on = !word.starts_with('-');
+        match word.trim_start_matches(['+', '-']) {
+            "readable" => self.readable = on,
+            "match" => self.matching = on,
+            "wildcard_match" => self.wildcard = on,
+            "brace_match" => self.brace = on,
+            _ => return false,
+        }
+        true
+    }
+
+    const fn any(self) -> bool {
+        self.readable || self.matching || self.wildcard || self.brace
+    }
+}
+
+/// Where an `include` begins: at the beginning, or after a brace.
+pub(super) fn find(text: &str) -> Option<usize> {
+    if !text.contains("include") {
+        return None;
+    }
+    let mut quote = None;
+    let mut previous = ' ';
+    let mut may_begin = true;
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c && previous != '\\' => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '{' | '}') if previous != '$' => may_begin = true,
+            (None, _) if c.is_whitespace() => {}
+            (None, _) => {
+                let rest = text.get(at..).unwrap_or("");
+                if may_begin && split(rest).is_some() {
+                    return Some(at);
+                }
+                may_begin = false;
+            }
+        }
+        previous = c;
+    }
+    None
+}
+
+/// The keyword and the pattern, which is all that follows it.
+fn split(text: &str) -> Option<(&str, &str)> {
+    let (keyword, pattern) = text.trim().split_once(char::is_whitespace)?;
+    let is_include = matches!(
+        keyword,
+        "include" | "includer" | "includem" | "includew" | "includeb" | "includea"
+    );
+    is_include.then(|| (keyword, pattern.trim_start()))
+}
+
+/// `name`, seen from `directory`, without `.` and `..`.
+pub(super) fn join(directory: &str, name: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let from = if name.starts_with('/') { "" } else { directory };
+    for part in from.split('/').chain(name.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+fn parent(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/",
+        Some((directory, _)) => directory,
+    }
+}
+
+/// The patterns that `pattern` stands for, as in csh: `{a,b}` is one of two.
+fn alternatives(pattern: &str) -> Vec<String> {
+    let mut found = vec![pattern.to_owned()];
+    // Each round replaces the first braces of one pattern.
+    let mut index = 0;
+    while let Some(current) = found.get(index) {
+        let Some((before, choices, after)) = first_braces(current) else {
+            index += 1;
+            continue;
+        };
+        if found.len().saturating_add(choices.len()) > ALTERNATIVES_MAX {
+            return found;
+        }
+        let made: Vec<String> =
+            choices.iter().map(|choice| format!("{before}{choice}{after}")).collect();
+        found.splice(index..=index, made);
+    }
+    found
+}
+
+/// What is before the first braces, between their commas, and after them.
+fn first_braces(pattern: &str) -> Option<(&str, Vec<&str>, &str)> {
+    let open = pattern.find('{')?;
+    let mut depth: usize = 0;
+    let mut start = open.saturating_add(1);
+    let mut choices = Vec::new();
+    for (at, c) in pattern.char_indices().filter(|(at, _)| *at > open) {
+        match c {
+            '{' => depth = depth.saturating_add(1),
+            '}' if depth > 0 => depth = depth.saturating_sub(1),
+            ',' | '}' if depth == 0 => {
+                choices.push(pattern.get(start..at)?);
+                start = at.saturating_add(1);
+                if c == '}' {
+                    return Some((pattern.get(..open)?, choices, pattern.get(start..)?));
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+impl Reader<'_> {
+    /// Reads what an `include` line names.
+    pub(super) fn include(&mut self, line: &Line) {
+        let Some((keyword, pattern)) = split(line.text()) else { return };
+        let (keyword, pattern) = (keyword.to_owned(), pattern.to_owned());
+        let Some(file) = self.open.last_mut() else { return };
+        let before = file.checks;
+        match keyword.as_str() {
+            "includer" => file.checks.readable = true,
+            "includem" => file.checks.matching = true,
+            "includew" => file.checks.wildcard = true,
+            "includeb" => file.checks.brace = true,
+            "includea" => file.checks = Checks::ALL,
+            _ => {}
+        }
+        let (checks, directory) = (file.checks, file.directory.clone());
+        // The variant is for this line; its files begin with what holds for the others.
+        file.checks = before;
+        let span = self.span(line, 0..line.text().len());
+        if self.open.len() > DEPTH_MAX {
+            self.sink.error(span, format!("more than {DEPTH_MAX} files that include each other"));
+            return;
+        }
+        let wanted = alternatives(&pattern);
+        let has_braces = wanted.len() > 1;
+        for name in wanted {
+            let path = join(&directory, &name);
+            let found = self.host.glob(&path);
+            if found.is_empty() {
+                self.missing(span, checks, &name, has_braces);
+            }
+            for path in found {
+                self.included(line, span, checks, &path);
+            }
+        }
+    }
+
+    fn missing(&mut self, span: Span, checks: Checks, name: &str, has_braces: bool) {
+        let has_wildcard = name.contains(['*', '?', '[']);
+        let is_error = match (has_wildcard, has_braces) {
+            (true, _) => checks.wildcard,
+            (false, true) => checks.brace,
+            (false, false) => checks.matching,
+        };
+        if has_wildcard && !is_error {
+            return;
+        }
+        let message = if has_wildcard {
+            format!("no file matches `{name}`")
+        } else {
+            format!("there is no file `{name}`")
+        };
+        let help = if name.starts_with(['"', '\'']) {
+            Some("quotes are taken as a part of the name: remove them")
+        } else if is_error {
+            None
+        } else {
+            Some("it is read without this file; `includea` would make it an error")
+        };
+        let severity = if is_error { Severity::Error } else { Severity::Warning };
+        self.sink.push(severity, span, message, help.map(str::to_owned));
+    }
+
+    fn included(&mut self, line: &Line, span: Span, checks: Checks, path: &str) {
+        if self.is_full {
+            return;
+        }
+        if self.files >= FILES_MAX {
+            self.limit(line, format!("more than {FILES_MAX} files are included"));
+            return;
+        }
+        if self.open.iter().any(|open| open.path == path) {
+            self.sink.error(span, format!("`{path}` includes itself"));
+            return;
+        }
+        self.work(line, 0);
+        match self.host.read(path, self.bytes_left) {
+            Ok(text) => {
+                let directory = parent(path).to_owned();
+                self.file(path, &text, path.to_owned(), directory);
+            }
+            Err(reason) => {
+                let severity = if checks.any() { Severity::Error } else { Severity::Warning };
+                let message = format!("`{path}` cannot be read: {reason}");
+                self.sink.push(severity, span, message, None);
+            }
+        }
+    }
+
+    /// Whether an `include_check` is among the words from `before` on.
+    pub(super) fn note_include_check(&mut self, before: usize) {
+        let line = self.tokens.get(before..).unwrap_or_default();
+        let head = line.iter().position(
+            |token| matches!(&token.kind, Kind::Word(word) if &**word == "include_check"),
+        );
+        let Some(head) = head else { return };
+        let begins = match head.checked_sub(1).and_then(|index| line.get(index)) {
+            None => true,
+            Some(previous) => !matches!(previous.kind, Kind::Word(_)),
+        };
+        let Some(file) = self.open.last_mut().filter(|_| begins) else { return };
+        let options: Vec<&str> = line
+            .get(head.saturating_add(1)..)
+            .unwrap_or_default()
+            .iter()
+            .map_while(|token| match &token.kind {
+                Kind::Word(word) => Some(&**word),
+                Kind::Open | Kind::Close => None,
+            })
+            .collect();
+        if options.is_empty() {
+            file.checks = Checks::ALL;
+        } else if !options.iter().any(|option| option.starts_with(['+', '-'])) {
+            file.checks = Checks::default();
+        }
+        let mut unknown = Vec::new();
+        for (index, option) in options.iter().enumerate() {
+            if !file.checks.set(option) {
+                unknown.push(index);
+            }
+        }
+        for index in unknown {
+            let at = head.saturating_add(index).saturating_add(1);
+            if let Some(token) = line.get(at) {
+                let message = "no such check: readable, match, wildcard_match or brace_match";
+                self.sink.warning(token.span, message);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_are_those_of_csh() {
+        let check = |pattern: &str, expected: &[&str]| {
+            assert_eq!(alternatives(pattern), expected, "{pattern}");
+        };
+        check("a*.conf", &["a*.conf"]);
+        check("f{3,1}.c", &["f3.c", "f1.c"]);
+        // The example of keepalived.conf(5).
+        check("{foo/{,cat,dog},bar}", &["foo/", "foo/cat", "foo/dog", "bar"]);
+        check("a{b", &["a{b"]);
+        assert!(alternatives(&"{a,b}".repeat(30)).len() <= ALTERNATIVES_MAX);
+    }
+
+    #[test]
+    fn names_are_seen_from_a_directory() {
+        assert_eq!(join("/a/b", "c"), "/a/b/c");
+        assert_eq!(join("/a/b", "../c/./d"), "/a/c/d");
+        assert_eq!(join("/a", "/b"), "/b");
+        assert_eq!(join("/", "../../b"), "/b");
+        assert_eq!(parent("/b"), "/");
+        assert_eq!(parent("/a/b"), "/a");
+    }
+
+    #[test]
+    fn an_include_begins_a_line_or_a_block() {
+        assert_eq!(find("include a"), Some(0));
+        assert_eq!(find("a { includea b{c,d}"), Some(4));
+        assert_eq!(find("} include b"), Some(2));
+        for other in [
+            "include",
+            "include=a",
+            "includex a",
+            "a include b",
+            "a \"{ include b\"",
+            "include_check x",
+        ] {
+            assert_eq!(find(other), None, "{other}");
+        }
+    }
+}
