@@ -11,7 +11,7 @@ use std::{
 use ha_config::{Config, Diagnostic, Parsed, Severity};
 use tracing::{error, info, warn};
 
-use crate::plan::Plan;
+use crate::{host::ThisHost, plan::Plan};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -20,10 +20,10 @@ const EXIT_ERRORS: u8 = 4;
 
 /// The command `check`: shows everything, on standard error or at the end of `log_file`. Warnings
 /// alone are no failure.
-pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
+pub(crate) fn run(path: &Path, config_id: Option<&str>, log_file: Option<&Path>) -> ExitCode {
     let checked = read(path, "name another one").and_then(|text| {
         let name = path.display().to_string();
-        let parsed = ha_config::parse(&name, &text);
+        let parsed = ha_config::parse_with(&name, &text, &ThisHost::new(path, config_id));
         show(&describe(&parsed, &name, &text), log_file)?;
         Ok(count(&parsed.diagnostics, Severity::Error))
     });
@@ -41,6 +41,8 @@ pub(crate) fn run(path: &Path, log_file: Option<&Path>) -> ExitCode {
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
+    /// What `@id` lines are compared with; `None`: the host's name.
+    pub(crate) config_id: Option<String>,
     /// Run what is sound of a file with errors.
     pub(crate) keep_going: bool,
     /// Log what is run.
@@ -57,7 +59,8 @@ impl Source {
     pub(crate) fn load(&self) -> Result<Config, String> {
         let text = read(&self.path, "name another one with --config")?;
         let name = self.path.display().to_string();
-        let parsed = ha_config::parse(&name, &text);
+        let host = ThisHost::new(&self.path, self.config_id.as_deref());
+        let parsed = ha_config::parse_with(&name, &text, &host);
         self.tell(&parsed, &name, &text)?;
         match count(&parsed.diagnostics, Severity::Error) {
             0 => {}
@@ -178,7 +181,13 @@ mod tests {
     }
 
     fn source(path: &Path) -> Source {
-        Source { path: path.to_owned(), keep_going: false, dump: false, with_carets: true }
+        Source {
+            path: path.to_owned(),
+            config_id: None,
+            keep_going: false,
+            dump: false,
+            with_carets: true,
+        }
     }
 
     #[test]
@@ -187,13 +196,13 @@ mod tests {
         let broken = Scratch::new("broken", broken.as_bytes());
         let error = source(&broken.0).load().unwrap_err();
         assert!(error.contains("error(s), listed above"), "{error}");
-        assert_eq!(run(&broken.0, None), ExitCode::from(EXIT_ERRORS));
+        assert_eq!(run(&broken.0, None, None), ExitCode::from(EXIT_ERRORS));
         let keep_going = Source { keep_going: true, ..source(&broken.0) };
         let kept = keep_going.load().unwrap().instances;
         assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
         let sound = Scratch::new("sound", SOUND.as_bytes());
         assert_eq!(source(&sound.0).load().unwrap().instances.len(), 1);
-        assert_eq!(run(&sound.0, None), ExitCode::SUCCESS);
+        assert_eq!(run(&sound.0, None, None), ExitCode::SUCCESS);
     }
 
     #[test]
@@ -202,7 +211,7 @@ mod tests {
         let error = source(missing).load().unwrap_err();
         assert!(error.contains("/nonexistent/ha.conf"), "{error}");
         assert!(error.ends_with("; name another one with --config"), "{error}");
-        assert_eq!(run(missing, None), ExitCode::FAILURE);
+        assert_eq!(run(missing, None, None), ExitCode::FAILURE);
         assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
     }
 
@@ -216,7 +225,7 @@ mod tests {
     fn a_log_file_is_added_to() {
         let sound = Scratch::new("checked", SOUND.as_bytes());
         let log = Scratch::new("log", b"before\n");
-        assert_eq!(run(&sound.0, Some(&log.0)), ExitCode::SUCCESS);
+        assert_eq!(run(&sound.0, None, Some(&log.0)), ExitCode::SUCCESS);
         let text = fs::read_to_string(&log.0).unwrap();
         assert!(text.starts_with("before\n"), "{text}");
         assert!(text.ends_with(": 0 error(s), 0 warning(s)\n"), "{text}");

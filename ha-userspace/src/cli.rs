@@ -81,12 +81,13 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
     let file = |named: &Option<PathBuf>| {
         named.clone().or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
     };
+    let config_id = arguments.config_id.as_deref();
     match (&arguments.command, &arguments.config_test) {
         (Some(Work::Check { file: named }), log_file) => {
-            check::run(&file(named), log_file.as_ref().and_then(Option::as_deref))
+            check::run(&file(named), config_id, log_file.as_ref().and_then(Option::as_deref))
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
-        (None, Some(log_file)) => check::run(&file(&None), log_file.as_deref()),
+        (None, Some(log_file)) => check::run(&file(&None), config_id, log_file.as_deref()),
         (None, None) => match run_daemon(arguments, settings, file(&None)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
@@ -129,6 +130,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         interfaces: arguments.interfaces.clone(),
         source: Source {
             path: config,
+            config_id: arguments.config_id.clone(),
             keep_going: arguments.keep_going,
             dump: arguments.log.dump_conf,
             // Anywhere else a line is a message, with a severity of its own.

@@ -8,6 +8,7 @@ mod check;
 mod cli;
 mod daemon;
 mod firewall;
+mod host;
 mod logging;
 mod plan;
 mod privileges;
