@@ -1,10 +1,16 @@
 //! No input may panic or hang: damaged files and noise.
 
 #[cfg(test)]
+#[path = "support/well_formed.rs"]
+mod well_formed;
+
+#[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
 
     use ha_config::{parse, render};
+
+    use crate::well_formed;
 
     fn files() -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -25,34 +31,7 @@ mod tests {
     fn check(text: &str) {
         let parsed = parse("f", text);
         assert_eq!(render(&parsed.diagnostics, "").is_empty(), parsed.diagnostics.is_empty());
-        let config = &parsed.config;
-        for group in &config.groups {
-            assert!(!group.members.is_empty(), "{text}");
-            for member in &group.members {
-                assert!(config.instance(member).is_some(), "{text}");
-                assert_eq!(config.group_of(member).map(|home| &home.name), Some(&group.name));
-            }
-        }
-        for instance in &config.instances {
-            assert!(!instance.addresses.is_empty(), "{text}");
-            for tracked in &instance.track_scripts {
-                assert!(config.script(&tracked.script).is_some(), "{text}");
-            }
-        }
-        for instance in &config.instances {
-            assert!(instance.accept || !instance.priority.is_owner(), "{text}");
-            let delay = instance.preempt_delay;
-            assert!(delay.is_zero() || instance.preempt && !instance.strict, "{text}");
-        }
-        let mut paced: Vec<&String> =
-            config.pacing.iter().flat_map(|group| &group.interfaces).collect();
-        let interfaces = paced.len();
-        paced.sort_unstable();
-        paced.dedup();
-        assert_eq!(paced.len(), interfaces, "{text}");
-        for script in &config.scripts {
-            assert!(!script.command.argv.is_empty(), "{text}");
-        }
+        well_formed::check(&parsed.config, text);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::workspace::{self, Workspace};
 
 pub(crate) const MANIFEST: &str = "fuzz/Cargo.toml";
 /// In the order of the manifest.
-const TARGETS: [&str; 5] = ["judge", "wire", "ah", "engine", "story"];
+const TARGETS: [&str; 6] = ["judge", "wire", "ah", "engine", "story", "config"];
 const SECONDS: u32 = 30;
 
 /// Code coverage and operands of comparisons, as cargo-fuzz asks for them.
@@ -33,6 +33,20 @@ pub(crate) const COMPILER: Need = Need { program: "g++", package: "g++" };
 const TIMEOUT_SECONDS: u32 = 10;
 /// 255 IPv6 addresses with all headers make 4150; longer stories take more time than they show.
 const BYTES_MAX: u32 = 4200;
+/// What the targets take of memory when all is well is a quarter of it.
+const MEGABYTES_MAX: u32 = 1024;
+/// What keepalived.conf has beside keywords.
+const SIGNS: [&str; 9] = [
+    "$X=",
+    "${X}",
+    "@^a ",
+    "~SEQ(X,1,3)",
+    "~LST({X,Y},{1,2})",
+    "include /",
+    "{ ",
+    " }",
+    "192.0.2.1/24",
+];
 
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Options {
@@ -108,7 +122,12 @@ fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> O
     let program = programs.join(target);
     let mut command = Command::new(&program);
     command.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={TIMEOUT_SECONDS}"));
-    command.arg(format!("-max_len={BYTES_MAX}"));
+    command.arg(format!("-max_len={BYTES_MAX}")).arg(format!("-rss_limit_mb={MEGABYTES_MAX}"));
+    if target == "config" {
+        let words = folder.join("words");
+        write_words(workspace, &words)?;
+        command.arg(format!("-dict={}", words.display()));
+    }
     command.arg(format!("-artifact_prefix={}/", folder.display())).arg(&corpus).arg(&seeds);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
     let status = command.status().map_err(|error| process::not_started(&command, &error))?;
@@ -127,25 +146,47 @@ fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> O
     )))
 }
 
-/// Inputs of the right form to begin with: captured frames, scenarios.
+/// Inputs of the right form to begin with: captured frames, scenarios, configurations.
 fn write_seeds(workspace: &Workspace, target: &str, seeds: &Path) -> Outcome {
-    let is_text = target == "story";
-    let source = if is_text { "ha-core/tests/scenarios" } else { "tests/vectors" };
-    let source = workspace.root().join(source);
-    let cannot = |error| Failure::new(format!("cannot read {}: {error}", source.display()));
+    let (folders, ending): (&[&str], _) = match target {
+        "story" => (&["ha-core/tests/scenarios"], "txt"),
+        "config" => (&["ha-config/tests/data/accepted", "ha-config/tests/data/rejected"], "conf"),
+        _ => (&["tests/vectors"], "hex"),
+    };
     workspace::create_dir(seeds)?;
-    for entry in fs::read_dir(&source).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        let mut seed = workspace::read(&entry.path())?;
-        if !is_text {
-            seed = frame(&String::from_utf8_lossy(&seed)).ok_or_else(|| {
-                let path = entry.path();
-                Failure::new(format!("{} is not lines of hexadecimal bytes", path.display()))
-            })?;
+    for folder in folders {
+        let folder = workspace.root().join(folder);
+        let cannot = |error| Failure::new(format!("cannot read {}: {error}", folder.display()));
+        for entry in fs::read_dir(&folder).map_err(cannot)? {
+            let entry = entry.map_err(cannot)?;
+            let path = entry.path();
+            if path.extension().is_none_or(|found| found != ending) {
+                continue;
+            }
+            let mut seed = workspace::read(&path)?;
+            if ending == "hex" {
+                seed = frame(&String::from_utf8_lossy(&seed)).ok_or_else(|| {
+                    let path = path.display();
+                    Failure::new(format!("{path} is not lines of hexadecimal bytes"))
+                })?;
+            }
+            workspace::write(&seeds.join(entry.file_name()), &seed)?;
         }
-        workspace::write(&seeds.join(entry.file_name()), &seed)?;
     }
     Ok(())
+}
+
+/// Words that chance alone would not find, in libFuzzer's form: the keywords of keepalived's manual,
+/// of which the list has a block and a keyword in each line.
+fn write_words(workspace: &Workspace, words: &Path) -> Outcome {
+    let list = workspace::read(&workspace.root().join("ha-config/tests/data/manual-keywords.txt"))?;
+    workspace::write(words, dictionary(&String::from_utf8_lossy(&list)).as_bytes())
+}
+
+fn dictionary(list: &str) -> String {
+    let lines = list.lines().filter(|line| !line.starts_with('#'));
+    let keywords = lines.filter_map(|line| line.split_whitespace().nth(1));
+    keywords.chain(SIGNS).flat_map(|word| ["\"", word, "\"\n"]).collect()
 }
 
 /// The bytes of a vector: lines of hexadecimal numbers and of comment.
@@ -190,6 +231,12 @@ mod tests {
     fn a_vector_is_read_without_its_notes() {
         assert_eq!(frame("# 00 how\n01 ff\n0a\n"), Some(vec![1, 255, 10]));
         assert_eq!(frame("01 0g\n"), None);
+    }
+
+    #[test]
+    fn the_dictionary_has_the_keywords_of_the_list() {
+        let words = dictionary("# a list\ntop instance\nglobal_defs router_id\n");
+        assert!(words.starts_with("\"instance\"\n\"router_id\"\n\"$X=\"\n"), "{words}");
     }
 
     #[test]
