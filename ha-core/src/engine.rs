@@ -402,8 +402,9 @@ impl Engine {
         if !core::mem::take(&mut self.is_running) {
             return;
         }
-        let ids = || (0..).map(InstanceId).take(self.instances.len());
-        let all: Vec<InstanceId> = ids().collect();
+        // Numbers that nobody has any more have stopped before.
+        let ids = (0..).map(InstanceId).take(self.instances.len());
+        let all: Vec<InstanceId> = ids.filter(|id| self.group_of(*id).is_some()).collect();
         self.release(&all, actions);
         for &id in &all {
             self.enter(id, State::Init, Cause::Shutdown, actions);

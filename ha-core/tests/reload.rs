@@ -214,6 +214,15 @@ fn an_added_instance_starts_and_a_removed_one_says_goodbye_once() {
     assert_eq!((router.state(ONE), router.deadline(ONE)), (State::Init, None));
     assert_eq!((router.state(TWO), router.deadline(TWO)), (State::Backup, second));
     assert_eq!(router.reload(without()), [], "it is gone already");
+    let notified = |actions: &[Action]| {
+        let notify = |action: &Action| matches!(action, Action::Notify(_));
+        actions.iter().filter(|action| notify(action)).copied().collect::<Vec<_>>()
+    };
+    let stop = Action::Notify(Notify { subject: Subject::Instance(TWO), event, priority: 100 });
+    let mut ended = router.engine.clone();
+    let mut actions = Actions::default();
+    ended.handle(router.now, Input::Shutdown, &mut actions);
+    assert_eq!(notified(actions.as_slice()), [stop], "it has been told already");
     router.find_sources();
     assert_eq!(router.state(ONE), State::Init, "nobody has that number");
     router.reload_to(both);
