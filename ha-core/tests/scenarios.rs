@@ -48,6 +48,7 @@ scenarios! {
     preemption,
     recorded,
     rejected,
+    reload,
     removed_addresses,
     start_and_stop,
     startup_delay,

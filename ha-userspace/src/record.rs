@@ -5,6 +5,8 @@
 //! not fit into the queue are counted, and the record says where they are missing. Nothing is
 //! recorded, copied or started without the option.
 
+mod tap;
+
 use std::{
     convert::Infallible,
     ffi::OsString,
@@ -16,18 +18,20 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
-        mpsc::{self, TryRecvError, TrySendError},
+        mpsc::{self, TryRecvError},
     },
     thread,
     time::Duration,
 };
 
 use ha_core::{
-    Action, Input, Instant,
-    story::{KeptInput, Names, Writer},
+    Instant,
+    story::{Names, Writer},
 };
 use tracing::{info, warn};
 
+pub(crate) use self::tap::Tap;
+use self::tap::{Entry, Next, Step};
 use crate::{
     clock,
     plan::{Plan, TrackerPlan},
@@ -80,14 +84,14 @@ impl Recorder {
         let head = format!("{title}\nrecorded\n{config}");
         let (queue, entries) = mpsc::sync_channel(WAITING_MAX);
         let lost = Arc::new(AtomicU64::new(0));
-        let tap = Tap { queue: Some(queue), lost: Arc::clone(&lost) };
+        let tap = Tap::new(queue, Arc::clone(&lost));
         let (file, running) = (Arc::clone(&self.file), self.running.clone());
         thread::Builder::new().name("ha-record".to_owned()).spawn(move || {
             let _running = running;
             // Poisoned: one of these threads has panicked, and the file is not to be trusted.
             let Ok(mut file) = file.lock() else { return };
             let Some(open) = file.as_mut() else { return };
-            if let Err(error) = open.take_all(&head, &writer, &entries, &lost) {
+            if let Err(error) = open.take_all(&head, writer, &entries, &lost) {
                 warn!("{}: recording has stopped: {error}", open.path.display());
                 *file = None;
             }
@@ -102,49 +106,6 @@ impl Drop for Recorder {
         if self.has_ended.recv_timeout(LAST_INPUTS) == Err(mpsc::RecvTimeoutError::Timeout) {
             warn!("the end of the record is missing: it could not be written in time");
         }
-    }
-}
-
-/// Takes copies on the engine thread.
-#[derive(Debug)]
-pub(crate) struct Tap {
-    /// `None` once nobody writes any more.
-    queue: Option<mpsc::SyncSender<Entry>>,
-    /// Inputs that the queue had no room for.
-    lost: Arc<AtomicU64>,
-}
-
-/// An input and what was decided.
-#[derive(Debug)]
-struct Entry {
-    /// So many inputs were lost before this one, of all since the start.
-    lost: u64,
-    at: Instant,
-    input: KeptInput,
-    actions: Vec<Action>,
-}
-
-impl Tap {
-    /// Never waits.
-    pub(crate) fn note(&mut self, at: Instant, input: Input<'_>, actions: &[Action]) {
-        let Some(queue) = &self.queue else { return };
-        let lost = self.lost.load(Ordering::Relaxed);
-        let entry = Entry { lost, at, input: input.into(), actions: actions.to_vec() };
-        match queue.try_send(entry) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_)) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-            }
-            Err(TrySendError::Disconnected(_)) => self.queue = None,
-        }
-    }
-}
-
-impl Tap {
-    /// Something happened to the engine that no line can say: what is decided from here on is not
-    /// what a replay would decide.
-    pub(crate) fn note_gap(&mut self) {
-        self.lost.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -171,21 +132,41 @@ impl RecordFile {
     fn take_all(
         &mut self,
         head: &str,
-        writer: &Writer,
+        mut writer: Writer,
         entries: &mpsc::Receiver<Entry>,
         lost: &AtomicU64,
     ) -> io::Result<()> {
         self.line(head.trim_end())?;
         let (mut lost_before, mut now) = (0, Instant::default());
-        while let Some(entry) = self.next(entries)? {
-            self.say_lost(writer, entry.at, entry.lost - lost_before)?;
-            (lost_before, now) = (entry.lost, entry.at);
-            self.line(writer.input(entry.at, &entry.input.as_input()))?;
-            for action in &entry.actions {
-                self.line(writer.action(entry.at, action))?;
+        // Written, and not gone on with yet.
+        let mut next: Option<Box<Next>> = None;
+        while let Some(Entry { lost, at, step, actions, reloads, next: new }) =
+            self.next(entries)?
+        {
+            self.say_lost(&writer, at, lost - lost_before)?;
+            (lost_before, now) = (lost, at);
+            // A reload's own entry may be among the lost ones: it is made up for at the first after it.
+            for new in [None, new] {
+                if let Some(new) = new {
+                    let renamed = writer.clone().renamed(new.names.clone());
+                    self.line(renamed.next(&new.reload).to_string().trim_end())?;
+                    next = Some(new);
+                }
+                if let Some(done) = next.take_if(|next| next.number <= reloads) {
+                    self.line(writer.reload(at))?;
+                    writer = writer.renamed(done.names);
+                }
+            }
+            match step {
+                Step::Input(input) => self.line(writer.input(at, &input.as_input()))?,
+                Step::StopFor => self.line(writer.stop_for(at))?,
+                Step::Reload => {}
+            }
+            for action in &actions {
+                self.line(writer.action(at, action))?;
             }
         }
-        self.say_lost(writer, now, lost.load(Ordering::Relaxed) - lost_before)?;
+        self.say_lost(&writer, now, lost.load(Ordering::Relaxed) - lost_before)?;
         self.file.flush()
     }
 
@@ -246,13 +227,17 @@ fn title() -> String {
 }
 
 fn names(plan: &Plan) -> Names {
-    Names::new(
-        plan.instances.iter().map(|instance| instance.name.as_str()),
-        plan.groups.iter().map(|group| group.name.as_str()),
-        plan.trackers.iter().map(|tracker| match tracker {
+    let instance = |number| plan.instances.get(number).map(|instance| instance.name.as_str());
+    let tracker = |number| {
+        plan.trackers.get(number).map(|tracker| match tracker {
             TrackerPlan::Interface(name) => name.as_str(),
             TrackerPlan::Script(script) => script.name.as_str(),
-        }),
+        })
+    };
+    Names::new(
+        (0..plan.instances.count()).map(instance),
+        plan.groups.iter().map(|group| Some(group.name.as_str())),
+        (0..plan.trackers.count()).map(tracker),
     )
 }
 
@@ -261,7 +246,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use ha_core::{
-        InstanceId, Received, TrackerId,
+        Input, InstanceId, Received, Reload, TrackerId,
         story::{Told, play},
         wire::{Authentication, ChecksumScope, Template},
     };
@@ -292,7 +277,11 @@ mod tests {
     }
 
     fn plan() -> Plan {
-        Plan::new(&ha_config::parse("x", TEXT).config, &[]).0
+        plan_of(TEXT)
+    }
+
+    fn plan_of(text: &str) -> Plan {
+        Plan::new(&ha_config::parse("x", text).config, &[]).0
     }
 
     fn replay(text: &str) -> Vec<String> {
@@ -342,13 +331,107 @@ mod tests {
     }
 
     #[test]
+    fn a_reload_is_decided_again() {
+        let scratch = Scratch::new("reload");
+        let path = scratch.0.join("record");
+        let recorder = Recorder::create(&path).unwrap();
+        let before = plan();
+        let other = TEXT.replace("VI_1", "VI_2").replace("id 1", "id 2");
+        let mut decider =
+            Decider::new(before.engine.clone(), Some(recorder.start(&before).unwrap()));
+        let now = clock::now();
+        let (instance, source) = (InstanceId(0), "192.0.2.10".parse().unwrap());
+        decider.handle(now, Input::Source { instance, address: Some(source) });
+        decider.handle(now, Input::Tracker { tracker: TrackerId(0), up: true });
+        decider.handle(now, Input::Start);
+        let deadline = decider.next_deadline().unwrap();
+        decider.handle(deadline.at, Input::Deadline { heard: None });
+        let mut running = before;
+        // One more; the first one gone; its number another one's.
+        for text in [TEXT.to_owned() + &other, other.clone(), other.replace("VI_2", "VI_3")] {
+            let (plan, reload) = plan_of(&text).after(&running);
+            decider.stop_for(deadline.at, &plan, &reload);
+            decider.reload(deadline.at, reload);
+            for (number, _) in plan.instances.numbered() {
+                let instance = InstanceId(number);
+                decider.handle(deadline.at, Input::Source { instance, address: Some(source) });
+            }
+            running = plan;
+        }
+        decider.handle(deadline.at, Input::Shutdown);
+        drop(recorder);
+        let text = fs::read_to_string(&path).unwrap();
+        for (words, count) in [
+            ("next\n", 3),
+            (" stop_for\n", 3),
+            (" reload\n", 3),
+            ("retired #0", 1),
+            ("VI_1 MASTER -> INIT (another configuration)", 1),
+            ("VI_2 INIT -> BACKUP", 1),
+            ("VI_2 BACKUP -> INIT (another configuration)", 1),
+            ("VI_3 INIT -> BACKUP", 1),
+            ("VI_3 BACKUP -> INIT (shutdown)", 1),
+            // At its own end and at the daemon's: each has one.
+            ("STOP", 3),
+            ("lost", 0),
+        ] {
+            assert_eq!(text.matches(words).count(), count, "{words} in\n{text}");
+        }
+        assert_eq!(replay(&text), Vec::<String>::new(), "{text}");
+    }
+
+    #[test]
+    fn a_reload_that_finds_no_room_is_made_up_for() {
+        let scratch = Scratch::new("no-room");
+        let mut file = RecordFile::create(&scratch.0.join("record")).unwrap();
+        let (queue, entries) = mpsc::sync_channel(1);
+        let lost = Arc::new(AtomicU64::new(0));
+        let mut tap = Tap::new(queue, Arc::clone(&lost));
+        let (again, rest) = mpsc::sync_channel(16);
+        let (plan, at) = (plan(), Instant::from_nanos);
+        let reload = Reload { config: plan.engine.clone(), ..Reload::default() };
+        let pass = || again.send(entries.recv().unwrap()).unwrap();
+        tap.note(at(0), Input::Start, &[]);
+        // Both are lost.
+        tap.note_stop_for(at(1), &plan, &reload, &[]);
+        tap.note_reload(at(1), &[]);
+        pass();
+        tap.note(at(2), Input::Start, &[]);
+        pass();
+        // The reload is, and the next one comes.
+        tap.note_stop_for(at(3), &plan, &reload, &[]);
+        tap.note_reload(at(3), &[]);
+        pass();
+        tap.note_stop_for(at(4), &plan, &reload, &[]);
+        pass();
+        tap.note_reload(at(4), &[]);
+        pass();
+        drop((tap, again));
+        let writer = Writer::new(names(&plan), Instant::default());
+        let head = format!("recorded\n{}", writer.config(&plan.engine));
+        file.take_all(&head, writer.clone(), &rest, &lost).unwrap();
+        let text = fs::read_to_string(scratch.0.join("record")).unwrap();
+        let next = writer.next(&reload).to_string();
+        let expected = head
+            + "0ms start\n0.000002ms lost 2\n"
+            + &next
+            + "0.000002ms reload\n0.000002ms start\n"
+            + &next
+            + "0.000003ms stop_for\n0.000004ms lost 1\n0.000004ms reload\n"
+            + &next
+            + "0.000004ms stop_for\n0.000004ms reload\n";
+        assert_eq!(text, expected);
+        assert_eq!(replay(&text), ["2 lost", "1 lost"]);
+    }
+
+    #[test]
     fn what_does_not_fit_is_counted_where_it_is_missing() {
         let scratch = Scratch::new("lost");
         let path = scratch.0.join("record");
         let mut file = RecordFile::create(&path).unwrap();
         let (queue, entries) = mpsc::sync_channel(2);
         let lost = Arc::new(AtomicU64::new(0));
-        let mut tap = Tap { queue: Some(queue), lost: Arc::clone(&lost) };
+        let mut tap = Tap::new(queue, Arc::clone(&lost));
         let mut note = |nanos| tap.note(Instant::from_nanos(nanos), Input::Start, &[]);
         // The third and the fourth find no room; the fifth does.
         (1..=4).for_each(&mut note);
@@ -362,7 +445,7 @@ mod tests {
             again.send(entry).unwrap();
         }
         drop(again);
-        file.take_all("recorded\n", &Writer::default(), &rest, &lost).unwrap();
+        file.take_all("recorded\n", Writer::default(), &rest, &lost).unwrap();
         let expected = "recorded\n0.000001ms start\n0.000002ms start\n0.000005ms lost 2\n\
                         0.000005ms start\n0.000005ms lost 3\n";
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);

@@ -1,4 +1,4 @@
-//! A record of a running pair: it is decided again as it was decided then.
+//! A record of a running pair: it is decided again as it was decided then, reloads included.
 #![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
 use core::time::Duration;
@@ -17,6 +17,7 @@ use ha_tests::{
     tempdir::TempDir,
     wait,
 };
+use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_secs(20);
 const INTERFACE: &str = "bond0";
@@ -108,6 +109,81 @@ fn what_a_pair_decided_is_decided_again() {
         assert!(!text(&decisions.stdout).contains(" frame "));
     }
     differs_where_it_was_changed(&directory, &files[1]);
+}
+
+/// What A reads: `VI_1` with `priority`, and another virtual router by the name `other`.
+fn two(priority: u8, other: &str, vrid: u8) -> String {
+    let first = config::instance(Dialect::V3Multicast, Side::A, priority, "");
+    let second = config::instance(Dialect::V3Multicast, Side::A, 150, "")
+        .replace("VI_1", other)
+        .replace("virtual_router_id 133", &format!("virtual_router_id {vrid}"))
+        .replace("198.51.100.", "203.0.113.");
+    first + &second
+}
+
+/// Has A read `text`, and waits until its log says `word`.
+fn reload(pair: &mut Pair, text: &str, word: &str) {
+    let router = pair.node_mut(Side::A).router();
+    router.directory().write("keepalived.conf", text);
+    router.process().signal(Signal::SIGHUP);
+    let is_done = || pair.node(Side::A).log().contains(word);
+    assert!(wait::holds_within(SOON, is_done), "no `{word}`{}", pair.logs());
+}
+
+#[test]
+fn reloads_are_decided_again() {
+    if !require::require_daemon() {
+        return;
+    }
+    let directory = TempDir::new("record");
+    let file = directory.path().join("record");
+    let mut pair = Pair::new();
+    let words = ["--record", &file.display().to_string()];
+    pair.node_mut(Side::A).start(Program::Daemon, &two(150, "VI_2", 7), &words);
+    await_held(&pair, 2, 0);
+    let await_other = |pair: &mut Pair, name: &str| {
+        let router = pair.node_mut(Side::A).router();
+        let is_master = wait::holds_within(SOON, || router.status().state(name) == "MASTER");
+        assert!(is_master, "{name}{}", pair.logs());
+    };
+    await_other(&mut pair, "VI_2");
+    let config = config::instance(Dialect::V3Multicast, Side::B, 100, "");
+    pair.node_mut(Side::B).start(Program::Daemon, &config, &[]);
+
+    // Worse than B; one is gone, another one comes.
+    reload(&mut pair, &two(50, "VI_3", 8), "new: VI_3; gone: VI_2; 1 go on");
+    await_held(&pair, 0, 2);
+    await_other(&mut pair, "VI_3");
+    // The number of the one that was gone is used again.
+    reload(&mut pair, &two(150, "VI_4", 9), "new: VI_4; gone: VI_3; 1 go on");
+    await_held(&pair, 2, 0);
+    await_other(&mut pair, "VI_4");
+    // What cannot be read is no reload.
+    reload(&mut pair, "vrrp_instance VI_1 {\n", "the running configuration stays");
+    let status = pair.node_mut(Side::A).router().stop();
+    assert!(status.success(), "{}{}", describe(status), pair.logs());
+
+    let record = fs::read_to_string(&file).expect("a record");
+    for (line, count) in [("\nnext\n", 2), (" stop_for\n", 2), (" reload\n", 2), (" lost ", 0)] {
+        assert_eq!(record.matches(line).count(), count, "{line:?} in {record}");
+    }
+    let again = replay(&[], &file);
+    assert_eq!(text(&again.stderr), "");
+    assert_eq!(text(&again.stdout), record);
+    assert!(again.status.success(), "{}", describe(again.status));
+    let decisions = replay(&["--decisions"], &file);
+    let decisions = text(&decisions.stdout);
+    let takeover = ["INIT -> BACKUP", "BACKUP -> MASTER"];
+    let expected = [&takeover[..], &["MASTER -> BACKUP", "BACKUP -> MASTER", "MASTER -> INIT"]];
+    assert_eq!(transitions(decisions, "-> VI_1 "), expected.concat(), "{record}");
+    let expected = [&takeover[..], &["MASTER -> INIT"]].concat();
+    for other in ["VI_2", "VI_3", "VI_4"] {
+        assert_eq!(transitions(decisions, &format!("-> {other} ")), expected, "{record}");
+    }
+    // A record without its reloads is decided otherwise.
+    let without = record.replace(" reload\n", " end\n");
+    let changed = directory.write("without", &without);
+    assert_eq!(replay(&[], &changed).status.code(), Some(4));
 }
 
 /// A decision that is not the engine's, and a line that is nothing.

@@ -17,6 +17,10 @@
 //!   keepalived's default, VRID 133, and one address ending in 13
 //! - `group NAME MEMBER..`, where the order of members matters
 //!
+//! After the first step, `next` begins what a running engine goes on with ([`crate::Reload`]): the
+//! same lines again, for all that it runs from then on; `retired NAME..`, `restart NAME..`,
+//! `readdressed NAME..`, `new_trackers NAME..`. The step `reload` applies it.
+//!
 //! Then what happens, each at a `TIME` (`1s`, `609.375ms`, `5us`, `78125ns`):
 //!
 //! - `start`, `shutdown`, `end` (nothing)
@@ -26,6 +30,7 @@
 //!   [byte=I:V] [cut=N] [lost] [stamp=T]`: one that is made; `pseudo` is a checksum over a
 //!   pseudo-header too, `lost` means stamped by the kernel, but its record found the ring full;
 //!   `stamp` is when it had come, if it is read later than that
+//! - `stop_for`, what cannot go on with what is `next` stops; `reload`, the engine goes on with it
 //! - `show NAME`: the state in one line
 //!
 //! Only where `recorded`: `due [heard=T]`, a deadline, and the kernel's stamp where it was asked for;
@@ -44,6 +49,7 @@ mod value;
 
 mod play;
 mod read;
+mod run;
 mod write;
 
 pub use self::{

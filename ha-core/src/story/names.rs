@@ -15,13 +15,13 @@ pub struct Names {
 }
 
 impl Names {
-    /// From the names of a configuration, each list in the order of the engine's numbers. They may
-    /// be changed a little: to single words, no two of them alike.
+    /// From the names of a configuration, each list in the order of the engine's numbers; `None` is
+    /// a number that nobody has. They may be changed a little: to single words, no two of them alike.
     #[must_use]
     pub fn new<'a>(
-        instances: impl IntoIterator<Item = &'a str>,
-        groups: impl IntoIterator<Item = &'a str>,
-        trackers: impl IntoIterator<Item = &'a str>,
+        instances: impl IntoIterator<Item = Option<&'a str>>,
+        groups: impl IntoIterator<Item = Option<&'a str>>,
+        trackers: impl IntoIterator<Item = Option<&'a str>>,
     ) -> Self {
         Self {
             instances: Labels::new(instances),
@@ -51,10 +51,10 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    fn new<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Self {
         let mut labels = Self::default();
         for name in names {
-            let mut word = word(name);
+            let mut word = name.map_or_else(|| format!("#{}", labels.count()), word);
             while labels.numbers.contains_key(&word) {
                 word.push('~');
             }
@@ -116,10 +116,11 @@ mod tests {
 
     #[test]
     fn names_become_words_that_differ() {
-        let names = Names::new(["VI 1", "VI%201", "a", "a", "", "#1"], [], ["eth0:1"]);
+        let instances = ["VI 1", "VI%201", "a", "a", "", "#1"].map(Some);
+        let names = Names::new(instances.into_iter().chain([None]), [], [Some("eth0:1")]);
         let shown: Vec<String> =
-            (0..7).map(|number| names.instance(InstanceId(number)).to_string()).collect();
-        assert_eq!(shown, ["VI%201", "VI%25201", "a", "a~", "%", "%231", "#6"]);
+            (0..8).map(|number| names.instance(InstanceId(number)).to_string()).collect();
+        assert_eq!(shown, ["VI%201", "VI%25201", "a", "a~", "%", "%231", "#6", "#7"]);
         for (number, word) in (0..).zip(&shown) {
             assert_eq!(names.instances.find(word), Some(number), "{word}");
         }

@@ -1,21 +1,9 @@
 //! Runs a story: an engine in time that the text gives, and what it decides, beside what the text
 //! says that it decides.
 
-use std::collections::VecDeque;
+use core::fmt;
 
-use core::{fmt, time::Duration};
-
-use crate::{
-    Actions, Engine, Input, InstanceId, Instant,
-    story::{
-        Fault, KeptInput, Writer,
-        read::{Setting, Step},
-        value::{instant, millis},
-    },
-};
-
-/// More deadlines at one moment are the same ones again and again.
-const DEADLINES_AT_ONCE_MAX: u32 = 1_000_000;
+use crate::story::{Fault, read::Step, run::Run, value::instant};
 
 /// What the run of a story shows, in the order of its text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -138,7 +126,7 @@ impl<'t> Player<'t, '_> {
                 if let Step::Lost(count) = step {
                     (self.tell)(Told::Lost { line: number, count });
                 }
-                self.run.step(step);
+                self.run.step(step)?;
                 self.tell_decided(0);
             }
         }
@@ -179,169 +167,6 @@ impl<'t> Player<'t, '_> {
             decided: decided.take(decided_len).map(String::as_str).collect(),
         };
         (self.tell)(Told::Difference(&difference));
-    }
-}
-
-/// One engine in virtual time, and the world around it.
-#[derive(Default)]
-struct Run {
-    setting: Setting,
-    /// From the first step on.
-    engine: Option<(Engine, Writer)>,
-    actions: Actions,
-    now: Instant,
-    late: Duration,
-    /// The kernel's slots.
-    stamps: Vec<Option<Instant>>,
-    sleep: Option<Sleep>,
-    /// Since the last step, as lines.
-    decided: Vec<String>,
-}
-
-struct Sleep {
-    until: Instant,
-    reading_first: bool,
-    inputs: VecDeque<KeptInput>,
-}
-
-impl Run {
-    /// Takes a line of what is run; `false` if it is none.
-    fn configure(&mut self, words: &[&str]) -> Result<bool, String> {
-        let is_taken = self.setting.read(words)?;
-        if is_taken && self.engine.is_some() {
-            return Err("expected a step: what is run is said before the first one".to_owned());
-        }
-        Ok(is_taken)
-    }
-
-    /// Lets time run: deadlines fire when due, or too late, or after a sleep.
-    fn advance(&mut self, end: Instant) -> Result<(), String> {
-        if self.engine.is_none() {
-            let Setting { names, config, .. } = &self.setting;
-            let writer = Writer::new(names.clone(), Instant::default());
-            self.stamps = vec![None; config.instances.len()];
-            self.engine = Some((Engine::new(config.clone()), writer));
-        }
-        if end < self.now {
-            let now = millis(self.now.since(Instant::default()));
-            return Err(format!("expected a time from {now} on: time does not run backwards"));
-        }
-        if let Some(sleep) = self.sleep.take_if(|sleep| sleep.until <= end) {
-            self.wake(sleep)?;
-        }
-        if self.sleep.is_none() && !self.setting.is_recorded {
-            let mut fired = 0;
-            while let Some(due) = self.next_deadline().map(|deadline| deadline + self.late)
-                && due <= end
-            {
-                fired = if due > self.now { 0 } else { fired + 1 };
-                self.now = self.now.max(due);
-                self.fire(fired)?;
-            }
-        }
-        self.now = end;
-        Ok(())
-    }
-
-    fn wake(&mut self, mut sleep: Sleep) -> Result<(), String> {
-        self.now = sleep.until;
-        if !sleep.reading_first {
-            self.fire_due()?;
-        }
-        while let Some(input) = sleep.inputs.pop_front() {
-            self.handle(&input);
-            if !sleep.reading_first {
-                self.fire_due()?;
-            }
-        }
-        self.fire_due()
-    }
-
-    fn fire_due(&mut self) -> Result<(), String> {
-        let mut fired = 0;
-        while self.next_deadline().is_some_and(|deadline| deadline <= self.now) {
-            fired += 1;
-            self.fire(fired)?;
-        }
-        Ok(())
-    }
-
-    /// `fired`: so often before, at this moment.
-    fn fire(&mut self, fired: u32) -> Result<(), String> {
-        if fired > DEADLINES_AT_ONCE_MAX {
-            return Err("the engine wants the same deadlines again and again".to_owned());
-        }
-        let next = self.engine.as_ref().and_then(|(engine, _)| engine.next_deadline());
-        let takeover = next.and_then(|deadline| deadline.takeover);
-        let heard = takeover.and_then(|instance| *self.slot(instance)?);
-        self.handle(&KeptInput::Other(Input::Deadline { heard }));
-        Ok(())
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        Some(self.engine.as_ref()?.0.next_deadline()?.at)
-    }
-
-    fn step(&mut self, step: Step) {
-        match step {
-            Step::Input(input) => self.feed(input),
-            Step::Arrival(input) => {
-                if let KeptInput::Advertisement { instance, at, .. } = input {
-                    self.stamp(instance, at);
-                }
-                self.feed(input);
-            }
-            Step::Stamp(instance, at) => self.stamp(instance, at),
-            Step::Late(by) => self.late = by,
-            Step::Sleep { time, reading_first } => {
-                let until = self.now + time;
-                self.sleep = Some(Sleep { until, reading_first, inputs: VecDeque::new() });
-            }
-            Step::Show(instance) => self.show(instance),
-            Step::Lost(_) | Step::End => {}
-        }
-    }
-
-    fn slot(&mut self, instance: InstanceId) -> Option<&mut Option<Instant>> {
-        self.stamps.get_mut(usize::try_from(instance.0).ok()?)
-    }
-
-    fn stamp(&mut self, instance: InstanceId, at: Instant) {
-        if let Some(slot) = self.slot(instance) {
-            *slot = (*slot).max(Some(at));
-        }
-    }
-
-    fn feed(&mut self, input: KeptInput) {
-        match &mut self.sleep {
-            Some(sleep) => sleep.inputs.push_back(input),
-            None => self.handle(&input),
-        }
-    }
-
-    fn handle(&mut self, input: &KeptInput) {
-        let Some((engine, writer)) = &mut self.engine else { return };
-        engine.handle(self.now, input.as_input(), &mut self.actions);
-        for action in self.actions.as_slice() {
-            self.decided.push(writer.action(self.now, action).to_string());
-        }
-        self.actions.clear();
-    }
-
-    fn show(&mut self, id: InstanceId) {
-        let since_start = |at: Instant| millis(at.since(Instant::default()));
-        let Some((engine, _)) = &self.engine else { return };
-        let Some(instance) = engine.instance(id) else { return };
-        let (state, priority) = (instance.state(), instance.priority());
-        let due = engine.deadline(id).map_or_else(
-            || ", no timer".to_owned(),
-            |deadline| format!(", due {}", since_start(deadline)),
-        );
-        let master = instance.master().map_or_else(String::new, |(source, priority)| {
-            format!(", master {source} priority {priority}")
-        });
-        let (now, name) = (since_start(self.now), self.setting.names.instance(id));
-        self.decided.push(format!("{now} -> {name} is {state}, priority {priority}{due}{master}"));
     }
 }
 
@@ -417,6 +242,21 @@ instance VI_1
         assert_eq!(run(&lost), (lost, vec!["16: 3 lost".to_owned()]));
     }
 
+    const NO_NEXT: &str =
+        "expected a step: what is run is said before the first one, or after `next`";
+
+    #[test]
+    fn what_comes_next_may_not_be_less() {
+        for (lines, expected) in [
+            ("next\n9s reload", "expected as many instances as before, at least"),
+            ("next\nrecorded", "expected a time like 1s or 609.375ms, found `recorded`"),
+            ("next\nretired VI_2", "expected an instance of this story, found `VI_2`"),
+        ] {
+            let fault = play(&RECORD.replace("9s end", lines), &mut |_| {}).unwrap_err();
+            assert_eq!(fault, Fault { line: 17, text: expected.to_owned() }, "{lines}");
+        }
+    }
+
     #[test]
     fn a_line_that_cannot_be_read_is_an_error_with_its_number() {
         for (line, expected) in [
@@ -434,9 +274,12 @@ instance VI_1
             ),
             ("9s advert #9 from 192.0.2.1 priority 1", "the instance is not in this story"),
             ("9s advert VI_1 from 192.0.2.1 priority 1 byte=99:1", "the message has no such byte"),
-            ("instance VI_2", "expected a step: what is run is said before the first one"),
+            ("instance VI_2", NO_NEXT),
             ("instance VI_1", "expected a new instance's name, found `VI_1`"),
-            ("tracker eth0", "expected a step: what is run is said before the first one"),
+            ("tracker eth0", NO_NEXT),
+            ("restart VI_1", "expected a time like 1s or 609.375ms, found `restart`"),
+            ("9s reload", "expected `next` and what is run from then on, and nobody asleep"),
+            ("9s stop_for", "expected `next` and what is run from then on, and nobody asleep"),
         ] {
             let fault = play(&RECORD.replace("9s end", line), &mut |_| {}).unwrap_err();
             assert_eq!(fault, Fault { line: 16, text: expected.to_owned() }, "{line}");

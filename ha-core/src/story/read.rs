@@ -8,7 +8,8 @@ use core::{
 use ha_common::proto;
 
 use crate::{
-    Config, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Track, TrackerId,
+    Config, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Reload, Track,
+    TrackerId,
     story::{
         KeptInput, Names,
         value::{
@@ -26,6 +27,8 @@ pub(super) struct Setting {
     pub(super) config: Config,
     /// Deadlines are steps.
     pub(super) is_recorded: bool,
+    /// `Some`: what a running engine goes on with, but for its configuration.
+    next: Option<Reload>,
 }
 
 /// What happens.
@@ -42,16 +45,29 @@ pub(super) enum Step {
         time: Duration,
         reading_first: bool,
     },
+    StopFor,
+    Reload,
     Show(InstanceId),
     Lost(u64),
     End,
 }
 
 impl Setting {
+    /// What the engine goes on with, before any of it is read.
+    pub(super) fn next(&self) -> Self {
+        let is_recorded = self.is_recorded;
+        Self { is_recorded, next: Some(Reload::default()), ..Self::default() }
+    }
+
+    /// What the engine has to be told to go on with this.
+    pub(super) fn reload(&self) -> Reload {
+        Reload { config: self.config.clone(), ..self.next.clone().unwrap_or_default() }
+    }
+
     /// Takes a line of what is run; `false` if it is none.
     pub(super) fn read(&mut self, words: &[&str]) -> Result<bool, String> {
         match words {
-            ["recorded"] => self.is_recorded = true,
+            ["recorded"] if self.next.is_none() => self.is_recorded = true,
             ["startup_delay", delay] => self.config.startup_delay = duration(delay)?,
             ["tracker", name] => {
                 self.names.trackers.place(name);
@@ -62,9 +78,25 @@ impl Setting {
                     members.iter().map(|name| self.instance(name)).collect();
                 self.add_members(name, &members?);
             }
-            _ => return Ok(false),
+            [word, names @ ..] => return self.read_reload(word, names),
+            [] => return Ok(false),
         }
         self.config.trackers = self.names.trackers.count();
+        Ok(true)
+    }
+
+    /// Who does not simply go on; `false` if the line is something else.
+    fn read_reload(&mut self, word: &str, names: &[&str]) -> Result<bool, String> {
+        let instances: Result<Vec<_>, _> = names.iter().map(|name| self.instance(name)).collect();
+        let trackers: Result<Vec<_>, _> = names.iter().map(|name| self.tracker(name)).collect();
+        let Some(next) = &mut self.next else { return Ok(false) };
+        match word {
+            "retired" => next.retired = instances?,
+            "restart" => next.restart = instances?,
+            "readdressed" => next.readdressed = instances?,
+            "new_trackers" => next.new_trackers = trackers?,
+            _ => return Ok(false),
+        }
         Ok(true)
     }
 
@@ -153,6 +185,8 @@ impl Setting {
                 let priority = parse("a priority", priority)?;
                 self.read_advert(now, &Claim { instance, source, priority }, rest)
             }
+            ["stop_for"] => Ok(Step::StopFor),
+            ["reload"] => Ok(Step::Reload),
             ["show", name] => Ok(Step::Show(self.instance(name)?)),
             _ if self.is_recorded => read_recorded_step(words),
             _ => read_played_step(words),
@@ -361,9 +395,38 @@ mod tests {
         }
     }
 
+    fn names() -> Names {
+        let instances = ["VI 1", "VI 1", "VI_2"].map(Some);
+        Names::new(instances, ["#1", "", "VG"].map(Some), ["eth0", "a:b"].map(Some))
+    }
+
+    #[test]
+    fn what_is_next_is_the_same_when_it_is_written_and_read_again() {
+        let ids = |numbers: &[u32]| numbers.iter().copied().map(InstanceId).collect();
+        let whole = Reload {
+            config: config(),
+            retired: ids(&[1]),
+            restart: ids(&[2, 0]),
+            readdressed: ids(&[0, 7]),
+            new_trackers: [2, 0, 9].map(TrackerId).to_vec(),
+        };
+        for reload in [whole.clone(), Reload { retired: Vec::new(), ..whole }, Reload::default()] {
+            for names in [names(), Names::default(), Names::new([Some("a"), None], [], [None])] {
+                let written = Writer::new(names, ORIGIN).next(&reload).to_string();
+                let lines = written.strip_prefix("next\n").unwrap();
+                let mut setting = Setting::default().next();
+                for line in lines.lines() {
+                    let words: Vec<&str> = line.split_whitespace().collect();
+                    assert_eq!(setting.read(&words), Ok(true), "{line}");
+                }
+                assert_eq!(setting.reload(), reload, "{written}");
+            }
+        }
+    }
+
     #[test]
     fn a_config_is_the_same_when_it_is_written_and_read_again() {
-        let names = Names::new(["VI 1", "VI 1", "VI_2"], ["#1", "", "VG"], ["eth0", "a:b"]);
+        let names = names();
         for names in [names, Names::default()] {
             let written = Writer::new(names, ORIGIN).config(&config()).to_string();
             assert_eq!(read(&written).config, config(), "{written}");

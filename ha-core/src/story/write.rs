@@ -5,8 +5,8 @@ use core::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
     Action, AdvertInterval, AnnouncePlan, Cause, Config, Family, GroupConfig, GroupId, Input,
-    InstanceConfig, InstanceId, Instant, Notify, Received, Subject, Track, TrackerId, Transition,
-    Version,
+    InstanceConfig, InstanceId, Instant, Notify, Received, Reload, Subject, Track, TrackerId,
+    Transition, Version,
     story::{
         Names,
         value::{blank_password, hex, millis},
@@ -79,6 +79,12 @@ impl Writer {
         Self { names, origin }
     }
 
+    /// The same story, by the names of what it goes on with.
+    #[must_use]
+    pub fn renamed(self, names: Names) -> Self {
+        Self { names, ..self }
+    }
+
     /// What the engine runs, as lines.
     #[must_use]
     pub fn config(&self, config: &Config) -> impl fmt::Display {
@@ -103,6 +109,21 @@ impl Writer {
                 writeln!(out)?;
             }
             Ok(())
+        })
+    }
+
+    /// What a running engine goes on with, as lines. The names are those from then on.
+    #[must_use]
+    pub fn next(&self, reload: &Reload) -> impl fmt::Display {
+        fmt::from_fn(move |out| {
+            let Reload { config, retired, restart, readdressed, new_trackers } = reload;
+            write!(out, "next\n{}", self.config(config))?;
+            for (word, ids) in
+                [("retired", retired), ("restart", restart), ("readdressed", readdressed)]
+            {
+                list(out, word, ids.iter().map(|id| self.names.instance(*id)))?;
+            }
+            list(out, "new_trackers", new_trackers.iter().map(|id| self.names.tracker(*id)))
         })
     }
 
@@ -198,6 +219,18 @@ impl Writer {
         })
     }
 
+    /// A step: [`crate::Engine::stop_for`] what is next.
+    #[must_use]
+    pub fn stop_for(&self, now: Instant) -> impl fmt::Display {
+        fmt::from_fn(move |out| write!(out, "{} stop_for", self.millis(now)))
+    }
+
+    /// A step: [`crate::Engine::reload`] with what is next.
+    #[must_use]
+    pub fn reload(&self, now: Instant) -> impl fmt::Display {
+        fmt::from_fn(move |out| write!(out, "{} reload", self.millis(now)))
+    }
+
     /// A step that says how many inputs are missing.
     #[must_use]
     pub fn lost(&self, now: Instant, count: u64) -> impl fmt::Display {
@@ -285,6 +318,22 @@ impl Writer {
     fn millis(&self, at: Instant) -> String {
         millis(at.since(self.origin))
     }
+}
+
+/// A line, unless there is nothing to list.
+fn list(
+    out: &mut fmt::Formatter<'_>,
+    word: &str,
+    names: impl ExactSizeIterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    if names.len() == 0 {
+        return Ok(());
+    }
+    write!(out, "{word}")?;
+    for name in names {
+        write!(out, " {name}")?;
+    }
+    writeln!(out)
 }
 
 fn announce_plan(

@@ -4,7 +4,7 @@ use ha_core::{
     Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant, Reload,
 };
 
-use crate::record::Tap;
+use crate::{plan::Plan, record::Tap};
 
 /// The engine, its actions that wait to be carried out, and who records both.
 #[derive(Debug)]
@@ -21,25 +21,26 @@ impl Decider {
 
     /// Has the engine decide; what it wants is added to the actions.
     pub(crate) fn handle(&mut self, now: Instant, input: Input<'_>) {
-        let before = self.actions.as_slice().len();
-        self.engine.handle(now, input, &mut self.actions);
-        if let Some(tap) = &mut self.tap {
-            let decided = self.actions.as_slice().get(before..).unwrap_or_default();
-            tap.note(now, input, decided);
-        }
+        self.decide(
+            |engine, actions| engine.handle(now, input, actions),
+            |tap, decided| tap.note(now, input, decided),
+        );
     }
 
-    /// See [`Engine::stop_for`].
-    pub(crate) fn stop_for(&mut self, reload: &Reload) {
-        self.engine.stop_for(reload, &mut self.actions);
+    /// See [`Engine::stop_for`]; `plan` is what comes next.
+    pub(crate) fn stop_for(&mut self, now: Instant, plan: &Plan, reload: &Reload) {
+        self.decide(
+            |engine, actions| engine.stop_for(reload, actions),
+            |tap, decided| tap.note_stop_for(now, plan, reload, decided),
+        );
     }
 
-    /// See [`Engine::reload`].
+    /// See [`Engine::reload`]; [`Self::stop_for`] comes first.
     pub(crate) fn reload(&mut self, now: Instant, reload: Reload) {
-        self.engine.reload(now, reload, &mut self.actions);
-        if let Some(tap) = &mut self.tap {
-            tap.note_gap();
-        }
+        self.decide(
+            |engine, actions| engine.reload(now, reload, actions),
+            |tap, decided| tap.note_reload(now, decided),
+        );
     }
 
     /// Once the actions are carried out.
@@ -57,5 +58,17 @@ impl Decider {
 
     pub(crate) fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.engine.instance(id)
+    }
+
+    fn decide(
+        &mut self,
+        step: impl FnOnce(&mut Engine, &mut Actions),
+        note: impl FnOnce(&mut Tap, &[Action]),
+    ) {
+        let before = self.actions.as_slice().len();
+        step(&mut self.engine, &mut self.actions);
+        if let Some(tap) = &mut self.tap {
+            note(tap, self.actions.as_slice().get(before..).unwrap_or_default());
+        }
     }
 }

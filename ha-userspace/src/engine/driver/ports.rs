@@ -32,7 +32,7 @@ impl Driver {
     pub(super) fn reload(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
         let now = clock::now();
         let opened = self.open_for(&plan)?;
-        self.engine.stop_for(&reload);
+        self.engine.stop_for(now, &plan, &reload);
         self.apply(now);
         for (name, speech) in opened.speeches {
             if let Some(port) = self.ports.get_mut(&name) {
