@@ -3,7 +3,10 @@
 //! Kernel and user space are always built together (the object is inside the daemon), so there is
 //! no versioning between them; the asserts below keep both compilers to one layout.
 
-use core::mem::{offset_of, size_of};
+use core::{
+    mem::{offset_of, size_of},
+    net::IpAddr,
+};
 
 use crate::proto::{Family, MESSAGE_MAX};
 
@@ -120,6 +123,19 @@ impl AddressKey {
     }
 }
 
+/// An address as it stands in keys and records: an IPv4 address fills the first four bytes, the
+/// others are zero.
+#[must_use]
+pub fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(address) => address.octets(),
+    }
+}
+
 /// A unicast peer of an instance.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(C)]
@@ -142,18 +158,38 @@ pub struct PeerRule {
     pub pad: [u8; 2],
 }
 
-/// What the kernel remembers of an instance's advertisements, read by plain loads.
+/// What kernel and engine share of an instance, read and written by plain loads and stores.
 ///
 /// One cache line, so that two CPUs serving two instances do not fight for one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(C, align(64))]
 pub struct Slot {
     /// When the last valid advertisement came, in nanoseconds of `CLOCK_MONOTONIC`; 0 for never.
+    /// The kernel's, written before anything else.
     pub heard_nanos: u64,
-    /// Valid advertisements since the program was loaded.
+    /// Valid advertisements since the program was loaded. The kernel's.
     pub adverts: u64,
-    /// Zero; room for what the kernel will compare by itself.
-    pub reserved: [u64; 6],
+    /// When the last one came that was absorbed; 0 for never. The kernel's, written after it was
+    /// counted.
+    pub absorbed_nanos: u64,
+    /// [`crate::absorb::State`]. Both sides'.
+    pub state: u64,
+    /// What is absorbed. The engine's, written while the slot is closed.
+    pub expected: Content,
+}
+
+/// What an advertisement says, as far as it is compared with what another one said. In words,
+/// because they are read one by one while another CPU may write them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Content {
+    /// Sender, in the order of memory; an IPv4 address fills the first four bytes, the others are
+    /// zero.
+    pub source: [u64; 2],
+    /// The message's first eight bytes: version, VRID, priority, count, interval, checksum.
+    pub header: u64,
+    /// [`crate::absorb::hash`] of the whole message: addresses, and the password where it has one.
+    pub hash: u64,
 }
 
 /// Counters of one interface on one CPU, indexed by [`crate::check::Reason`].
@@ -218,6 +254,12 @@ const _: () = {
     assert!(size_of::<PeerKey>() == 20);
     assert!(size_of::<PeerRule>() == 4);
     assert!(size_of::<Slot>() == 64);
+    assert!(offset_of!(Slot, absorbed_nanos) == 16);
+    assert!(offset_of!(Slot, state) == 24);
+    assert!(offset_of!(Slot, expected) == 32);
+    assert!(size_of::<Content>() == 32);
+    assert!(offset_of!(Content, header) == 16);
+    assert!(offset_of!(Content, hash) == 24);
     assert!(size_of::<Counters>() == 256);
     assert!(size_of::<AdvertHeader>() == 64);
     assert!(offset_of!(AdvertHeader, source) == 16);

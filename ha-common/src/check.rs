@@ -5,11 +5,11 @@
 
 use crate::{
     abi::{
-        ADDRESS_GROUP, ADDRESS_LOCAL, AddressKey, DIALECT_PLAIN, DIALECT_PSEUDO_HEADER,
+        ADDRESS_GROUP, ADDRESS_LOCAL, AddressKey, Content, DIALECT_PLAIN, DIALECT_PSEUDO_HEADER,
         InstanceKey, InstanceRule, MODE_UNICAST, PeerKey, PeerRule,
     },
     checksum,
-    frame::{self, Datagram, Packet, Skip},
+    frame::{self, Datagram, Digest, Packet, Skip},
     proto::{self, Family},
 };
 
@@ -28,9 +28,11 @@ pub trait Tables {
 pub enum Reason {
     /// All checks held.
     Accepted,
-    /// Accepted, stamped and counted as such, but the ring was full: the engine learns of it by the
-    /// stamp alone.
+    /// Accepted and counted as such, but the ring was full: the engine learns of it by the stamp
+    /// alone.
     RingFull,
+    /// Accepted and counted as such, but it said nothing new: the engine was not woken.
+    Absorbed,
     /// Shorter than its fixed part, or than its address count says, or longer.
     Length,
     /// No virtual router of this interface, family and VRID here.
@@ -69,9 +71,10 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Accepted,
         Self::RingFull,
+        Self::Absorbed,
         Self::Length,
         Self::UnknownVrid,
         Self::Ttl,
@@ -104,6 +107,7 @@ impl Reason {
         match self {
             Self::Accepted => "accepted",
             Self::RingFull => "ring-full",
+            Self::Absorbed => "absorbed",
             Self::Length => "length",
             Self::UnknownVrid => "unknown-vrid",
             Self::Ttl => "ttl",
@@ -147,6 +151,19 @@ pub struct Accepted {
     pub dialect: u8,
     /// `abi::ADDRESS_LOCAL` or `abi::ADDRESS_GROUP`.
     pub destination_kind: u32,
+    /// The message's first bytes.
+    pub header: [u8; proto::HEADER_LEN],
+    /// [`crate::absorb::hash`] of the message.
+    pub hash: u64,
+}
+
+impl Accepted {
+    /// What it says, for [`crate::absorb::judge`].
+    #[inline(always)]
+    #[must_use]
+    pub fn content(&self) -> Content {
+        Content::new(self.datagram.source, self.header, self.hash)
+    }
 }
 
 /// What becomes of a frame.
@@ -210,8 +227,9 @@ fn judge_datagram<P: Packet, T: Tables>(
         return Verdict::Drop(Reason::AuthType);
     }
     match check(packet, tables, ifindex, &datagram, destination_kind, &header, &rule) {
-        Ok(dialect) => {
-            Verdict::Accept(Accepted { slot: rule.slot, datagram, dialect, destination_kind })
+        Ok((dialect, hash)) => {
+            let slot = rule.slot;
+            Verdict::Accept(Accepted { slot, datagram, dialect, destination_kind, header, hash })
         }
         Err(reason) => Verdict::Drop(reason),
     }
@@ -226,7 +244,7 @@ fn check<P: Packet, T: Tables>(
     destination_kind: u32,
     header: &[u8; proto::HEADER_LEN],
     rule: &InstanceRule,
-) -> Result<u8, Reason> {
+) -> Result<(u8, u64), Reason> {
     let [version_type, _, _, count, auth_type, ..] = *header;
     if datagram.ttl < rule.ttl_min {
         return Err(Reason::Ttl);
@@ -278,13 +296,14 @@ fn check<P: Packet, T: Tables>(
     if !frame::is_header_intact(packet, datagram) {
         return Err(Reason::HeaderChecksum);
     }
-    check_sum(packet, datagram, is_version_2)
+    let digest = packet.digest(datagram.payload_offset, datagram.payload_len);
+    let Digest { sum, hash } = digest.ok_or(Reason::Length)?;
+    Ok((check_sum(sum, datagram, is_version_2)?, hash))
 }
 
 /// The dialect in which the message's checksum holds (V-5.2.8).
 #[inline(always)]
-fn check_sum<P: Packet>(packet: &P, datagram: &Datagram, is_version_2: bool) -> Result<u8, Reason> {
-    let sum = packet.sum(datagram.payload_offset, datagram.payload_len).ok_or(Reason::Length)?;
+fn check_sum(sum: u32, datagram: &Datagram, is_version_2: bool) -> Result<u8, Reason> {
     if checksum::fold(sum) == 0xffff && (is_version_2 || matches!(datagram.family, Family::V4)) {
         return Ok(DIALECT_PLAIN);
     }

@@ -4,7 +4,7 @@
 //! there. What cannot be shown to be a whole VRRP datagram is a [`Skip`], and passes untouched.
 
 use crate::{
-    checksum,
+    absorb, checksum,
     proto::{AH_LEN, Family, IP_PROTOCOL, IP_PROTOCOL_AH},
 };
 
@@ -30,11 +30,20 @@ pub trait Packet {
     /// `N` bytes at `offset`, or `None` where the frame ends before.
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]>;
 
-    /// One's complement sum of the 16-bit words of the message at `offset`, not folded.
+    /// Reads the message at `offset` once.
     ///
     /// `len` is a multiple of four, at most [`crate::proto::MESSAGE_MAX`]; `None` where the frame
     /// ends before.
-    fn sum(&self, offset: usize, len: usize) -> Option<u32>;
+    fn digest(&self, offset: usize, len: usize) -> Option<Digest>;
+}
+
+/// What is computed of a whole message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Digest {
+    /// One's complement sum of its 16-bit words, not folded.
+    pub sum: u32,
+    /// [`absorb::hash`].
+    pub hash: u64,
 }
 
 /// A frame in ordinary memory.
@@ -46,9 +55,9 @@ impl Packet for Bytes<'_> {
         self.0.get(offset..)?.first_chunk().copied()
     }
 
-    fn sum(&self, offset: usize, len: usize) -> Option<u32> {
-        let end = offset.checked_add(len)?;
-        Some(checksum::sum(self.0.get(offset..end)?))
+    fn digest(&self, offset: usize, len: usize) -> Option<Digest> {
+        let message = self.0.get(offset..offset.checked_add(len)?)?;
+        Some(Digest { sum: checksum::sum(message), hash: absorb::hash(message) })
     }
 }
 

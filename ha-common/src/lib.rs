@@ -7,7 +7,10 @@
 #![expect(clippy::inline_always, reason = "one flat program is what the BPF verifier judges best")]
 
 pub mod abi;
+pub mod absorb;
 pub mod check;
 pub mod checksum;
 pub mod frame;
 pub mod proto;
+#[cfg(target_has_atomic = "64")]
+pub mod slot;

@@ -2,8 +2,8 @@
 //!
 //! It owns no rule of the protocol. What is not shown to be VRRP for this host passes untouched;
 //! what is for this host and bad is counted and dropped; what is good is stamped, counted, handed
-//! to user space, and passed on for tcpdump and for the raw socket that keeps the kernel from
-//! answering "protocol unreachable".
+//! to user space unless it says nothing new, and passed on for tcpdump and for the raw socket that
+//! keeps the kernel from answering "protocol unreachable".
 //!
 //! Needs Linux 5.18: `bpf_xdp_load_bytes`, and frames of more than one buffer.
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch), no_std, no_main)]
@@ -47,9 +47,13 @@ fn ha_xdp(context: XdpContext) -> u32 {
 fn accept(frame: &Frame, accepted: &Accepted) -> u32 {
     let stamp_nanos = now_nanos();
     // Before all else: the engine decides by the stamp even where nothing below works.
-    tables::stamp(accepted.slot, stamp_nanos);
+    let is_absorbed = tables::stamp(accepted.slot, stamp_nanos, &accepted.content());
     let tally = Tally::new(frame.ifindex());
     tally.count(Reason::Accepted);
+    if is_absorbed {
+        tally.count(Reason::Absorbed);
+        return XDP_PASS;
+    }
 
     let datagram = &accepted.datagram;
     let header = AdvertHeader {

@@ -12,8 +12,8 @@ use aya_ebpf::{
 };
 use ha_common::{
     abi::{AdvertHeader, AdvertRecord, RING_BYTES},
-    checksum,
-    frame::Packet,
+    absorb, checksum,
+    frame::{Digest, Packet},
     proto::MESSAGE_MAX,
 };
 
@@ -57,7 +57,7 @@ impl Packet for Frame {
 
     /// Leaves the message in the scratch record, for [`submit`].
     #[inline(always)]
-    fn sum(&self, offset: usize, len: usize) -> Option<u32> {
+    fn digest(&self, offset: usize, len: usize) -> Option<Digest> {
         // The verifier has to see the bounds here, where the compiler may know them already.
         let len = black_box(len);
         if len == 0 || len > MESSAGE_MAX {
@@ -78,7 +78,7 @@ impl Packet for Frame {
         if result != 0 {
             return None;
         }
-        let mut sum = 0;
+        let (mut sum, mut hash) = (0, absorb::HASH_START);
         for index in 0..MESSAGE_MAX / 4 {
             if index >= len / 4 {
                 break;
@@ -86,12 +86,13 @@ impl Packet for Frame {
             // SAFETY: below `MESSAGE_MAX`, and aligned as the record's header is.
             let word = unsafe { message.cast::<[u8; 4]>().add(index).read() };
             sum = checksum::add_word(sum, word);
+            hash = absorb::hash_word(hash, word);
         }
-        Some(sum)
+        Some(Digest { sum, hash })
     }
 }
 
-/// Hands `header` and the message that [`Packet::sum`] copied to user space; `false` if there is
+/// Hands `header` and the message that [`Packet::digest`] copied to user space; `false` if there is
 /// no room.
 #[inline(always)]
 pub(crate) fn submit(header: AdvertHeader, message_len: usize) -> bool {

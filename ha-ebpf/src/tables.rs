@@ -13,9 +13,10 @@ use aya_ebpf::{
 };
 use ha_common::{
     abi::{
-        ADDRESS_NONE, ADDRESSES_MAX, AddressKey, Counters, INSTANCES_MAX, INTERFACES_MAX,
+        ADDRESS_NONE, ADDRESSES_MAX, AddressKey, Content, Counters, INSTANCES_MAX, INTERFACES_MAX,
         InstanceKey, InstanceRule, MMAPABLE, PEERS_MAX, PeerKey, PeerRule, Slot,
     },
+    absorb::{self, State, Step},
     check::{Reason, Tables},
 };
 
@@ -72,17 +73,44 @@ fn lookup<K, V: Copy>(map: &HashMap<K, V>, key: &K) -> Option<V> {
     unsafe { map.get(key) }.copied()
 }
 
-/// Notes a valid advertisement where the engine reads it by plain loads.
+/// Notes a valid advertisement where the engine reads it by plain loads; says whether the engine
+/// has no need to see it.
 #[inline(always)]
-pub(crate) fn stamp(slot: u32, heard_nanos: u64) {
-    let Some(slot) = SLOTS.get_ptr_mut(slot) else {
-        return;
+pub(crate) fn stamp(index: u32, now_nanos: u64, content: &Content) -> bool {
+    let Some(slot) = SLOTS.get_ptr_mut(index) else {
+        return false;
     };
     // SAFETY: valid and aligned. Volatile, because the compiler has no atomic stores for this
     // target; one instruction writes the eight bytes, and readers load them as a whole.
-    unsafe { (&raw mut (*slot).heard_nanos).write_volatile(heard_nanos) };
+    unsafe { (&raw mut (*slot).heard_nanos).write_volatile(now_nanos) };
     // SAFETY: valid and aligned, and read by atomic loads only.
     unsafe { machine::increment(&raw mut (*slot).adverts) };
+    // SAFETY: the field of a valid slot, aligned.
+    let word = unsafe { &raw mut (*slot).state };
+    // SAFETY: valid and aligned. The stamp is there before this: an engine that opens the slot now
+    // sees the stamp, or this sees it open.
+    let state = State(unsafe { machine::load(word) });
+    // SAFETY: the field of a valid slot, aligned.
+    let words = unsafe { (&raw const (*slot).expected).cast::<u64>() };
+    // SAFETY: there are four. They may be read half old and half new: then the state has changed.
+    let expected = |index| unsafe { words.add(index).read_volatile() };
+    match absorb::judge(state, content, expected) {
+        Step::Pass => false,
+        Step::Close => {
+            // SAFETY: valid and aligned.
+            unsafe { machine::clear(word, State::OPEN) };
+            false
+        }
+        Step::Absorb(State(counted)) => {
+            // SAFETY: valid and aligned.
+            let is_absorbed = unsafe { machine::compare_exchange(word, state.0, counted) };
+            if is_absorbed {
+                // SAFETY: as the stamp above.
+                unsafe { (&raw mut (*slot).absorbed_nanos).write_volatile(now_nanos) };
+            }
+            is_absorbed
+        }
+    }
 }
 
 /// This CPU's counters of one interface; an interface without an entry is not counted.

@@ -1,7 +1,9 @@
 //! The XDP program without an interface: the kernel runs it on frames given by hand
 //! (`BPF_PROG_TEST_RUN`), and what it did is read from its maps.
 
-use std::{collections::BTreeMap, env, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap, env, os::fd::AsFd as _, path::PathBuf, sync::Arc, time::Duration,
+};
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
@@ -11,13 +13,14 @@ use aya::{
 };
 use ha_common::{
     abi::{
-        self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
-        Slot, names,
+        self, AddressKey, AdvertHeader, Content, Counters, InstanceKey, InstanceRule, PeerKey,
+        PeerRule, Slot, names,
     },
     check::{self, Reason},
 };
 
 use crate::require::require_root;
+pub use crate::sys::Slots;
 
 /// The interface that the kernel pretends the frames came in by: the loopback of the namespace,
 /// always the first.
@@ -92,6 +95,7 @@ pub struct Program {
     peers: HashMap<MapData, PeerKey, PeerRule>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
     slots: Array<MapData, Slot>,
+    shared: Arc<Slots>,
     ring: RingBuf<MapData>,
     log: RingBuf<MapData>,
     tables: Tables,
@@ -109,12 +113,14 @@ impl Program {
         let mut take = |name: &str| -> Map {
             ebpf.take_map(name).unwrap_or_else(|| panic!("the object has no map {name}"))
         };
+        let Map::Array(slots) = take(names::SLOTS) else { panic!("SLOTS is no array") };
         Self {
+            shared: Arc::new(Slots::map(slots.fd().as_fd()).expect("BPF_F_MMAPABLE")),
+            slots: Array::try_from(Map::Array(slots)).expect(names::SLOTS),
             addresses: HashMap::try_from(take(names::ADDRESSES)).expect(names::ADDRESSES),
             instances: HashMap::try_from(take(names::INSTANCES)).expect(names::INSTANCES),
             peers: HashMap::try_from(take(names::PEERS)).expect(names::PEERS),
             counters: PerCpuHashMap::try_from(take(names::COUNTERS)).expect(names::COUNTERS),
-            slots: Array::try_from(take(names::SLOTS)).expect(names::SLOTS),
             ring: RingBuf::try_from(take(names::RING)).expect(names::RING),
             log: RingBuf::try_from(take("AYA_LOGS")).expect("AYA_LOGS"),
             tables: Tables::default(),
@@ -199,6 +205,17 @@ impl Program {
     /// A slot as it is now.
     pub fn slot(&self, index: u32) -> Slot {
         self.slots.get(&index, 0).expect("a slot")
+    }
+
+    /// The slots as the daemon has them.
+    pub fn shared(&self) -> Arc<Slots> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Has a slot absorb what says the same as `content`; nothing else runs meanwhile.
+    pub fn expect(&self, index: u32, content: &Content) {
+        let slot = self.shared.slot(index);
+        assert!(slot.open(content, slot.heard_nanos()), "nothing came meanwhile");
     }
 
     /// The slots of all instances in the tables, and the very last one.

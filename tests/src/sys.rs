@@ -3,8 +3,11 @@
 use std::{
     io, mem,
     os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
+    ptr::{self, NonNull},
+    slice,
 };
 
+use ha_common::{abi::INSTANCES_MAX, slot::SharedSlot};
 use libc::c_int;
 use nix::{
     errno::Errno,
@@ -147,4 +150,46 @@ fn interface_request(name: &str) -> io::Result<libc::ifreq> {
 
 fn length_of<T>() -> io::Result<libc::socklen_t> {
     libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)
+}
+
+/// The XDP program's slots, as the daemon has them: mapped, and used by two sides at once.
+#[derive(Debug)]
+pub struct Slots(NonNull<SharedSlot>);
+
+// SAFETY: the mapping belongs to no thread, and is accessed atomically.
+unsafe impl Send for Slots {}
+// SAFETY: as above.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    #[expect(clippy::as_conversions, reason = "there is no const conversion")]
+    const LEN: usize = INSTANCES_MAX as usize;
+    const BYTES: usize = Self::LEN * size_of::<SharedSlot>();
+
+    pub(crate) fn map(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a new mapping of the kernel's choosing replaces nothing.
+        let memory = unsafe {
+            libc::mmap(ptr::null_mut(), Self::BYTES, access, libc::MAP_SHARED, fd.as_raw_fd(), 0)
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        NonNull::new(memory.cast()).map(Self).ok_or_else(|| io::Error::other("mapped at zero"))
+    }
+
+    /// The slot of an instance.
+    pub fn slot(&self, index: u32) -> &SharedSlot {
+        // SAFETY: mapped for as long as this lives; atomics may change under a shared reference.
+        let slots = unsafe { slice::from_raw_parts(self.0.as_ptr(), Self::LEN) };
+        let index = usize::try_from(index).expect("a small number");
+        slots.get(index).expect("a slot")
+    }
+}
+
+impl Drop for Slots {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `map` with this length, and nobody borrows it any more.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), Self::BYTES) };
+    }
 }

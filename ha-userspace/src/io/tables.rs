@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use ha_common::{
     abi::{
         ADDRESS_GROUP, ADDRESS_LOCAL, ADDRESS_NONE, AddressKey, InstanceKey, InstanceRule,
-        MODE_MULTICAST, MODE_UNICAST, PeerKey, PeerRule,
+        MODE_MULTICAST, MODE_UNICAST, PeerKey, PeerRule, octets,
     },
     check,
     proto::{self, Family},
@@ -93,14 +93,4 @@ fn address_key(ifindex: u32, address: IpAddr) -> AddressKey {
         IpAddr::V6(_) => Family::V6,
     };
     AddressKey::new(ifindex, family, octets(address))
-}
-
-fn octets(address: IpAddr) -> [u8; 16] {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-        }
-        IpAddr::V6(address) => address.octets(),
-    }
 }
