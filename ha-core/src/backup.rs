@@ -1,39 +1,34 @@
 //! Backup (RFC 9568 §6.4.2): listen, and take over when the Master is silent for too long.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, Version, instance::Prospect,
-    timers::Timer, wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, Version, expect::Said, instance::Prospect,
+    timers::Timer,
 };
 
 impl Engine {
-    pub(crate) fn hear_as_backup(
-        &mut self,
-        heard: Instant,
-        received: &Received<'_>,
-        advertisement: &Advertisement<'_>,
-    ) {
-        let id = received.instance;
+    pub(crate) fn hear_as_backup(&mut self, id: InstanceId, heard: Instant, said: Said) {
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
         if Some(heard) < instance.heard {
             // Read after a younger one that counted: its news is no news, and a stop least of all.
+            instance.expect_nothing();
             return;
         }
-        let is_stop = advertisement.priority == 0;
-        let is_better = instance.yields_to(advertisement.priority);
+        let is_stop = said.priority == 0;
+        let is_better = instance.yields_to(said.priority);
         if is_better {
             instance.tolerates_until = None;
         }
         if !is_stop && !is_better && !instance.tolerates(heard) {
             // V-6.4.2-10: discarded, the timer is not touched.
             instance.prospect = Prospect::Lower;
-            instance.master = Some((received.source, advertisement.priority));
+            instance.master = Some((said.source, said.priority));
             self.restore_deadline(id, heard);
             return;
         }
         let is_stopping = is_stop && instance.prospect == Prospect::Stop;
-        let is_steady = !is_stop && instance.is_steady(received.source, heard);
+        let is_steady = !is_stop && instance.is_steady(said.source, heard);
         instance.heard = Some(heard);
         instance.held_back = None;
         instance.wants_master = false;
@@ -43,10 +38,11 @@ impl Engine {
             // V-6.4.2-8.
             instance.skew_time()
         } else {
-            instance.master = Some((received.source, advertisement.priority));
+            instance.master = Some((said.source, said.priority));
             if instance.config.version == Version::V3 {
-                instance.master_interval = advertisement.interval.as_duration();
+                instance.master_interval = said.interval;
             }
+            instance.said = Some(said);
             instance.master_down_interval()
         };
         let mut deadline = heard + wait;

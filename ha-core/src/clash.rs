@@ -14,7 +14,7 @@ use crate::{Engine, Instance, InstanceId, Instant, timers::Timer};
 pub(crate) struct Clash {
     took_over: Option<Instant>,
     /// How often in a row it yielded as soon as it was Master.
-    count: u32,
+    pub(crate) count: u32,
     /// When it takes over, if it waits although all members want to.
     waits_until: Option<Instant>,
 }

@@ -5,6 +5,7 @@ use core::{net::IpAddr, time::Duration};
 use crate::{
     Action, Actions, Cause, Config, Event, Input, InstanceId, Instant, Notify, Received, Rejection,
     State, Subject, TrackerId, Transition, Version,
+    expect::{Said, Touched},
     group::{Group, group_by},
     instance::{Condition, Instance, Source},
     timers::{Timer, Timers},
@@ -21,6 +22,8 @@ pub struct Engine {
     pub(crate) groups: Vec<Group>,
     pub(crate) timers: Timers,
     pub(crate) trackers: Vec<Option<bool>>,
+    /// Who may expect something else than before.
+    pub(crate) touched: Touched,
     startup_delay: Duration,
     pub(crate) is_running: bool,
 }
@@ -43,6 +46,7 @@ impl Engine {
             groups,
             timers: Timers::new(Timer::count(config.instances.len())),
             trackers: vec![None; usize::try_from(config.trackers).unwrap_or(0)],
+            touched: Touched::all(config.instances.len()),
             startup_delay: config.startup_delay,
             is_running: false,
             instances: config
@@ -59,6 +63,9 @@ impl Engine {
         match input {
             Input::Start => self.handle_start(now, actions),
             Input::Advertisement(received) => self.handle_received(now, &received, actions),
+            Input::Heard { instance, at, count } => {
+                self.handle_heard(now, instance, at, count, actions);
+            }
             Input::Deadline { heard } => self.handle_deadline(now, heard, actions),
             Input::Tracker { tracker, up } => self.handle_tracker(now, tracker, up, actions),
             Input::Source { instance, address } => {
@@ -108,7 +115,9 @@ impl Engine {
     }
 
     pub(crate) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {
-        self.instances.get_mut(index(id))
+        let instance = self.instances.get_mut(index(id))?;
+        self.touched.add(id);
+        Some(instance)
     }
 
     pub(crate) fn set_timer(&mut self, id: InstanceId, timer: Timer, deadline: Option<Instant>) {
@@ -156,6 +165,7 @@ impl Engine {
         entry.listening = false;
         entry.answered = None;
         entry.tolerates_until = None;
+        entry.expect_nothing();
         if to == State::Master {
             entry.statistics.became_master += 1;
         }
@@ -268,13 +278,8 @@ impl Engine {
             let (instance, source) = (received.instance, received.source);
             actions.push(Action::Noticed { instance, source, notice });
         }
-        let Some(instance) = self.instance(received.instance) else {
-            return;
-        };
-        match instance.state {
-            State::Backup => self.hear_as_backup(heard, received, advertisement),
-            State::Master => self.hear_as_master(now, heard, received, advertisement, actions),
-            State::Init | State::Fault => {}
+        if let Some(said) = Said::new(received, advertisement) {
+            self.hear(now, received.instance, heard, said, actions);
         }
     }
 
@@ -374,10 +379,10 @@ impl Engine {
     }
 
     fn update_priority(&mut self, id: InstanceId, actions: &mut Actions) {
-        let Some(instance) = self.instances.get_mut(index(id)) else {
+        let weighted = self.instance(id).map(|entry| entry.weighted_priority(&self.trackers));
+        let (Some(priority), Some(instance)) = (weighted, self.instance_mut(id)) else {
             return;
         };
-        let priority = instance.weighted_priority(&self.trackers);
         let from = instance.priority;
         if priority == from {
             return;

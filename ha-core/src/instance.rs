@@ -3,15 +3,17 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Cause, Event, InstanceConfig, Instant, State, Version, config::Track, peers::Peers,
-    restore::Removals, wire::Dialect,
+    Cause, Event, InstanceConfig, Instant, State, Version, config::Track, expect::Said,
+    peers::Peers, restore::Removals, wire::Dialect,
 };
 
 /// Counts of one virtual router since the engine was made.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Statistics {
-    /// Valid advertisements.
+    /// Valid advertisements, absorbed ones included.
     pub adverts_received: u64,
+    /// Valid advertisements that said nothing new, and were not read.
+    pub adverts_absorbed: u64,
     /// Advertisements asked for, those with priority 0 included.
     pub adverts_sent: u64,
     /// Times it became Master.
@@ -101,6 +103,8 @@ pub struct Instance {
     pub(crate) next_round: Round,
     /// `preempt_delay`: until then a Master of lower priority counts as Master.
     pub(crate) tolerates_until: Option<Instant>,
+    /// What was said last that counted for a Backup.
+    pub(crate) said: Option<Said>,
     pub(crate) removals: Removals,
     pub(crate) peers: Peers,
     pub(crate) statistics: Statistics,
@@ -126,6 +130,7 @@ impl Instance {
             answered: None,
             next_round: Round::Second,
             tolerates_until: None,
+            said: None,
             removals: Removals::default(),
             peers: Peers::default(),
             statistics: Statistics::default(),

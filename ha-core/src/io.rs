@@ -17,6 +17,19 @@ pub enum Input<'a> {
     Start,
     /// A frame that passed all checks that need no state.
     Advertisement(Received<'a>),
+    /// Advertisements came that nobody has read, because they said what a Backup expects to hear
+    /// again ([`crate::Engine::expectation`]).
+    ///
+    /// It is the same as if each had been handled. What they said is what was expected last, also
+    /// where nothing is expected any more.
+    Heard {
+        /// Whose.
+        instance: InstanceId,
+        /// When the last one of them reached the host, by the kernel's stamp.
+        at: Instant,
+        /// How many.
+        count: u32,
+    },
     /// The earliest timer may have been reached: [`crate::Engine::next_deadline`] says which.
     Deadline {
         /// If a takeover is to be decided: the kernel's stamp of the last valid frame, read now.

@@ -16,6 +16,7 @@ mod peers;
 
 mod backup;
 mod clash;
+mod expect;
 mod group;
 mod master;
 mod reload;
@@ -23,15 +24,19 @@ mod restore;
 
 mod timers;
 
+mod absorption;
+
 pub mod story;
 
 pub use ha_common::proto::Family;
 
 pub use self::{
+    absorption::Absorption,
     config::{
         AnnouncePlan, Config, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
     },
     engine::{Deadline, Engine},
+    expect::Expectation,
     instance::{Instance, Statistics},
     io::{
         Action, Actions, Cause, Event, Input, Notice, Notify, Received, Rejection, State, Subject,

@@ -1,36 +1,35 @@
 //! Master (RFC 9568 §6.4.3): advertise, and yield to a better one.
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, Received, State, Version, instance::Round,
-    timers::Timer, wire::Advertisement,
+    Action, Actions, Cause, Engine, InstanceId, Instant, State, Version, expect::Said,
+    instance::Round, timers::Timer,
 };
 
 impl Engine {
     pub(crate) fn hear_as_master(
         &mut self,
         now: Instant,
+        id: InstanceId,
         heard: Instant,
-        received: &Received<'_>,
-        advertisement: &Advertisement<'_>,
+        said: Said,
         actions: &mut Actions,
     ) {
-        let id = received.instance;
         self.notice_lateness(now, id, actions);
         let Some(instance) = self.instance(id) else {
             return;
         };
-        let (source, priority) = (received.source, advertisement.priority);
+        let Said { source, priority, .. } = said;
         if priority == 0 {
             self.answer_stop(now, id, actions);
         } else if instance.loses_to(priority, source) {
             if instance.config.higher_prio_send_advert {
                 self.assert_mastership(now, id, actions);
             }
-            self.learn_master(id, heard, received, advertisement);
+            self.learn_master(id, heard, said);
             self.become_backup(heard, id, Cause::BetterMaster { source, priority }, actions);
         } else if instance.listening && instance.yields_to(priority) {
             // Others had every reason to replace us while we were away.
-            self.learn_master(id, heard, received, advertisement);
+            self.learn_master(id, heard, said);
             self.become_backup(heard, id, Cause::Late { source }, actions);
         } else if !instance.config.lower_prio_no_advert {
             // V-6.4.3-11: assert, so that the other one yields and switches learn.
@@ -163,20 +162,14 @@ impl Engine {
         true
     }
 
-    fn learn_master(
-        &mut self,
-        id: InstanceId,
-        heard: Instant,
-        received: &Received<'_>,
-        advertisement: &Advertisement<'_>,
-    ) {
+    fn learn_master(&mut self, id: InstanceId, heard: Instant, said: Said) {
         let Some(instance) = self.instance_mut(id) else {
             return;
         };
         instance.heard = Some(heard);
-        instance.master = Some((received.source, advertisement.priority));
+        instance.master = Some((said.source, said.priority));
         if instance.config.version == Version::V3 {
-            instance.master_interval = advertisement.interval.as_duration();
+            instance.master_interval = said.interval;
         }
     }
 

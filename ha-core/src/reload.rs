@@ -9,6 +9,7 @@ use crate::{
     Action, Actions, Cause, Config, Engine, Event, Instance, InstanceConfig, InstanceId, Instant,
     Notify, State, Subject, TrackerId, Version,
     engine::index,
+    expect::Touched,
     group::{Group, group_by},
     timers::{Timer, Timers},
 };
@@ -92,6 +93,9 @@ impl Engine {
                 self.set_timer(id, Timer::Protocol, shifted);
             }
         }
+
+        // What was said before this may mean something else now.
+        self.touched = Touched::all(self.instances.len());
 
         self.trackers.resize(usize::try_from(config.trackers).unwrap_or(0), None);
         for tracker in new_trackers {
@@ -184,6 +188,7 @@ impl Instance {
             || fresh.config.version == Version::V2;
         self.config = fresh.config;
         self.group = group;
+        self.expect_nothing();
         if is_own {
             self.master_interval = self.config.interval.as_duration();
         }

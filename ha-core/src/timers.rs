@@ -92,6 +92,28 @@ impl Timers {
         Some((earliest, node - self.leaves()))
     }
 
+    /// Calls `found` with each timer that is due at `end`, in the order of their numbers.
+    pub(crate) fn until(&self, end: Instant, found: &mut impl FnMut(usize)) {
+        // Depth first, without recursion: over the left child, or to the next subtree.
+        let mut node = 1;
+        loop {
+            let is_due = instant(self.node(node)).is_some_and(|earliest| earliest <= end);
+            if is_due && node < self.leaves() {
+                node *= 2;
+                continue;
+            }
+            if is_due {
+                found(node - self.leaves());
+            }
+            // The last of its subtree: so are its parents that are right children.
+            node >>= node.trailing_ones();
+            if node == 0 {
+                return;
+            }
+            node += 1;
+        }
+    }
+
     fn leaves(&self) -> usize {
         self.tree.len() / 2
     }
@@ -129,6 +151,24 @@ mod tests {
                 timers.set(timer, None);
             }
             assert_eq!(timers.next(), None);
+        }
+    }
+
+    #[test]
+    fn all_that_are_due_are_found_in_order() {
+        const TIMES: [u64; 5] = [0, 1, 2, 3, 4];
+        for count in [1, 2, 3, 7, 8, 33] {
+            let mut timers = Timers::new(count);
+            let times: Vec<u64> = (0..count).map(|timer| TIMES[timer * 7 % 5]).collect();
+            for (timer, nanos) in times.iter().enumerate().filter(|(timer, _)| timer % 4 != 3) {
+                timers.set(timer, Some(at(*nanos)));
+            }
+            for end in 0..6 {
+                let mut found = Vec::new();
+                timers.until(at(end), &mut |timer| found.push(timer));
+                let expected = (0..count).filter(|timer| timer % 4 != 3 && times[*timer] <= end);
+                assert_eq!(found, expected.collect::<Vec<_>>(), "{count} timers, until {end}");
+            }
         }
     }
 

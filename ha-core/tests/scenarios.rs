@@ -37,6 +37,7 @@ macro_rules! scenarios {
 }
 
 scenarios! {
+    absorbed,
     announcements,
     backup,
     groups,

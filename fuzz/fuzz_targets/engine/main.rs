@@ -79,6 +79,12 @@ enum Step {
         host: u8,
         bytes: Vec<u8>,
     },
+    /// So many advertisements were absorbed, the last so many milliseconds ago.
+    Heard {
+        of: u8,
+        ago_ms: u8,
+        count: u32,
+    },
     Tracker {
         tracker: u8,
         up: bool,
@@ -160,6 +166,10 @@ fn take(watched: &mut Watched, config: &Config, step: &Step) {
             let (instance, source) = (id(to), sender(family(id(to)), *host));
             let received = Received { instance, at: now, source, message: bytes };
             watched.handle(Input::Advertisement(received));
+        }
+        Step::Heard { of, ago_ms, count } => {
+            let at = now - Duration::from_millis((*ago_ms).into());
+            watched.handle(Input::Heard { instance: id(of), at, count: *count });
         }
         Step::Tracker { tracker, up } => {
             let tracker = TrackerId(u32::from(*tracker) % (TRACKERS + 1));

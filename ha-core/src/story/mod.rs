@@ -26,6 +26,8 @@
 //! - `start`, `shutdown`, `end` (nothing)
 //! - `source NAME ADDRESS|none`, `addresses NAME usable|unusable|missing`, `track NAME up|down`
 //! - `frame NAME from ADDRESS stamp=T hex=BYTES`: a VRRP message as it was received
+//! - `heard NAME xN stamp=T`: so many frames, the last of them at that time, that nobody has read,
+//!   because they said what the one before had said
 //! - `advert NAME from ADDRESS priority N [interval=T] [vrid=N] [version=N] [list=ADDRESS] [pseudo]
 //!   [byte=I:V] [cut=N] [lost] [stamp=T]`: one that is made; `pseudo` is a checksum over a
 //!   pseudo-header too, `lost` means stamped by the kernel, but its record found the ring full;

@@ -13,8 +13,8 @@ use crate::{
     story::{
         KeptInput, Names,
         value::{
-            USUAL_VRID, bytes, duration, instant, interval, parse, priority, usual_address,
-            version, vrid, wrong,
+            USUAL_VRID, bytes, duration, instant, interval, list, parse, priority, stamp,
+            usual_address, version, vrid, wrong,
         },
     },
     wire::{Authentication, ChecksumScope, Template},
@@ -177,8 +177,14 @@ impl Setting {
                     _ => Err(wrong("up or down", word)),
                 }
             }
-            ["frame", name, "from", source, stamp, hex] => {
-                self.read_frame(name, source, stamp, hex).map(Step::Arrival)
+            ["frame", name, "from", source, at, hex] => {
+                self.read_frame(name, source, at, hex).map(Step::Arrival)
+            }
+            ["heard", name, count, at] => {
+                let count = count.strip_prefix('x').ok_or_else(|| wrong("xCOUNT", count))?;
+                let (instance, count) = (self.instance(name)?, parse("a number", count)?);
+                let input = Input::Heard { instance, at: stamp(at)?, count };
+                Ok(Step::Arrival(KeptInput::Other(input)))
             }
             ["advert", name, "from", source, "priority", priority, ref rest @ ..] => {
                 let (instance, source) = (self.instance(name)?, parse("an address", source)?);
@@ -197,14 +203,13 @@ impl Setting {
         &self,
         name: &str,
         source: &str,
-        stamp: &str,
+        at: &str,
         hex: &str,
     ) -> Result<KeptInput, String> {
-        let stamp = stamp.strip_prefix("stamp=").ok_or_else(|| wrong("stamp=TIME", stamp))?;
         let hex = hex.strip_prefix("hex=").ok_or_else(|| wrong("hex=BYTES", hex))?;
         Ok(KeptInput::Advertisement {
             instance: self.instance(name)?,
-            at: instant(stamp)?,
+            at: stamp(at)?,
             source: parse("an IP address", source)?,
             message: bytes(hex)?,
         })
@@ -324,11 +329,6 @@ fn read_played_step(words: &[&str]) -> Result<Step, String> {
         }
         _ => Err(wrong("a step of a story that is not `recorded`", &words.join(" "))),
     }
-}
-
-fn list(value: &str) -> Result<Vec<IpAddr>, String> {
-    let words = value.split(',').filter(|word| !word.is_empty());
-    words.map(|word| parse("an IP address", word)).collect()
 }
 
 #[cfg(test)]
@@ -458,6 +458,7 @@ mod tests {
             Input::Start,
             received(instance, message),
             received(InstanceId(7), &[]),
+            Input::Heard { instance, at: after(7), count: u32::MAX },
             Input::Deadline { heard: None },
             Input::Deadline { heard: Some(after(65_535)) },
             Input::Tracker { tracker, up: true },
@@ -485,6 +486,9 @@ mod tests {
                 let at = Instant::from_nanos(3);
                 let expected = Input::Advertisement(crate::Received { at, ..received });
                 assert_eq!(kept, KeptInput::from(expected));
+            } else if let Input::Heard { instance, at, count } = input {
+                let at = Instant::default() + at.since(ORIGIN);
+                assert_eq!(kept.as_input(), Input::Heard { instance, at, count });
             } else if let Input::Deadline { heard } = input {
                 let heard = heard.map(|heard| Instant::default() + heard.since(ORIGIN));
                 assert_eq!(kept.as_input(), Input::Deadline { heard });

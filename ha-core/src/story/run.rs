@@ -131,7 +131,9 @@ impl Run {
         match step {
             Step::Input(input) => self.feed(input),
             Step::Arrival(input) => {
-                if let KeptInput::Advertisement { instance, at, .. } = input {
+                if let KeptInput::Advertisement { instance, at, .. }
+                | KeptInput::Other(Input::Heard { instance, at, .. }) = input
+                {
                     self.stamp(instance, at);
                 }
                 self.feed(input);

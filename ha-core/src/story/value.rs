@@ -84,6 +84,17 @@ fn nanos(text: &str) -> Option<u64> {
     format!("{whole}{part}").parse().ok()
 }
 
+/// A kernel's stamp.
+pub(super) fn stamp(word: &str) -> Result<Instant, String> {
+    instant(word.strip_prefix("stamp=").ok_or_else(|| wrong("stamp=TIME", word))?)
+}
+
+/// Addresses with commas between them.
+pub(super) fn list(value: &str) -> Result<Vec<IpAddr>, String> {
+    let words = value.split(',').filter(|word| !word.is_empty());
+    words.map(|word| parse("an IP address", word)).collect()
+}
+
 /// Milliseconds, to the nanosecond.
 pub(super) fn millis(duration: Duration) -> String {
     let nanos = duration.as_nanos();

@@ -40,6 +40,7 @@ impl From<Input<'_>> for KeptInput {
                 return Self::Advertisement { instance, at, source, message };
             }
             Input::Start => Input::Start,
+            Input::Heard { instance, at, count } => Input::Heard { instance, at, count },
             Input::Deadline { heard } => Input::Deadline { heard },
             Input::Tracker { tracker, up } => Input::Tracker { tracker, up },
             Input::Source { instance, address } => Input::Source { instance, address },
@@ -192,6 +193,10 @@ impl Writer {
                     let (name, stamp, bytes) =
                         (names.instance(instance), self.millis(at), hex(message));
                     write!(out, "frame {name} from {source} stamp={stamp} hex={bytes}")
+                }
+                Input::Heard { instance, at, count } => {
+                    let (name, stamp) = (names.instance(instance), self.millis(at));
+                    write!(out, "heard {name} x{count} stamp={stamp}")
                 }
                 Input::Deadline { heard: Some(heard) } => {
                     write!(out, "due heard={}", self.millis(heard))

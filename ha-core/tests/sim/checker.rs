@@ -156,6 +156,8 @@ pub(crate) struct Checker {
     /// Effective ones, as far as the daemons have told.
     priorities: Vec<Vec<u8>>,
     pub(crate) transitions: u64,
+    /// Frames that an engine was told of without their content.
+    pub(crate) absorbed: u64,
     pub(crate) steps: u64,
 }
 
@@ -171,6 +173,7 @@ impl Checker {
             priorities: vec![vec![0; plan.instances]; plan.routers.len()],
             memories: vec![vec![Memory::default(); plan.instances]; plan.routers.len()],
             transitions: 0,
+            absorbed: 0,
             steps: 0,
         }
     }

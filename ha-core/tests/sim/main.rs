@@ -17,6 +17,7 @@ mod prng;
 mod fault;
 mod plan;
 
+mod double;
 mod router;
 mod world;
 
@@ -33,10 +34,12 @@ use std::{
     num::NonZero,
     sync::atomic::{AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
 use crate::{
     checker::Violation,
+    fault::{Fault, FaultKind},
     plan::Plan,
     sabotage::Sabotage,
     story::Story,
@@ -54,10 +57,13 @@ fn many_seeds_hold() {
     if let Some((seed, violation)) = total.broken {
         panic!("seed {seed}: {violation}\n`cargo xtask sim --seed {seed}` tells its story");
     }
-    let Total { steps, transitions, .. } = total;
-    println!("{count} runs hold: {steps} steps, {transitions} transitions");
+    let Total { steps, transitions, absorbed, .. } = total;
+    println!(
+        "{count} runs hold: {steps} steps, {transitions} transitions, {absorbed} frames absorbed"
+    );
     // A simulation in which nothing happens proves nothing.
     assert!(transitions > count * 5, "{transitions} transitions in {count} runs");
+    assert!(absorbed > count * 20, "{absorbed} frames were absorbed in {count} runs");
 }
 
 #[test]
@@ -190,6 +196,49 @@ fn members_that_move_apart_are_noticed() {
 }
 
 #[test]
+fn news_before_what_was_absorbed_is_noticed() {
+    notices(Sabotage::Careless, "absorb");
+}
+
+#[test]
+fn a_frame_too_many_is_noticed() {
+    notices(Sabotage::Generous, "absorb");
+}
+
+/// Networks with and without it, the same in everything else.
+#[test]
+fn absorb_on_and_off_decide_the_same() {
+    let mut compared = 0;
+    for seed in 0..2_000 {
+        let mut plan = Plan::draw(seed);
+        // A full ring hides from the one what the other has absorbed. Who is late takes what is due
+        // along when a frame wakes it; who reads last may be late twice.
+        let has_full_ring = |fault: &Fault| matches!(fault.kind, FaultKind::RingFull { .. });
+        if plan.rounds.iter().any(|round| round.faults.iter().any(has_full_ring)) {
+            continue;
+        }
+        let mut run = |absorbs| {
+            for router in &mut plan.routers {
+                (router.latency, router.reads_first) = (Duration::ZERO, true);
+                router.absorbs = absorbs;
+            }
+            World::run(plan.clone(), Sabotage::None, Story::new(true)).0
+        };
+        let (on, off) = (run(true), run(false));
+        // The last thing that happens may do so after the end.
+        let end = plan.rounds.last().expect("a few").end;
+        let (decisions, expected) = (on.story.decisions(end), off.story.decisions(end));
+        for (decision, expected) in decisions.iter().zip(&expected) {
+            assert_eq!(decision, expected, "seed {seed}");
+        }
+        assert_eq!(decisions.len(), expected.len(), "seed {seed}");
+        assert!(off.absorbed == 0 && on.steps < off.steps + on.absorbed);
+        compared += u64::from(on.absorbed > 0);
+    }
+    assert!(compared > 1_000, "{compared} networks in which anything was absorbed");
+}
+
+#[test]
 fn a_timer_left_behind_is_noticed() {
     notices(Sabotage::StuckTimer, "timers");
 }
@@ -210,6 +259,7 @@ fn log(seed: u64, sabotage: Sabotage) -> String {
 struct Total {
     steps: u64,
     transitions: u64,
+    absorbed: u64,
     /// The first seed that broke a rule.
     broken: Option<(u64, Violation)>,
 }
@@ -225,10 +275,11 @@ fn run_all(first: u64, end: u64) -> Total {
             if seed >= end.load(Ordering::Relaxed) {
                 return total;
             }
-            let (Summary { steps, transitions, .. }, violation) =
+            let (Summary { steps, transitions, absorbed, .. }, violation) =
                 World::run(Plan::draw(seed), Sabotage::None, Story::default());
             total.steps += steps;
             total.transitions += transitions;
+            total.absorbed += absorbed;
             if let Some(violation) = violation {
                 // Earlier ones are still to come to their end, later ones do not matter.
                 end.fetch_min(seed, Ordering::Relaxed);
@@ -244,6 +295,7 @@ fn run_all(first: u64, end: u64) -> Total {
     let sum = |one: Total, other: Total| Total {
         steps: one.steps + other.steps,
         transitions: one.transitions + other.transitions,
+        absorbed: one.absorbed + other.absorbed,
         broken: one.broken.into_iter().chain(other.broken).min_by_key(|(seed, _)| *seed),
     };
     totals.into_iter().fold(Total::default(), sum)

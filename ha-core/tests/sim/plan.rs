@@ -49,6 +49,8 @@ pub(crate) struct RouterPlan {
     pub(crate) latency: Duration,
     /// Whether the daemon reads all records before it looks at its timers.
     pub(crate) reads_first: bool,
+    /// Whether the kernel keeps advertisements back that say nothing new.
+    pub(crate) absorbs: bool,
     pub(crate) clock: Clock,
 }
 
@@ -188,6 +190,7 @@ impl Network {
             configs: [self.draw_config(chance, is_owner), self.draw_config(chance, is_owner)],
             latency: Duration::from_nanos(chance.below(bounds::LATENCY_MAX_NANOS)),
             reads_first: chance.percent(50),
+            absorbs: chance.percent(75),
             clock: Clock::draw(chance, self.is_in_time),
         }
     }

@@ -4,14 +4,19 @@
 
 use std::{collections::VecDeque, net::IpAddr, time::Duration};
 
+use ha_common::{
+    abi::{Content, octets},
+    slot::SharedSlot,
+};
 use ha_core::{
-    Action, Actions, Config, Engine, Family, Input, Instance, InstanceConfig, InstanceId, Instant,
-    Received, State, TrackerId, Version,
+    Absorption, Action, Actions, Config, Engine, Family, Input, Instance, InstanceConfig,
+    InstanceId, Instant, Received, State, TrackerId, Version,
     wire::{Authentication, ChecksumScope, Template},
 };
 
 use crate::{
     checker::{Checker, Kind, Pause, Step, Violation},
+    double::Double,
     plan::{RouterPlan, VITAL, WEIGHTED},
     sabotage::Sabotage,
 };
@@ -63,7 +68,11 @@ pub(crate) struct Router {
     pub(crate) sleeps: bool,
     slept_since: Instant,
     pub(crate) ring: VecDeque<Waiting>,
-    stamps: Vec<Option<Instant>>,
+    /// The kernel's.
+    slots: Vec<SharedSlot>,
+    absorption: Absorption,
+    /// What handles all frames.
+    double: Option<Double>,
     /// What a look at the interface would show.
     pub(crate) present: Vec<bool>,
     /// The world outside, which a daemon that starts finds as it is.
@@ -97,7 +106,9 @@ impl Router {
             sleeps: false,
             slept_since: Instant::default(),
             ring: VecDeque::new(),
-            stamps: vec![None; count],
+            slots: new_slots(count),
+            absorption: Absorption::default(),
+            double: None,
             present: vec![false; count],
             vital_up: true,
             weighted_up: true,
@@ -137,28 +148,39 @@ impl Router {
         Some(self.plan.clock.moment(deadline.at) + self.plan.latency)
     }
 
-    /// A frame has reached the interface.
-    pub(crate) fn arrive(&mut self, now: Instant, frame: Frame, ring_is_full: bool) {
+    /// A frame has reached the interface; says whether it ends there.
+    pub(crate) fn arrive(&mut self, frame: Frame, ring_is_full: bool) -> bool {
         if self.sabotage.is_deaf(self.number, frame.message[2]) {
-            return;
+            return false;
         }
         // The kernel knows its own addresses, and stamps no frame that comes from them.
         if frame.from != self.number {
-            self.stamps[frame.instance] = Some(self.plan.clock.show(now));
+            let said = Content::of(octets(frame.source), &frame.message).expect("a whole message");
+            if self.slots[frame.instance].stamp(frame.stamp.as_nanos(), &said) {
+                if let Some(double) = &mut self.double {
+                    double.absorb(frame);
+                }
+                return true;
+            }
         }
         if !ring_is_full {
             self.ring.push_back(Waiting::Frame(frame));
         }
+        false
     }
 
     /// A daemon is started: it removes what one before left behind, looks around, and goes.
     pub(crate) fn boot(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
         self.config = self.plan.configs[self.file].clone();
-        self.engine = Some(Engine::new(self.sabotage.configure(self.config.clone())));
+        let engine = Engine::new(self.sabotage.configure(self.config.clone()));
+        let absorbs = self.plan.absorbs && self.sabotage.reads_slots();
+        self.absorption = Absorption::new(absorbs);
+        self.double = absorbs.then(|| Double::new(engine.clone()));
+        self.engine = Some(engine);
         self.started = self.plan.clock.show(now);
         self.sleeps = false;
         self.ring.clear();
-        self.stamps.fill(None);
+        self.slots = new_slots(self.slots.len());
         self.present.fill(false);
         output.checker.boots(self.number, &self.config);
         self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, output)?;
@@ -184,7 +206,7 @@ impl Router {
         self.sleeps = false;
         if self.sabotage == Sabotage::Dreams {
             self.ring.retain(|waiting| !matches!(waiting, Waiting::Frame(_)));
-            self.stamps.fill(None);
+            self.slots = new_slots(self.slots.len());
         }
         [self.slept_since, self.plan.clock.show(now)]
     }
@@ -204,6 +226,7 @@ impl Router {
             }
         }
         self.fire(now, output)?;
+        self.publish(now, output)?;
         let next = self.engine.as_ref().and_then(Engine::next_deadline);
         output.checker.pause(&Pause {
             router: self.number,
@@ -220,6 +243,15 @@ impl Router {
         waiting: &Waiting,
         output: &mut Output<'_>,
     ) -> Result<(), Violation> {
+        match *waiting {
+            Waiting::Frame(ref frame) => self.catch_up(now, frame.instance, output)?,
+            _ if self.sabotage == Sabotage::Careless => {}
+            _ => {
+                for instance in 0..self.slots.len() {
+                    self.catch_up(now, instance, output)?;
+                }
+            }
+        }
         let input = match *waiting {
             Waiting::Frame(ref frame) => Input::Advertisement(Received {
                 instance: id(frame.instance),
@@ -259,30 +291,62 @@ impl Router {
         }
         let local = self.plan.clock.show(now);
         for _ in 0..100 {
-            let Some(deadline) = self.engine.as_ref().and_then(Engine::next_deadline) else {
-                return Ok(());
+            let Some(engine) = &self.engine else { return Ok(()) };
+            let Some(mut input) = self.absorption.due(engine, &self.slots, local) else {
+                return self.look_ahead(now, output);
             };
-            if deadline.at > local {
-                return Ok(());
+            if let Input::Deadline { heard } = &mut input {
+                match self.sabotage {
+                    Sabotage::Unstamped => *heard = None,
+                    // As if a frame had come in this very moment.
+                    Sabotage::Meek => *heard = Some(local),
+                    _ => {}
+                }
             }
-            let slot = deadline.takeover.map(index);
-            let heard = match self.sabotage {
-                Sabotage::Unstamped => None,
-                // As if a frame had come in this very moment.
-                Sabotage::Meek => Some(local),
-                _ => slot.and_then(|slot| self.stamps[slot]),
-            };
-            self.handle(now, Input::Deadline { heard }, output)?;
+            self.handle(now, input, output)?;
         }
         Err(Violation::new("timers", format!("router {} fires for ever", self.number)))
+    }
+
+    fn look_ahead(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        let local = self.plan.clock.show(now);
+        while let Some(engine) = &self.engine
+            && let Some(input) = self.absorption.ahead(engine, &self.slots, local)
+        {
+            self.handle(now, input, output)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the engine what was absorbed for an instance.
+    fn catch_up(
+        &mut self,
+        now: Instant,
+        instance: usize,
+        output: &mut Output<'_>,
+    ) -> Result<(), Violation> {
+        match self.absorption.unread(&self.slots, id(instance)) {
+            Some(input) => self.handle(now, input, output),
+            None => Ok(()),
+        }
+    }
+
+    fn publish(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        while let Some(engine) = &mut self.engine
+            && let Some(input) = self.absorption.publish(engine, &self.slots)
+        {
+            self.handle(now, input, output)?;
+        }
+        Ok(())
     }
 
     fn handle(
         &mut self,
         now: Instant,
-        input: Input<'_>,
+        mut input: Input<'_>,
         output: &mut Output<'_>,
     ) -> Result<(), Violation> {
+        self.sabotage.miscounts(&mut input);
         let local = self.plan.clock.show(now);
         let told = match self.engine.as_ref().and_then(Engine::next_deadline) {
             Some(deadline) if self.sabotage == Sabotage::Punctual => local.min(deadline.at),
@@ -295,6 +359,12 @@ impl Router {
             && !self.sabotage.swallows(&input)
         {
             engine.handle(told, input, &mut actions);
+            if let Input::Heard { count, .. } = input {
+                output.checker.absorbed += u64::from(count);
+            }
+            if let Some(double) = &mut self.double {
+                double.check(told, &input, engine, &actions)?;
+            }
         }
         let mut done: Vec<Action> = actions.as_slice().to_vec();
         self.actions = actions;
@@ -392,6 +462,10 @@ impl Router {
     pub(crate) fn interval(&self, instance: usize) -> Duration {
         self.instance(instance).interval.as_duration()
     }
+}
+
+fn new_slots(count: usize) -> Vec<SharedSlot> {
+    (0..count).map(|_| SharedSlot::default()).collect()
 }
 
 pub(crate) fn id(instance: usize) -> InstanceId {

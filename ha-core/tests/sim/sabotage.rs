@@ -53,6 +53,10 @@ pub(crate) enum Sabotage {
     Apart,
     /// A timer that is over stays over.
     StuckTimer,
+    /// The engine is not told of what was absorbed before it is told of other news.
+    Careless,
+    /// Who has absorbed a frame counts one more.
+    Generous,
     /// Chance that does not come from the seed.
     Moody,
 }
@@ -60,6 +64,11 @@ pub(crate) enum Sabotage {
 impl Sabotage {
     pub(crate) fn stops_timers(self, router: usize) -> bool {
         self == Self::StuckTimer && router == 0
+    }
+
+    /// Whether what the kernel absorbs is still known in spite of it.
+    pub(crate) fn reads_slots(self) -> bool {
+        !matches!(self, Self::Unstamped | Self::Dreams)
     }
 
     pub(crate) fn is_deaf(self, router: usize, priority: u8) -> bool {
@@ -71,6 +80,14 @@ impl Sabotage {
             IpAddr::V4(address) if self == Self::Unknown => (!address).into(),
             IpAddr::V6(address) if self == Self::Unknown => (!address).into(),
             IpAddr::V4(_) | IpAddr::V6(_) => address,
+        }
+    }
+
+    pub(crate) fn miscounts(self, input: &mut Input<'_>) {
+        if let Input::Heard { count, .. } = input
+            && self == Self::Generous
+        {
+            *count += 1;
         }
     }
 

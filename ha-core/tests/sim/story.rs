@@ -20,6 +20,12 @@ struct Line {
     text: String,
 }
 
+impl fmt::Display for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(formatter, "{:>16} {}", self.at.as_nanos(), self.text)
+    }
+}
+
 /// What a line means to a reader.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Rank {
@@ -45,9 +51,14 @@ impl Story {
 
     /// Everything, to the nanosecond.
     pub(crate) fn log(&self) -> String {
-        let lines =
-            self.lines.iter().map(|line| format!("{:>16} {}\n", line.at.as_nanos(), line.text));
-        lines.collect()
+        self.lines.iter().map(Line::to_string).collect()
+    }
+
+    /// What routers did up to a moment, to the nanosecond.
+    pub(crate) fn decisions(&self, end: Instant) -> Vec<String> {
+        let until = self.lines.iter().filter(|line| line.at <= end);
+        let decisions = until.filter(|line| line.rank != Rank::Detail);
+        decisions.map(Line::to_string).collect()
     }
 }
 
@@ -144,11 +155,12 @@ impl fmt::Display for Plan {
         }
         writeln!(formatter)?;
         for (number, router) in self.routers.iter().enumerate() {
-            let RouterPlan { configs, latency, reads_first, clock, .. } = router;
+            let RouterPlan { configs, latency, reads_first, absorbs, clock, .. } = router;
             let order = if *reads_first { "reads first" } else { "timers first" };
+            let absorbs = if *absorbs { ", absorbs" } else { "" };
             writeln!(
                 formatter,
-                "  {} clock {clock}, late by {latency:?}, {order}",
+                "  {} clock {clock}, late by {latency:?}, {order}{absorbs}",
                 letter(number)
             )?;
             for (config, when) in configs.iter().zip(["at first", "reloaded"]) {

@@ -36,6 +36,7 @@ enum Event {
 pub(crate) struct Summary {
     pub(crate) steps: u64,
     pub(crate) transitions: u64,
+    pub(crate) absorbed: u64,
     pub(crate) story: Story,
 }
 
@@ -90,8 +91,8 @@ impl World {
         if let Err(violation) = &result {
             world.checker.story.note(world.now, Rank::News, || format!("BROKEN {violation}"));
         }
-        let Checker { steps, transitions, story, .. } = world.checker;
-        (Summary { steps, transitions, story }, result.err())
+        let Checker { steps, transitions, absorbed, story, .. } = world.checker;
+        (Summary { steps, transitions, absorbed, story }, result.err())
     }
 
     fn live(&mut self) -> Result<(), Violation> {
@@ -194,7 +195,8 @@ impl World {
             return Err(Violation::new("wire", format!("{:?}", frame.message)));
         };
         frame.stamp = router.plan.clock.show(self.now);
-        let heard = Heard {
+        let sent_at = frame.sent_at;
+        let mut heard = Heard {
             at: frame.stamp,
             priority: content.priority,
             interval: content.interval.as_duration(),
@@ -204,6 +206,13 @@ impl World {
                 (false, false) => Way::Read,
             },
         };
+        let is_absorbed = self.routers[to].arrive(frame, is_lost);
+        if is_absorbed {
+            // Its content is known without the ring, and before any deadline.
+            heard.way = Way::Read;
+        }
+        let router = &self.routers[to];
+        let config = router.instance(instance);
         if from != to {
             self.checker.heard((to, instance), config, router.state(instance), heard);
         }
@@ -211,12 +220,12 @@ impl World {
             let (to, from) = (letter(to), letter(from));
             format!("{to} hears {from} {instance}: {} ({:?})", heard.priority, heard.way)
         });
-        if !router.sleeps && !is_lost && heard.priority != 0 {
-            let contact = Contact { from, to, instance, sent_at: frame.sent_at };
+        if !router.sleeps && heard.way != Way::Lost && heard.priority != 0 {
+            let contact = Contact { from, to, instance, sent_at };
             self.checker.network.meets(self.now, contact);
         }
-        self.routers[to].arrive(self.now, frame, is_lost);
-        self.with_router(to, Router::turn)
+        // Nobody is woken for what is absorbed.
+        if is_absorbed { Ok(()) } else { self.with_router(to, Router::turn) }
     }
 
     fn begin(&mut self, number: usize, kind: FaultKind) -> Result<(), Violation> {
