@@ -17,9 +17,11 @@ use ha_core::{
     wire::{Authentication, Template, ah::Seal},
 };
 use nix::{
+    cmsg_space,
     errno::Errno,
     sys::socket::{
-        ControlMessage, MsgFlags, SockaddrIn, SockaddrIn6, recv, sendmsg, setsockopt, sockopt,
+        ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recv,
+        sendmmsg, setsockopt, sockopt,
     },
 };
 
@@ -69,6 +71,31 @@ impl Channel {
     }
 }
 
+/// An advertisement, and how it leaves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// IPv6: hop limit.
+    pub(crate) ttl: u8,
+    pub(crate) message: &'a [u8],
+    /// Over [`Channel::Ah`].
+    pub(crate) seal: Option<Seal>,
+}
+
+impl Outgoing<'_> {
+    /// Whether both can leave in one system call: flags and control messages are for all in it.
+    fn goes_with(&self, next: &Self) -> bool {
+        let is_alike = |one: IpAddr, other: IpAddr| one.is_ipv4() == other.is_ipv4();
+        // IPv4 has source and TTL in the header, which is ours.
+        let has_own_header = self.source.is_ipv4();
+        self.destination.is_multicast() == next.destination.is_multicast()
+            && is_alike(self.destination, next.destination)
+            && is_alike(self.source, next.source)
+            && (has_own_header || self.source == next.source && self.ttl == next.ttl)
+    }
+}
+
 /// A raw socket of a channel's protocol, bound to an interface.
 #[derive(Debug)]
 pub(crate) struct AdvertSocket {
@@ -108,72 +135,110 @@ impl AdvertSocket {
         Ok(Self { fd, ifindex, ip_id: AtomicU16::new(0) })
     }
 
-    /// Sends one message, over [`Channel::Ah`] with its seal. The error is the kernel's own,
-    /// without context.
-    pub(crate) fn send(
-        &self,
-        source: IpAddr,
-        destination: IpAddr,
-        ttl: u8,
-        message: &[u8],
-        seal: Option<Seal>,
-    ) -> io::Result<()> {
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                self.send_v4(source, destination, ttl, message, seal)
+    /// Sends `outgoing` in order, in as few system calls as can be; gives back which of them failed,
+    /// by their places, and the kernel's own errors without context.
+    ///
+    /// Over [`Channel::Ah`] all have seals.
+    pub(crate) fn send(&self, outgoing: &[Outgoing<'_>]) -> Vec<(usize, io::Error)> {
+        let mut failures = Vec::new();
+        let mut start = 0;
+        for batch in outgoing.chunk_by(Outgoing::goes_with) {
+            for some in batch.chunks(sys::FRAMES_MAX) {
+                let send = |from: usize| self.send_some(some.get(from..).unwrap_or_default());
+                let fail = |at: usize, error| failures.push((start + at, error));
+                sys::send_each(some.len(), send, fail);
+                start += some.len();
             }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                self.send_v6(source, destination, ttl, message)
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {
+        }
+        failures
+    }
+
+    /// Sends what goes together; says how many were sent. An error is that of the first.
+    fn send_some(&self, batch: &[Outgoing<'_>]) -> io::Result<usize> {
+        match batch.first().map(|first| (first.source, first.destination)) {
+            Some((IpAddr::V4(_), IpAddr::V4(_))) => self.send_v4(batch),
+            Some((IpAddr::V6(source), IpAddr::V6(_))) => self.send_v6(source, batch),
+            Some((IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_))) => {
                 Err(io::ErrorKind::InvalidInput.into())
             }
+            None => Ok(0),
         }
     }
 
-    fn send_v4(
+    fn send_v4(&self, batch: &[Outgoing<'_>]) -> io::Result<usize> {
+        let mut headers = Vec::with_capacity(batch.len());
+        let mut to = Vec::with_capacity(batch.len());
+        for outgoing in batch {
+            let (IpAddr::V4(source), IpAddr::V4(destination)) =
+                (outgoing.source, outgoing.destination)
+            else {
+                break;
+            };
+            let header = self.headers_v4(source, destination, outgoing);
+            headers.push(header.ok_or(io::ErrorKind::InvalidInput)?);
+            to.push(Some(SockaddrIn::from(SocketAddrV4::new(destination, 0))));
+        }
+        let parts: Vec<[IoSlice<'_>; 3]> = headers
+            .iter()
+            .zip(batch)
+            .map(|((header, ah), outgoing)| {
+                let ah = ah.as_ref().map_or(&[][..], |ah| ah);
+                [IoSlice::new(header), IoSlice::new(ah), IoSlice::new(outgoing.message)]
+            })
+            .collect();
+        self.send_parts(batch, &parts, &to, &[], None)
+    }
+
+    fn headers_v4(
         &self,
         source: Ipv4Addr,
         destination: Ipv4Addr,
-        ttl: u8,
-        message: &[u8],
-        seal: Option<Seal>,
-    ) -> io::Result<()> {
+        outgoing: &Outgoing<'_>,
+    ) -> Option<([u8; 20], Option<[u8; AH_LEN]>)> {
+        let Outgoing { ttl, message, seal, .. } = *outgoing;
         let (protocol, ah_len) = seal.map_or((IP_PROTOCOL, 0), |_| (IP_PROTOCOL_AH, AH_LEN));
         let (id, payload_len) = (self.next_ip_id(), ah_len + message.len());
-        let header = ipv4_header(id, source, destination, ttl, protocol, payload_len)
-            .ok_or(io::ErrorKind::InvalidInput)?;
-        let ah = seal.map(|seal| seal.header(&header, message));
-        let ah = ah.as_ref().map_or(&[][..], |ah| ah);
-        let to = SockaddrIn::from(SocketAddrV4::new(destination, 0));
-        let parts = [IoSlice::new(&header), IoSlice::new(ah), IoSlice::new(message)];
-        let flags = flags(destination.is_multicast());
-        sendmsg(self.fd.as_raw_fd(), &parts, &[], flags, Some(&to))?;
-        Ok(())
+        let header = ipv4_header(id, source, destination, ttl, protocol, payload_len)?;
+        Some((header, seal.map(|seal| seal.header(&header, message))))
     }
 
-    fn send_v6(
-        &self,
-        source: Ipv6Addr,
-        destination: Ipv6Addr,
-        hop_limit: u8,
-        message: &[u8],
-    ) -> io::Result<()> {
+    fn send_v6(&self, source: Ipv6Addr, batch: &[Outgoing<'_>]) -> io::Result<usize> {
         let from = libc::in6_pktinfo {
             ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
             ipi6_ifindex: self.ifindex,
         };
-        let (hop_limit, traffic_class) = (i32::from(hop_limit), i32::from(TRAFFIC_CLASS));
+        let hop_limit = batch.first().map_or(0, |first| i32::from(first.ttl));
+        let traffic_class = i32::from(TRAFFIC_CLASS);
         let control = [
             ControlMessage::Ipv6PacketInfo(&from),
             ControlMessage::Ipv6HopLimit(&hop_limit),
             ControlMessage::Ipv6TClass(&traffic_class),
         ];
-        let to = SockaddrIn6::from(SocketAddrV6::new(destination, 0, 0, self.ifindex));
-        let parts = [IoSlice::new(message)];
-        let flags = flags(destination.is_multicast());
-        sendmsg(self.fd.as_raw_fd(), &parts, &control, flags, Some(&to))?;
-        Ok(())
+        let mut to = Vec::with_capacity(batch.len());
+        for outgoing in batch {
+            let IpAddr::V6(destination) = outgoing.destination else { break };
+            let address = SocketAddrV6::new(destination, 0, 0, self.ifindex);
+            to.push(Some(SockaddrIn6::from(address)));
+        }
+        let parts: Vec<[IoSlice<'_>; 1]> =
+            batch.iter().map(|outgoing| [IoSlice::new(outgoing.message)]).collect();
+        let space = cmsg_space!(libc::in6_pktinfo, i32, i32);
+        self.send_parts(batch, &parts, &to, &control, Some(space))
+    }
+
+    fn send_parts<const PARTS: usize, A: Copy + SockaddrLike>(
+        &self,
+        batch: &[Outgoing<'_>],
+        parts: &[[IoSlice<'_>; PARTS]],
+        to: &[Option<A>],
+        control: &[ControlMessage<'_>],
+        space: Option<Vec<u8>>,
+    ) -> io::Result<usize> {
+        let is_multicast = batch.first().is_some_and(|first| first.destination.is_multicast());
+        let mut headers = MultiHeaders::preallocate(parts.len(), space);
+        let flags = flags(is_multicast);
+        let sent = sendmmsg(self.fd.as_raw_fd(), &mut headers, parts, to, control, flags)?;
+        Ok(sent.count())
     }
 
     /// From 1; 0 would make the kernel choose.
@@ -289,5 +354,25 @@ mod tests {
         ];
         assert_eq!(header, expected);
         assert!(ipv4_header(1, source, source, 255, 51, 65_516).is_none());
+    }
+
+    /// Flags and control messages are one for all in a `sendmmsg`.
+    #[test]
+    fn what_leaves_together() {
+        let outgoing = |source: &str, destination: &str, ttl| Outgoing {
+            source: source.parse().unwrap(),
+            destination: destination.parse().unwrap(),
+            ttl,
+            message: &[],
+            seal: None,
+        };
+        let v4 = outgoing("198.51.100.1", "224.0.0.18", 255);
+        assert!(v4.goes_with(&outgoing("198.51.100.9", "224.0.0.18", 1)), "its header has those");
+        assert!(!v4.goes_with(&outgoing("198.51.100.1", "198.51.100.2", 255)), "needs a route");
+        let v6 = outgoing("fe80::1", "ff02::12", 255);
+        assert!(v6.goes_with(&v6));
+        assert!(!v6.goes_with(&outgoing("fe80::9", "ff02::12", 255)));
+        assert!(!v6.goes_with(&outgoing("fe80::1", "ff02::12", 1)));
+        assert!(!v6.goes_with(&v4) && !v4.goes_with(&v6));
     }
 }

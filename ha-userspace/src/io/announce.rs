@@ -127,32 +127,27 @@ impl Announcer {
 
     fn send(
         &self,
-        mut frames: &[(libc::sockaddr_ll, &[u8])],
+        frames: &[(libc::sockaddr_ll, &[u8])],
         announced: &mut Announced,
         waits_left: &mut u32,
     ) {
-        while !frames.is_empty() {
-            let done = match sys::send_frames(self.fd.as_fd(), frames) {
-                // Nothing sent and no error cannot be; it must not become an endless loop.
-                Ok(sent) => {
-                    announced.sent += sent;
-                    sent.max(1)
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(error) if is_full(&error) && *waits_left > 0 => {
-                    *waits_left -= 1;
-                    self.wait();
-                    0
-                }
-                // This one's interface is gone or down; the next one's may be another.
-                Err(error) => {
-                    announced.failed += 1;
-                    announced.error = Some(error);
-                    1
-                }
-            };
-            frames = frames.get(done..).unwrap_or_default();
-        }
+        let Announced { sent, failed, error } = announced;
+        let send = |from: usize| {
+            let rest = frames.get(from..).unwrap_or_default();
+            let mut result = sys::send_frames(self.fd.as_fd(), rest);
+            while result.as_ref().is_err_and(is_full) && *waits_left > 0 {
+                *waits_left -= 1;
+                self.wait();
+                result = sys::send_frames(self.fd.as_fd(), rest);
+            }
+            *sent += result.as_ref().map_or(0, |sent| *sent);
+            result
+        };
+        // An interface may be gone or down; the next frame's may be another.
+        sys::send_each(frames.len(), send, |_, last| {
+            *failed += 1;
+            *error = Some(last);
+        });
     }
 
     fn wait(&self) {

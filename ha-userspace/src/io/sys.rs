@@ -164,6 +164,27 @@ pub(crate) fn send_frames(
     usize::try_from(sent).map_err(|_negative| io::Error::last_os_error())
 }
 
+/// Sends `count` messages: `send` tries those from a place on and says how many it sent, an error
+/// being that of the first; `fail` is told of each that could not be sent, and the next is tried.
+pub(crate) fn send_each(
+    count: usize,
+    mut send: impl FnMut(usize) -> io::Result<usize>,
+    mut fail: impl FnMut(usize, io::Error),
+) {
+    let mut done = 0;
+    while done < count {
+        match send(done) {
+            // Nothing sent and no error cannot be; it must not become an endless loop.
+            Ok(some) => done += some.max(1),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                fail(done, error);
+                done += 1;
+            }
+        }
+    }
+}
+
 /// Registers a descriptor for reading with the runtime, inside which this must be called.
 pub(crate) fn register<T: AsFd + AsRawFd>(inner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsFd` vouches that the descriptor is open for as long as `inner` lives, which
@@ -194,4 +215,29 @@ fn check(result: i32) -> io::Result<()> {
 fn len_of<T>() -> libc::socklen_t {
     // Nothing passed here is longer than a few hundred bytes.
     libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_fails_does_not_keep_the_others() {
+        // Two leave together, the third is refused, and what comes behind it is interrupted once.
+        let mut answers = vec![
+            Ok(2),
+            Err(io::Error::from(io::ErrorKind::NetworkUnreachable)),
+            Err(io::Error::from(io::ErrorKind::Interrupted)),
+            Ok(3),
+        ]
+        .into_iter();
+        let (mut tried, mut failed) = (Vec::new(), Vec::new());
+        let send = |from| {
+            tried.push(from);
+            answers.next().unwrap()
+        };
+        send_each(6, send, |at, error| failed.push((at, error.kind())));
+        assert_eq!(tried, [0, 2, 3, 3]);
+        assert_eq!(failed, [(2, io::ErrorKind::NetworkUnreachable)]);
+    }
 }

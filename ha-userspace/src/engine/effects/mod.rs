@@ -4,6 +4,7 @@
 //! addresses in one batch, then announcements. What people and scripts see is sent to the main
 //! thread last.
 
+mod advertising;
 mod announcing;
 
 use std::{
@@ -12,11 +13,12 @@ use std::{
     time::Duration,
 };
 
-use ha_common::proto;
 use ha_config::Address;
-use ha_core::{Action, Family, InstanceId, Instant, State, Transition, wire::ChecksumScope};
+use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
+use self::advertising::Built;
+pub(crate) use self::advertising::group;
 use crate::{
     engine::{
         Message, Report,
@@ -26,12 +28,11 @@ use crate::{
     },
     io::{
         addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
-        advert_socket::Channel,
         announce::Announcer,
         links::{self, Links},
         neighbours::NeighbourSocket,
     },
-    plan::{InstancePlan, Plan},
+    plan::Plan,
 };
 
 /// Refused frames and failing sends are told of once an instance in this time.
@@ -60,7 +61,7 @@ pub(crate) struct Outlet {
     source: Option<IpAddr>,
     /// The operator was told that there is none.
     is_lack_told: bool,
-    /// Destinations and messages for one source and priority: built once, sent many times.
+    /// What it sends, while source and priority stay.
     built: Option<Built>,
     /// The addresses as they were set, while they are wanted.
     set: Option<Vec<AddressChange>>,
@@ -71,13 +72,6 @@ pub(crate) struct Outlet {
     notices: u32,
     notices_since: Option<Instant>,
     trouble_reported: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Built {
-    source: IpAddr,
-    priority: u8,
-    messages: Vec<(IpAddr, Vec<u8>)>,
 }
 
 /// What carrying out needs to see.
@@ -150,12 +144,13 @@ impl Effects {
         around: Surroundings<'_>,
         actions: &[Action],
     ) -> Vec<InstanceId> {
+        let mut advertisements = Vec::new();
         let mut addresses = BTreeMap::new();
         let mut announcements = BTreeMap::new();
         for action in actions {
             match *action {
                 Action::Advertise { instance, priority } => {
-                    self.advertise(around, instance, priority);
+                    advertisements.push((instance, priority));
                 }
                 // Of several wishes for one instance the last one counts.
                 Action::Addresses { instance, present } => {
@@ -174,6 +169,7 @@ impl Effects {
                 | Action::Late { .. } => {}
             }
         }
+        self.advertise(around, &advertisements);
         let failed = self.set_addresses(around, &addresses);
         self.announce(around, &announcements);
         for action in actions {
@@ -216,32 +212,6 @@ impl Effects {
         let generation = self.generation;
         if self.reports.try_send(Report { at, generation, message }).is_err() {
             self.reports_lost += 1;
-        }
-    }
-
-    fn advertise(&mut self, around: Surroundings<'_>, instance: InstanceId, priority: u8) {
-        let Some(plan) = around.plan.instance(instance) else { return };
-        let Some(port) = around.ports.get(&plan.interface) else { return };
-        let channel = Channel::of(plan.family, &plan.template);
-        let Some(sender) = port.sender(channel) else { return };
-        // Nothing leaves without carrier, but the kernel would keep it for later.
-        if !around.links.by_index(port.ifindex).is_some_and(|link| link.is_up) {
-            return;
-        }
-        let mut failure = None;
-        if let Some(outlet) = self.outlet(instance)
-            && let Some(source) = outlet.source
-        {
-            let seal = around.associations.seal(instance);
-            for (destination, message) in outlet.messages(plan, source, priority) {
-                if let Err(error) = sender.send(source, *destination, plan.ttl, message, seal) {
-                    failure = Some(format!("to {destination}: {error}"));
-                }
-            }
-        }
-        if let Some(failure) = failure {
-            let text = format!("{}: cannot send an advertisement {failure}", plan.name);
-            self.trouble(around.now, instance, text);
         }
     }
 
@@ -363,41 +333,9 @@ impl Effects {
     }
 }
 
-impl Outlet {
-    fn messages(
-        &mut self,
-        plan: &InstancePlan,
-        source: IpAddr,
-        priority: u8,
-    ) -> &[(IpAddr, Vec<u8>)] {
-        let is_other = |built: &Built| built.source != source || built.priority != priority;
-        if self.built.as_ref().is_none_or(is_other) {
-            let messages = destinations(plan).into_iter().map(|destination| {
-                let scope = if plan.pseudo_header {
-                    ChecksumScope::PseudoHeader { source, destination }
-                } else {
-                    ChecksumScope::Message
-                };
-                (destination, plan.template.encode(priority, scope))
-            });
-            let messages = messages.collect();
-            self.built = Some(Built { source, priority, messages });
-        }
-        self.built.as_ref().map_or(&[], |built| &built.messages)
-    }
-}
-
 /// Whether an instance has begun to listen.
 fn is_return(transition: Transition) -> bool {
     matches!(transition.from, State::Init | State::Fault) && transition.to == State::Backup
-}
-
-/// The group that a family's advertisements go to.
-pub(crate) fn group(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::from(proto::GROUP_V4),
-        Family::V6 => IpAddr::from(proto::GROUP_V6),
-    }
 }
 
 /// The addresses of an instance as they are to be set, and what is in the way of one.
@@ -436,13 +374,6 @@ fn additions(
 
 fn removal(addition: AddressChange) -> AddressChange {
     AddressChange { present: false, ..addition }
-}
-
-fn destinations(plan: &InstancePlan) -> Vec<IpAddr> {
-    if plan.peers.is_empty() {
-        return vec![group(plan.family)];
-    }
-    plan.peers.iter().map(|peer| peer.address).collect()
 }
 
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {

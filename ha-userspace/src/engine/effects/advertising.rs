@@ -1,0 +1,152 @@
+//! Advertisements: built once, sent many times, and those that leave by one socket together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use ha_common::proto;
+use ha_core::{Family, InstanceId, wire::ChecksumScope};
+
+use super::{Effects, Surroundings};
+use crate::{
+    io::advert_socket::{AdvertSocket, Channel, Outgoing},
+    plan::InstancePlan,
+};
+
+/// Destinations and messages for one source and priority.
+#[derive(Debug)]
+pub(super) struct Built {
+    source: IpAddr,
+    priority: u8,
+    messages: Vec<(IpAddr, Vec<u8>)>,
+}
+
+/// An instance that may send now.
+struct Speaker<'a> {
+    instance: InstanceId,
+    plan: &'a InstancePlan,
+    ifindex: u32,
+    channel: Channel,
+    sender: &'a AdvertSocket,
+}
+
+/// What leaves by one socket, and whose each is.
+struct Post<'a> {
+    sender: &'a AdvertSocket,
+    outgoing: Vec<Outgoing<'a>>,
+    owners: Vec<InstanceId>,
+}
+
+impl Effects {
+    /// Sends advertisements of instances with their priorities; of one instance in this order.
+    pub(super) fn advertise(&mut self, around: Surroundings<'_>, wanted: &[(InstanceId, u8)]) {
+        let mut rest = wanted;
+        while !rest.is_empty() {
+            // What an instance says twice in one turn has two priorities: one message is built at
+            // a time.
+            let mut speaking = BTreeSet::new();
+            let once = rest.iter().take_while(|(instance, _)| speaking.insert(*instance)).count();
+            let (batch, later) = rest.split_at(once);
+            self.advertise_once(around, batch);
+            rest = later;
+        }
+    }
+
+    fn advertise_once(&mut self, around: Surroundings<'_>, batch: &[(InstanceId, u8)]) {
+        let mut speakers = Vec::with_capacity(batch.len());
+        for &(instance, priority) in batch {
+            if let Some(speaker) = Speaker::find(around, instance)
+                && let Some(outlet) = self.outlet(instance)
+                && let Some(source) = outlet.source
+            {
+                let is_it = |built: &Built| built.source == source && built.priority == priority;
+                if !outlet.built.as_ref().is_some_and(is_it) {
+                    outlet.built = Some(Built::new(speaker.plan, source, priority));
+                }
+                speakers.push(speaker);
+            }
+        }
+        for (instance, failure) in self.post(around, &speakers) {
+            let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
+            let text = format!("{name}: cannot send an advertisement {failure}");
+            self.trouble(around.now, instance, text);
+        }
+    }
+
+    /// Sends what is built; gives back what could not be sent.
+    fn post(
+        &self,
+        around: Surroundings<'_>,
+        speakers: &[Speaker<'_>],
+    ) -> Vec<(InstanceId, String)> {
+        let mut posts = BTreeMap::new();
+        for &Speaker { instance, plan, ifindex, channel, sender } in speakers {
+            let number = usize::try_from(instance.0).ok();
+            let outlet = number.and_then(|number| self.outlets.get(number));
+            let Some(built) = outlet.and_then(|outlet| outlet.built.as_ref()) else { continue };
+            let (source, ttl) = (built.source, plan.ttl);
+            let seal = around.associations.seal(instance);
+            let post = posts.entry((ifindex, channel)).or_insert_with(|| Post::new(sender));
+            for &(destination, ref message) in &built.messages {
+                post.outgoing.push(Outgoing { source, destination, ttl, message, seal });
+                post.owners.push(instance);
+            }
+        }
+        let failures = posts.into_values().flat_map(|Post { sender, outgoing, owners }| {
+            sender.send(&outgoing).into_iter().filter_map(move |(at, error)| {
+                let destination = outgoing.get(at)?.destination;
+                Some((*owners.get(at)?, format!("to {destination}: {error}")))
+            })
+        });
+        failures.collect()
+    }
+}
+
+impl Built {
+    fn new(plan: &InstancePlan, source: IpAddr, priority: u8) -> Self {
+        let messages = destinations(plan).into_iter().map(|destination| {
+            let scope = if plan.pseudo_header {
+                ChecksumScope::PseudoHeader { source, destination }
+            } else {
+                ChecksumScope::Message
+            };
+            (destination, plan.template.encode(priority, scope))
+        });
+        Self { source, priority, messages: messages.collect() }
+    }
+}
+
+impl<'a> Speaker<'a> {
+    fn find(around: Surroundings<'a>, instance: InstanceId) -> Option<Self> {
+        let plan = around.plan.instance(instance)?;
+        let port = around.ports.get(&plan.interface)?;
+        let channel = Channel::of(plan.family, &plan.template);
+        let sender = port.sender(channel)?;
+        let ifindex = port.ifindex;
+        // Nothing leaves without carrier, but the kernel would keep it for later.
+        let is_up = around.links.by_index(ifindex).is_some_and(|link| link.is_up);
+        is_up.then_some(Self { instance, plan, ifindex, channel, sender })
+    }
+}
+
+impl<'a> Post<'a> {
+    fn new(sender: &'a AdvertSocket) -> Self {
+        Self { sender, outgoing: Vec::new(), owners: Vec::new() }
+    }
+}
+
+/// The group that a family's advertisements go to.
+pub(crate) fn group(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::from(proto::GROUP_V4),
+        Family::V6 => IpAddr::from(proto::GROUP_V6),
+    }
+}
+
+fn destinations(plan: &InstancePlan) -> Vec<IpAddr> {
+    if plan.peers.is_empty() {
+        return vec![group(plan.family)];
+    }
+    plan.peers.iter().map(|peer| peer.address).collect()
+}
