@@ -164,6 +164,27 @@ fn a_host_that_does_not_forward_announces_none() {
     announce("0");
 }
 
+/// V-6.4.2-7: the flag follows the host, and nothing else happens there that would make us look.
+#[test]
+fn a_host_that_has_become_a_router_announces_one() {
+    let routers = [(Make::Ours, 150), (Make::Ours, 100)];
+    let Some(mut scene) = Scene::new(Dialect::V3MulticastIpv6, &routers) else {
+        return;
+    };
+    for who in [A, B] {
+        set(scene.namespace(who), &[("forwarding", "0")]);
+        scene.start(who);
+    }
+    scene.await_master(A);
+    scene.namespace(B).set_sysctl(&format!("net/ipv6/conf/{INTERFACE}/forwarding"), "1");
+    let start = Stamp::now();
+    scene.stop(A);
+    scene.await_announcement(B, &GLOBAL.to_string(), start);
+    let sent = neighbour_advertisements(&scene, B);
+    assert!(sent.iter().any(|one| one.is_router && !one.is_solicited), "{sent:?}");
+    assert!(sent.iter().all(|one| one.is_router), "{sent:?}");
+}
+
 /// V-6.4.3-3, V-6.4.2-2: the Master answers who asks for a virtual address, and nobody else does.
 #[test]
 fn the_master_alone_answers_solicitations() {

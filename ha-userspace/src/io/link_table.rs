@@ -21,6 +21,10 @@ const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_INET6_CONF: u16 = 2;
 const IFLA_INFO_KIND: u16 = 1;
+/// Of `struct netconfmsg`, the family alone, with its padding.
+const NETCONF_HEADER_LEN: usize = 4;
+const NETCONFA_IFINDEX: u16 = 1;
+const NETCONFA_FORWARDING: u16 = 2;
 /// `IFF_UP | IFF_RUNNING | IFF_LOWER_UP`: administratively up, operational, with carrier.
 const FLAGS_UP: u32 = 0x1 | 0x40 | 0x1_0000;
 
@@ -41,8 +45,7 @@ pub(crate) struct Link {
     pub(crate) kind: Kind,
     /// The interface it is on top of, by index; 0 if there is none.
     pub(crate) lower: u32,
-    /// It forwards IPv6 (sysctl `forwarding`), as far as the kernel has said: a change of that
-    /// alone is not notified.
+    /// It forwards IPv6 (sysctl `forwarding`).
     pub(crate) is_router: bool,
     /// In the kernel's order.
     pub(crate) addresses: Vec<Address>,
@@ -109,6 +112,12 @@ impl Table {
                 let before = addresses.len();
                 addresses.retain(|old| !is_same(old, &gone));
                 (addresses.len() != before).then_some(Change::Addresses(index))
+            }
+            libc::RTM_NEWNETCONF => {
+                let (index, is_router) = parse_netconf(message.payload)?;
+                let link = self.0.get_mut(&index)?;
+                let before = core::mem::replace(&mut link.is_router, is_router);
+                (before != is_router).then_some(Change::Link(index))
             }
             _ => None,
         }
@@ -205,6 +214,17 @@ fn parse_forwarding(families: &[u8]) -> Option<bool> {
     let (_, inet6) = netlink::attributes(families).find(|(family, _)| *family == inet6)?;
     let (_, settings) = netlink::attributes(inet6).find(|(kind, _)| *kind == IFLA_INET6_CONF)?;
     Some(netlink::parse_u32(settings.get(..4)?)? != 0)
+}
+
+/// From `RTM_NEWNETCONF`: whose IPv6 `forwarding` it tells, and what it is now.
+fn parse_netconf(payload: &[u8]) -> Option<(u32, bool)> {
+    let (&[family, ..], rest) = payload.split_first_chunk::<NETCONF_HEADER_LEN>()?;
+    let find = |wanted| {
+        let (_, value) = netlink::attributes(rest).find(|(kind, _)| *kind == wanted)?;
+        netlink::parse_u32(value)
+    };
+    (i32::from(family) == libc::AF_INET6).then_some(())?;
+    Some((find(NETCONFA_IFINDEX)?, find(NETCONFA_FORWARDING)? != 0))
 }
 
 fn is_same(one: &Address, other: &Address) -> bool {
@@ -313,5 +333,33 @@ mod tests {
         assert_eq!(handle(&mut table, libc::RTM_DELLINK, &bridge_port), None);
         assert_eq!(handle(&mut table, libc::RTM_DELLINK, &up), Some(Change::Link(7)));
         assert!(table.0.is_empty());
+    }
+
+    /// As the kernel writes it: `struct netconfmsg`, `NETCONFA_IFINDEX`, `NETCONFA_FORWARDING`.
+    #[test]
+    fn follows_forwarding() {
+        let message = |family: i32, index: i32| {
+            let mut payload = vec![u8::try_from(family).unwrap(), 0, 0, 0];
+            for (kind, value) in [(NETCONFA_IFINDEX, index), (NETCONFA_FORWARDING, 1)] {
+                payload.extend(8_u16.to_ne_bytes());
+                payload.extend(kind.to_ne_bytes());
+                payload.extend(value.to_ne_bytes());
+            }
+            payload
+        };
+        let mut table = Table::default();
+        handle(&mut table, libc::RTM_NEWLINK, &new_link(FLAGS_UP));
+        let kind = libc::RTM_NEWNETCONF;
+        assert_eq!(handle(&mut table, kind, &message(libc::AF_INET, 7)), None);
+        // -1 and -2 are "all" and "default".
+        assert_eq!(handle(&mut table, kind, &message(libc::AF_INET6, -1)), None);
+        assert!(!table.0[&7].is_router);
+        let ours = message(libc::AF_INET6, 7);
+        assert_eq!(handle(&mut table, kind, &ours), Some(Change::Link(7)));
+        assert!(table.0[&7].is_router);
+        assert_eq!(handle(&mut table, kind, &ours), None, "nothing new");
+        for len in 0..ours.len() {
+            assert_eq!(parse_netconf(&ours[..len]), None, "{len}");
+        }
     }
 }

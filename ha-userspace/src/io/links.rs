@@ -29,15 +29,16 @@ const DATAGRAMS_DISCARDED_MAX: usize = 64 << 10;
 /// Dumps in a row that changes may spoil before the last one is taken as it is.
 const DUMPS_MAX: u32 = 5;
 
-/// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`.
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`, and `RTNLGRP_IPV6_NETCONF`.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 1 << (libc::RTNLGRP_IPV6_NETCONF - 1);
 
 /// Something in the table is different.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Change {
     /// Notifications were lost: the table was read anew, anything may be different.
     Lost,
-    /// An interface (by index) appeared, vanished, or changed its name, state, MAC address or MTU.
+    /// An interface (by index) appeared, vanished, or changed its name, state, MAC address, MTU
+    /// or IPv6 forwarding.
     Link(u32),
     /// The addresses of an interface (by index) changed.
     Addresses(u32),
