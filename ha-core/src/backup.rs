@@ -108,7 +108,7 @@ impl Engine {
             // whole host slept: no stamp is no proof any more.
             instance.listening = true;
             instance.statistics.late += 1;
-            let wait = instance.master_interval + instance.skew_time();
+            let wait = instance.listening_time();
             actions.push(Action::Late { instance: id, by });
             self.set_timer(id, Timer::Protocol, Some(now + wait));
             return;

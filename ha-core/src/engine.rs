@@ -111,7 +111,8 @@ impl Engine {
     }
 
     pub(crate) fn timer(&self, id: InstanceId, timer: Timer) -> Option<Instant> {
-        self.timers.deadline(timer.of(id))
+        // Behind the last instance's timers is the start-up delay's.
+        self.instance(id).and_then(|_| self.timers.deadline(timer.of(id)))
     }
 
     pub(crate) fn instance_mut(&mut self, id: InstanceId) -> Option<&mut Instance> {

@@ -216,6 +216,12 @@ impl Instance {
         self.master_interval * self.config.down_adverts + self.skew_time()
     }
 
+    /// How long a Backup that was late listens before it takes over: a living Master advertises in
+    /// that time.
+    pub(crate) fn listening_time(&self) -> Duration {
+        self.master_interval + self.skew_time()
+    }
+
     /// How long after a Master's deadline to advertise the most impatient Backup still waits.
     ///
     /// The last advertisement went out one interval before that deadline, and a Backup's skew

@@ -74,14 +74,14 @@ impl Engine {
                 self.instances.push(Instance::new(config, group));
                 continue;
             };
-            let (instance, change) = before.reconfigured(config, group);
+            let deadline = old_timers.deadline(Timer::Protocol.of(id));
+            let (instance, change) = before.reconfigured(config, group, deadline);
             let is_master = instance.state == State::Master;
             let interval = instance.config.interval.as_duration();
             self.instances.push(instance);
             for timer in Timer::ALL {
                 self.set_timer(id, timer, old_timers.deadline(timer.of(id)));
             }
-            let deadline = self.deadline(id);
             if is_master {
                 // A shorter interval counts from now on.
                 self.set_timer(id, Timer::Protocol, deadline.map(|at| at.min(now + interval)));
@@ -89,8 +89,7 @@ impl Engine {
                     self.plan_announcements(now, id);
                 }
             } else {
-                let shifted = deadline.map(|at| at + change.longer - change.shorter);
-                self.set_timer(id, Timer::Protocol, shifted);
+                self.set_timer(id, Timer::Protocol, change.deadline);
             }
         }
 
@@ -105,8 +104,12 @@ impl Engine {
             }
         }
         for &id in &readdressed {
-            let master = self.instance(id).filter(|instance| instance.state == State::Master);
+            // Who was late does it when it has listened: the addresses may be somebody else's by now.
+            self.notice_lateness(now, id, actions);
+            let master = self.instance(id).filter(|one| one.state == State::Master);
+            let master = master.filter(|master| !master.listening);
             if let Some(repeat) = master.map(|master| master.config.announce.repeat) {
+                self.cancel_restore(id);
                 actions.push(Action::Addresses { instance: id, present: true });
                 Self::announce(id, repeat, actions);
             }
@@ -168,39 +171,57 @@ impl Engine {
 /// What another configuration means to a running instance.
 #[derive(Clone, Copy, Debug)]
 struct Change {
-    /// How much later a Backup's deadline is.
-    longer: Duration,
-    /// How much earlier it is.
-    shorter: Duration,
+    /// A Backup's.
+    deadline: Option<Instant>,
     /// Announcements are planned otherwise.
     has_new_plan: bool,
 }
 
 impl Instance {
     /// Itself with another configuration; the effective priority follows when trackers are asked.
-    fn reconfigured(mut self, config: InstanceConfig, group: usize) -> (Self, Change) {
-        let before = self.master_down_interval();
+    fn reconfigured(
+        mut self,
+        config: InstanceConfig,
+        group: usize,
+        deadline: Option<Instant>,
+    ) -> (Self, Change) {
+        let moved = [deadline, self.held_back].map(|deadline| {
+            let wait = self.wait_until(deadline?);
+            Some((deadline?, wait, wait(&self)))
+        });
         let fresh = Self::new(config, group);
         let has_new_plan = self.config.announce != fresh.config.announce;
         // What was learned stays. In VRRPv2, and of nobody, nothing was.
         let is_own = self.state == State::Master
             || self.heard.is_none()
             || fresh.config.version == Version::V2;
+        // It runs from the same advertisement as before.
+        let (old_delay, new_delay) = (self.config.preempt_delay, fresh.config.preempt_delay);
+        self.tolerates_until = self.tolerates_until.map(|until| until + new_delay - old_delay);
         self.config = fresh.config;
         self.group = group;
         self.expect_nothing();
         if is_own {
             self.master_interval = self.config.interval.as_duration();
         }
-        let after = self.master_down_interval();
-        let change = Change {
-            longer: after.saturating_sub(before),
-            shorter: before.saturating_sub(after),
-            has_new_plan,
-        };
-        if let Some(held_back) = &mut self.held_back {
-            *held_back = *held_back + change.longer - change.shorter;
+        let [deadline, held_back] =
+            moved.map(|moved| moved.map(|(at, wait, before)| at + wait(&self) - before));
+        self.held_back = held_back;
+        (self, Change { deadline, has_new_plan })
+    }
+
+    /// What a Backup waits for until `deadline`: another configuration moves it by as much as that
+    /// is longer or shorter.
+    fn wait_until(&self, deadline: Instant) -> fn(&Self) -> Duration {
+        let silence = self.master_interval * self.config.down_adverts;
+        let is_held_back = self.held_back.is_some_and(|held_back| held_back != deadline);
+        if self.listening && !is_held_back {
+            Self::listening_time
+        } else if self.heard.is_some_and(|heard| deadline < heard + silence) {
+            // The Master has said that it stops.
+            Self::skew_time
+        } else {
+            Self::master_down_interval
         }
-        (self, change)
     }
 }

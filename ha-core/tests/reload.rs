@@ -309,6 +309,7 @@ fn a_start_up_delay_goes_on() {
     let delayed = Config { startup_delay: Duration::from_secs(5), ..config(&[instance(1)]) };
     let mut router = Router::start(delayed);
     router.run_until(ms(3000));
+    assert_eq!(router.deadline(TWO), None, "who is not there yet does not wait");
     router.reload_to(config(&[instance(1), instance(2)]));
     router.find_sources();
     router.run_until(ms(4999));

@@ -5,12 +5,14 @@
 
 use std::{fmt, time::Duration};
 
-use ha_core::{Action, Cause, Config, Input, InstanceConfig, Instant, State};
+use ha_core::{Action, Cause, Config, Input, InstanceConfig, InstanceId, Instant, State};
 
 use crate::{
     bounds,
+    memory::{Alive, Heard, Memory, Way, after_listening},
     network::Network,
     plan::{Plan, WEIGHT},
+    reloading::{self, Fate},
     router::index,
     story::{Rank, Story, describe, letter},
     table::{Read, Receiver},
@@ -42,6 +44,8 @@ pub(crate) enum Kind {
     Deadline,
     /// Somebody removed addresses of this instance.
     Missing(usize),
+    /// Another configuration.
+    Reload,
     Other,
 }
 
@@ -67,6 +71,8 @@ pub(crate) struct Step<'a> {
     /// By the router's clock, as everything that is not said to be otherwise.
     pub(crate) local: Instant,
     pub(crate) kind: Kind,
+    /// What a reload means to each instance; empty in other steps.
+    pub(crate) fates: &'a [Fate],
     pub(crate) config: &'a Config,
     pub(crate) before: &'a [State],
     pub(crate) after: &'a [State],
@@ -92,57 +98,6 @@ pub(crate) struct Pause<'a> {
     pub(crate) has_started: bool,
 }
 
-/// How the engine learns of a frame.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Way {
-    /// By its content.
-    Read,
-    /// By its stamp, and by its content later.
-    StampFirst,
-    /// By its stamp alone.
-    Lost,
-}
-
-/// A frame that reached a router's host.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heard {
-    pub(crate) at: Instant,
-    pub(crate) priority: u8,
-    pub(crate) interval: Duration,
-    pub(crate) way: Way,
-}
-
-/// A frame that must keep its receiver from taking over.
-#[derive(Clone, Copy, Debug)]
-struct Alive {
-    at: Instant,
-    interval: Duration,
-    way: Way,
-}
-
-/// What is remembered of one instance of one router.
-#[derive(Clone, Copy, Debug, Default)]
-struct Memory {
-    alive: Option<Alive>,
-    /// Since when it may have heard a Master that it would preempt, but for `preempt_delay`.
-    worse_since: Option<Instant>,
-    /// The daemon has not read that one yet, and may do so in another state.
-    is_unread: bool,
-    /// When this Master last advertised because of a frame.
-    answered: Option<Instant>,
-    /// It was late, and has not advertised since.
-    listens: bool,
-    /// Somebody removed its addresses, although it is Master.
-    has_hole: bool,
-    /// When they must be there again: the daemon knows.
-    restore_by: Option<Instant>,
-    /// When the last frame came, of whatever kind.
-    last_frame: Option<Instant>,
-    master_since: Option<Instant>,
-    removals: u32,
-    last_removal: Option<Instant>,
-}
-
 #[derive(Debug)]
 pub(crate) struct Checker {
     plan: Plan,
@@ -155,6 +110,8 @@ pub(crate) struct Checker {
     memories: Vec<Vec<Memory>>,
     /// Effective ones, as far as the daemons have told.
     priorities: Vec<Vec<u8>>,
+    /// As they were after the last step.
+    timers: Vec<Vec<Option<Instant>>>,
     pub(crate) transitions: u64,
     /// Frames that an engine was told of without their content.
     pub(crate) absorbed: u64,
@@ -171,6 +128,7 @@ impl Checker {
             story,
             network: Network::new(plan),
             priorities: vec![vec![0; plan.instances]; plan.routers.len()],
+            timers: vec![vec![None; plan.instances]; plan.routers.len()],
             memories: vec![vec![Memory::default(); plan.instances]; plan.routers.len()],
             transitions: 0,
             absorbed: 0,
@@ -184,7 +142,37 @@ impl Checker {
         self.priorities[router] = priorities.collect();
         self.memories[router].fill(Memory::default());
         self.slept[router] = None;
+        self.timers[router].fill(None);
         self.network.forget(router);
+    }
+
+    /// A router's daemon goes on with another configuration: who starts anew knows nothing.
+    /// `unread`: the stamp of the first frame that it reads by the new one.
+    pub(crate) fn reloads(
+        &mut self,
+        router: usize,
+        config: &Config,
+        fates: &[Fate],
+        unread: Option<Instant>,
+    ) {
+        self.network.reloads(router);
+        for (instance, fate) in fates.iter().enumerate() {
+            let memory = &mut self.memories[router][instance];
+            match fate {
+                Fate::Untouched => {}
+                Fate::InPlace { waits_alike } => {
+                    // A Master that woke up before was late by its old interval.
+                    memory.master_since = memory.master_since.filter(|_| *waits_alike);
+                    memory.judge_again(unread);
+                }
+                Fate::Anew | Fate::Gone => {
+                    let last_frame = memory.last_frame.filter(|_| unread.is_some());
+                    *memory = Memory { last_frame, ..Memory::default() };
+                    memory.judge_again(unread);
+                    self.priorities[router][instance] = config.instances[instance].priority.as_u8();
+                }
+            }
+        }
     }
 
     /// A frame has reached a router's host, whether its daemon is awake or not.
@@ -252,7 +240,9 @@ impl Checker {
         self.check_table(step)?;
         self.check_frames(step)?;
         self.check_waking(step)?;
-        check_group(&self.plan, step)?;
+        check_group(step)?;
+        reloading::check(step, &self.timers[step.router], &self.priorities[step.router])?;
+        self.timers[step.router].copy_from_slice(step.timers);
         for action in step.actions {
             match action {
                 Action::Transition(change) => {
@@ -391,7 +381,7 @@ impl Checker {
         let sent = frames.clone().count();
         let most = match step.kind {
             Kind::Frame(_) => 1,
-            Kind::Deadline | Kind::Missing(_) | Kind::Other => step.after.len(),
+            Kind::Deadline | Kind::Missing(_) | Kind::Reload | Kind::Other => step.after.len(),
         };
         if sent > most {
             let text = format!("{who} sent {sent} frames for one {:?}", step.kind);
@@ -436,12 +426,17 @@ impl Checker {
                     // late by an `Active_Down_Interval` more.
                     let patience = self.interval_max * (config.down_adverts + 3);
                     let is_silence = matches!(change.cause, Cause::MasterDown { .. });
-                    let memory = self.memories[step.router][index(change.instance)];
-                    let has_heard = memory.last_frame.is_some_and(|frame| frame > from);
+                    // A group yields for what one member has heard, and all wait from there.
+                    let mut members = members_of(step.config, change.instance);
+                    let has_heard = members
+                        .any(|member| self.memories[step.router][member].last_frame > Some(from));
                     let acts = is_silence && !has_heard && slept > patience;
                     (change.instance, acts && step.local < to + self.interval_min)
                 }
-                Action::Advertise { instance, .. } if step.kind == Kind::Deadline => {
+                Action::Advertise { instance, .. } | Action::Announce { instance, .. }
+                    if matches!(step.kind, Kind::Deadline | Kind::Reload)
+                        && step.after[index(*instance)] == State::Master =>
+                {
                     let config = &step.config.instances[index(*instance)];
                     let interval = config.interval.as_duration();
                     // It was to advertise in an interval; its Backups wait for two more at least.
@@ -495,43 +490,6 @@ impl Checker {
     }
 }
 
-impl Memory {
-    fn learn_of_removal(&mut self, step: &Step<'_>, instance: usize) {
-        if self.restore_by.is_some() {
-            return;
-        }
-        if self.listens {
-            self.restore_by = Some(after_listening(step, instance));
-            return;
-        }
-        if self.last_removal.is_none_or(|last| step.local.since(last) >= bounds::RESTORE_QUIET) {
-            self.removals = 0;
-        }
-        self.last_removal = Some(step.local);
-        self.removals += 1;
-        let wait = match self.removals {
-            1 => Duration::ZERO,
-            times if times > bounds::RESTORES_MAX => {
-                // Now it must be in Fault.
-                self.has_hole = false;
-                return;
-            }
-            times => bounds::RESTORE_FIRST * (1 << (times - 2)) + slack(),
-        };
-        self.restore_by = Some(step.local + wait);
-    }
-}
-
-/// When a Master that was late, whose addresses others may have by now, has listened.
-fn after_listening(step: &Step<'_>, instance: usize) -> Instant {
-    step.local + step.config.instances[instance].interval.as_duration() + slack()
-}
-
-/// How late a deadline is handled, by any clock.
-fn slack() -> Duration {
-    bounds::slow(bounds::way())
-}
-
 fn is_running(state: State) -> bool {
     matches!(state, State::Backup | State::Master)
 }
@@ -565,10 +523,18 @@ fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
+/// The sync group of an instance, itself included.
+fn members_of(config: &Config, instance: InstanceId) -> impl Iterator<Item = usize> {
+    let group = config.groups.iter().find(|group| group.members.contains(&instance));
+    let others = group.into_iter().flat_map(|group| group.members.iter().copied());
+    others.filter(move |other| *other != instance).chain([instance]).map(index)
+}
+
 /// Members of a sync group are in one state after each step.
-fn check_group(plan: &Plan, step: &Step<'_>) -> Result<(), Violation> {
-    for group in &plan.groups {
-        if group.windows(2).any(|pair| step.after[pair[0]] != step.after[pair[1]]) {
+fn check_group(step: &Step<'_>) -> Result<(), Violation> {
+    for group in &step.config.groups {
+        let state = |member: usize| step.after[index(group.members[member])];
+        if (1..group.members.len()).any(|member| state(member) != state(0)) {
             let text = format!("{} has {:?} in {group:?}", letter(step.router), step.after);
             return Err(Violation::new("group", text));
         }

@@ -6,7 +6,9 @@ use ha_core::{Actions, Engine, Input, Instance, InstanceId, Instant, Received, S
 
 use crate::{
     checker::Violation,
+    cue::Cue,
     router::{Frame, id},
+    sabotage::Sabotage,
 };
 
 #[derive(Debug)]
@@ -27,20 +29,23 @@ impl Double {
         self.absorbed.push(frame);
     }
 
-    /// The router's own engine has handled an input.
+    /// The router's own engine was told something.
     pub(crate) fn check(
         &mut self,
         now: Instant,
-        input: &Input<'_>,
+        cue: &Cue<'_>,
+        sabotage: Sabotage,
         own: &Engine,
         actions: &Actions,
     ) -> Result<(), Violation> {
         self.actions.clear();
-        match *input {
-            Input::Heard { instance, at, count } => self.hear(now, instance, at, count)?,
-            _ => self.engine.handle(now, *input, &mut self.actions),
+        match *cue {
+            Cue::Input(Input::Heard { instance, at, count }) => {
+                self.hear(now, instance, at, count)?;
+            }
+            _ => cue.tell(&mut self.engine, now, sabotage, &mut self.actions),
         }
-        let fail = |what: String| Err(Violation::new("absorb", format!("{input:?}: {what}")));
+        let fail = |what: String| Err(Violation::new("absorb", format!("{cue:?}: {what}")));
         if self.actions != *actions {
             return fail(format!("{actions:?} instead of {:?}", self.actions));
         }

@@ -91,7 +91,7 @@ impl FaultKind {
         let router = chance.index(count);
         let instance = chance.index(plan.instances);
         let lan = chance.percent(50).then_some(instance);
-        match chance.below(21) {
+        match chance.below(23) {
             0 => Self::Loss(10 + chance.below(90)),
             1 => Self::Delay(bounds::interval_max(plan) * 2),
             2 => Self::Duplicates(50),
@@ -127,13 +127,13 @@ impl FaultKind {
             | Self::VitalDown { .. }
             | Self::WeightedDown { .. }
             | Self::LinkDown { .. }
-            | Self::NoSource { .. } => true,
+            | Self::NoSource { .. }
+            | Self::Reload { .. } => true,
             Self::Loss(_)
             | Self::Delay(_)
             | Self::Duplicates(_)
             | Self::OneWay { .. }
             | Self::Restart { .. }
-            | Self::Reload { .. }
             | Self::Sleep { .. }
             | Self::Freeze { .. }
             | Self::RingFull { .. }

@@ -17,12 +17,15 @@ mod prng;
 mod fault;
 mod plan;
 
+mod cue;
 mod double;
+mod reloading;
 mod router;
 mod world;
 
 mod bounds;
 mod checker;
+mod memory;
 mod network;
 mod table;
 
@@ -241,6 +244,16 @@ fn absorb_on_and_off_decide_the_same() {
 #[test]
 fn a_timer_left_behind_is_noticed() {
     notices(Sabotage::StuckTimer, "timers");
+}
+
+#[test]
+fn a_reload_that_forgets_is_noticed() {
+    notices(Sabotage::Forgetful, "reload");
+}
+
+#[test]
+fn a_reload_that_starts_everybody_anew_is_noticed() {
+    notices(Sabotage::Thorough, "reload");
 }
 
 /// Something broken on purpose is found by the checker that is there for it.

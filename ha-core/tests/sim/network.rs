@@ -52,6 +52,8 @@ pub(crate) struct Network {
     instances: usize,
     routers: usize,
     is_uneven: bool,
+    /// Routers have different sync groups: there may be no right answer.
+    is_mixed: bool,
     /// May answer a worse Master by its next advertisement only.
     is_silent: bool,
     settling_time: Duration,
@@ -81,6 +83,7 @@ impl Network {
             instances,
             routers,
             is_uneven: plan.is_uneven,
+            is_mixed: false,
             is_silent: plan
                 .all_instances()
                 .any(|config| config.lower_prio_no_advert || config.owner_ignore_adverts),
@@ -107,6 +110,25 @@ impl Network {
         self.quiet_since = since;
         self.pairs.fill(Pair::default());
         self.stopped.clear();
+    }
+
+    /// A router goes on with another priority perhaps: what it has answered before does not count.
+    pub(crate) fn reloads(&mut self, router: usize) {
+        for instance in 0..self.instances {
+            for other in (0..self.routers).filter(|other| *other != router) {
+                let pair = self.pair(instance, router, other);
+                self.pairs[pair] = Pair::default();
+            }
+        }
+    }
+
+    /// Says whether routers have different sync groups.
+    pub(crate) fn set_mixed(&mut self, is_mixed: bool) {
+        if self.is_mixed != is_mixed {
+            // Who stopped may have been Master with half of a group.
+            self.stopped.clear();
+        }
+        self.is_mixed = is_mixed;
     }
 
     pub(crate) fn wakes(&mut self, now: Instant, router: usize) {
@@ -223,7 +245,7 @@ impl Network {
     /// Where a Master said that it stops, somebody who listened is Master after the skew time.
     fn check_succession(&mut self, now: Instant, views: &[View]) -> Result<(), Violation> {
         // An advertisement of before the stop may still come.
-        if self.is_uneven || self.quiet_since.is_none_or(|since| since > now) {
+        if self.is_uneven || self.is_mixed || self.quiet_since.is_none_or(|since| since > now) {
             self.stopped.clear();
         }
         let is_near = |instance: usize, router: usize, view: &View| {
@@ -318,6 +340,6 @@ impl Network {
     }
 
     fn is_settled(&self, now: Instant) -> bool {
-        self.calm_since.is_some_and(|since| now >= since + self.settling_time)
+        !self.is_mixed && self.calm_since.is_some_and(|since| now >= since + self.settling_time)
     }
 }

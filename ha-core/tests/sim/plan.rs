@@ -6,8 +6,8 @@ use std::{
 };
 
 use ha_core::{
-    AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, InstanceConfig, Instant, Priority,
-    Track, TrackerId, Version, Vrid,
+    AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, InstanceConfig, InstanceId, Instant,
+    Priority, Track, TrackerId, Version, Vrid,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     fault::{Fault, FaultKind},
     prng::Prng,
-    router::id,
+    router::{id, index},
 };
 
 /// Fails an instance outright: an interface or a script without weight.
@@ -39,10 +39,23 @@ pub(crate) struct Plan {
     pub(crate) rounds: Vec<Round>,
 }
 
+/// What a router's daemon reads.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// Of all instances, also of the one that is not in it.
+    pub(crate) config: Config,
+    /// The last instance is not in it.
+    pub(crate) lacks_last: bool,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct RouterPlan {
     /// What it starts with, and what a reload brings; the next reload brings the first one back.
-    pub(crate) configs: [Config; 2],
+    pub(crate) files: [File; 2],
+    /// Instances that a reload starts anew, as for another interface.
+    pub(crate) restart: Vec<InstanceId>,
+    /// Trackers that are others after a reload, as for another script.
+    pub(crate) new_trackers: Vec<TrackerId>,
     /// Where each instance's advertisements come from.
     pub(crate) sources: Vec<IpAddr>,
     /// How late deadlines are handled in health.
@@ -116,7 +129,7 @@ impl Plan {
     }
 
     pub(crate) fn all_configs(&self) -> impl Iterator<Item = &Config> {
-        self.routers.iter().flat_map(|router| &router.configs)
+        self.routers.iter().flat_map(|router| &router.files).map(|file| &file.config)
     }
 
     fn draw_rounds(&mut self, chance: &mut Prng) {
@@ -143,6 +156,22 @@ impl Plan {
             self.rounds.push(Round { faults, calm, end });
             start = end;
         }
+    }
+}
+
+impl File {
+    pub(crate) fn has(&self, instance: usize) -> bool {
+        instance < self.config.instances.len() - usize::from(self.lacks_last)
+    }
+
+    /// The members of an instance's sync group, or itself.
+    pub(crate) fn members(&self, instance: usize) -> Vec<usize> {
+        let mut groups = self.config.groups.iter();
+        let group = groups.find(|group| group.members.contains(&id(instance)));
+        group.map_or_else(
+            || vec![instance],
+            |group| group.members.iter().map(|id| index(*id)).collect(),
+        )
     }
 }
 
@@ -185,14 +214,51 @@ impl Network {
             Family::V4 => Ipv4Addr::new(192, 0, 2, 10 + number).into(),
             Family::V6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 10 + u16::from(other)).into(),
         });
+        let (count, trackers) = (self.families.len(), [VITAL, WEIGHTED]);
         RouterPlan {
             sources: sources.collect(),
-            configs: [self.draw_config(chance, is_owner), self.draw_config(chance, is_owner)],
+            files: self.draw_files(chance, is_owner),
+            restart: (0..count).filter(|_| chance.percent(10)).map(id).collect(),
+            new_trackers: trackers.into_iter().filter(|_| chance.percent(10)).collect(),
             latency: Duration::from_nanos(chance.below(bounds::LATENCY_MAX_NANOS)),
             reads_first: chance.percent(50),
             absorbs: chance.percent(75),
             clock: Clock::draw(chance, self.is_in_time),
         }
+    }
+
+    /// What a reload brings is the same in part, and may have other addresses, groups and instances.
+    fn draw_files(&self, chance: &mut Prng, is_owner: bool) -> [File; 2] {
+        let first = self.draw_config(chance, is_owner);
+        let stays_owner = is_owner && chance.percent(70);
+        let mut second = self.draw_config(chance, stays_owner);
+        let count = self.families.len();
+        for instance in 0..count {
+            // Members stay the same together, for the sake of their one priority.
+            let group = self.groups.iter().find(|group| group.contains(&instance));
+            if group.is_none_or(|group| group[0] == instance) && chance.percent(50) {
+                for &same in group.unwrap_or(&vec![instance]) {
+                    second.instances[same] = first.instances[same].clone();
+                }
+            }
+            if chance.percent(20) {
+                let config = &mut second.instances[instance];
+                config.addresses.push(further_address(config.family));
+            }
+        }
+        if chance.percent(10) {
+            second.groups.clear();
+        }
+        let mut files = [first, second].map(|config| File { config, lacks_last: false });
+        let is_member = self.groups.iter().any(|group| group.contains(&(count - 1)));
+        if count > 1 && chance.percent(if is_member { 10 } else { 30 }) {
+            let file = &mut files[chance.index(2)];
+            file.lacks_last = true;
+            for group in &mut file.config.groups {
+                group.members.retain(|member| index(*member) != count - 1);
+            }
+        }
+        files
     }
 
     fn draw_config(&self, chance: &mut Prng, is_owner: bool) -> Config {
@@ -279,6 +345,14 @@ fn virtual_addresses(family: Family) -> Vec<IpAddr> {
             Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).into(),
             Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into(),
         ],
+    }
+}
+
+/// One more, which a router has after a reload or before.
+fn further_address(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => Ipv4Addr::new(198, 51, 100, 2).into(),
+        Family::V6 => Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2).into(),
     }
 }
 

@@ -9,15 +9,17 @@ use ha_common::{
     slot::SharedSlot,
 };
 use ha_core::{
-    Absorption, Action, Actions, Config, Engine, Family, Input, Instance, InstanceConfig,
-    InstanceId, Instant, Received, State, TrackerId, Version,
+    Absorption, Action, Actions, Engine, Family, Input, Instance, InstanceConfig, InstanceId,
+    Instant, Received, State, TrackerId, Version,
     wire::{Authentication, ChecksumScope, Template},
 };
 
 use crate::{
-    checker::{Checker, Kind, Pause, Step, Violation},
+    checker::{Checker, Pause, Step, Violation},
+    cue::Cue,
     double::Double,
-    plan::{RouterPlan, VITAL, WEIGHTED},
+    plan::{File, RouterPlan, VITAL, WEIGHTED},
+    reloading::{Fate, Reloading},
     sabotage::Sabotage,
 };
 
@@ -58,13 +60,17 @@ pub(crate) struct Sent {
 pub(crate) struct Router {
     pub(crate) number: usize,
     pub(crate) plan: RouterPlan,
-    /// Which of the plan's configurations is in the file.
+    /// Which of the plan's files is there.
     pub(crate) file: usize,
     /// What the daemon runs with.
-    pub(crate) config: Config,
+    pub(crate) running: File,
+    /// How many instances there have been since it was started, to keep their numbers.
+    known: usize,
     pub(crate) engine: Option<Engine>,
     /// When the daemon was started, by its clock.
     started: Instant,
+    /// Of the file that it was started with.
+    startup_delay: Duration,
     pub(crate) sleeps: bool,
     slept_since: Instant,
     pub(crate) ring: VecDeque<Waiting>,
@@ -94,15 +100,17 @@ pub(crate) struct Output<'a> {
 
 impl Router {
     pub(crate) fn new(number: usize, plan: &RouterPlan, sabotage: Sabotage) -> Self {
-        let [config, _] = plan.configs.clone();
-        let count = config.instances.len();
+        let [running, _] = plan.files.clone();
+        let count = running.config.instances.len();
         Self {
             number,
             plan: plan.clone(),
             file: 0,
-            config,
+            running,
+            known: 0,
             engine: None,
             started: Instant::default(),
+            startup_delay: Duration::ZERO,
             sleeps: false,
             slept_since: Instant::default(),
             ring: VecDeque::new(),
@@ -121,7 +129,7 @@ impl Router {
     }
 
     pub(crate) fn instance(&self, instance: usize) -> &InstanceConfig {
-        &self.config.instances[instance]
+        &self.running.config.instances[instance]
     }
 
     pub(crate) fn state(&self, instance: usize) -> State {
@@ -136,7 +144,7 @@ impl Router {
     /// Running and not waiting for the start-up delay to end.
     pub(crate) fn has_started(&self, now: Instant) -> bool {
         let since = self.plan.clock.show(now).since(self.started);
-        self.engine.is_some() && since >= self.config.startup_delay
+        self.engine.is_some() && since >= self.startup_delay
     }
 
     /// When the daemon, if it is awake, handles its next deadline.
@@ -171,8 +179,12 @@ impl Router {
 
     /// A daemon is started: it removes what one before left behind, looks around, and goes.
     pub(crate) fn boot(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
-        self.config = self.plan.configs[self.file].clone();
-        let engine = Engine::new(self.sabotage.configure(self.config.clone()));
+        self.running = self.plan.files[self.file].clone();
+        let mut config = self.running.config.clone();
+        self.known = config.instances.len() - usize::from(self.running.lacks_last);
+        config.instances.truncate(self.known);
+        self.startup_delay = config.startup_delay;
+        let engine = Engine::new(self.sabotage.configure(config));
         let absorbs = self.plan.absorbs && self.sabotage.reads_slots();
         self.absorption = Absorption::new(absorbs);
         self.double = absorbs.then(|| Double::new(engine.clone()));
@@ -182,16 +194,42 @@ impl Router {
         self.ring.clear();
         self.slots = new_slots(self.slots.len());
         self.present.fill(false);
-        output.checker.boots(self.number, &self.config);
+        output.checker.boots(self.number, &self.running.config);
+        self.look_around(now, output)?;
+        self.handle(now, Input::Start, output)?;
+        self.turn(now, output)
+    }
+
+    /// Tells the engine how things are.
+    fn look_around(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
         self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, output)?;
         let up = self.weighted_up;
         self.handle(now, Input::Tracker { tracker: WEIGHTED, up }, output)?;
         for instance in 0..self.present.len() {
-            let input = self.source(instance, self.has_source[instance]);
-            self.handle(now, input, output)?;
+            if self.running.has(instance) {
+                let input = self.source(instance, self.has_source[instance]);
+                self.handle(now, input, output)?;
+            }
         }
-        self.handle(now, Input::Start, output)?;
-        self.turn(now, output)
+        Ok(())
+    }
+
+    /// The daemon goes on with what is in the file by now.
+    fn reload(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        let next = self.plan.files[self.file].clone();
+        let Reloading { mut reload, fates } =
+            Reloading::new(&self.plan, [&self.running, &next], self.known);
+        self.known = reload.config.instances.len();
+        reload.config = self.sabotage.configure(reload.config);
+        self.act(now, Cue::StopFor(&reload), &fates, output)?;
+        self.running = next;
+        let unread = self.ring.iter().find_map(|waiting| match waiting {
+            Waiting::Frame(frame) => Some(frame.stamp),
+            _ => None,
+        });
+        output.checker.reloads(self.number, &self.running.config, &fates, unread);
+        self.act(now, Cue::Reload(&reload), &fates, output)?;
+        self.look_around(now, output)
     }
 
     /// The daemon gets no CPU.
@@ -265,11 +303,7 @@ impl Router {
                 Input::AddressesUsable { instance: id(instance), usable: true }
             }
             Waiting::Missing { instance } => Input::AddressesMissing { instance: id(instance) },
-            Waiting::Reload => {
-                self.handle(now, Input::Shutdown, output)?;
-                self.engine = None;
-                return self.boot(now, output);
-            }
+            Waiting::Reload => return self.reload(now, output),
             Waiting::Shutdown => {
                 self.handle(now, Input::Shutdown, output)?;
                 self.engine = None;
@@ -347,6 +381,18 @@ impl Router {
         output: &mut Output<'_>,
     ) -> Result<(), Violation> {
         self.sabotage.miscounts(&mut input);
+        self.act(now, Cue::Input(input), &[], output)
+    }
+
+    /// Lets the engine decide, and carries it out. `fates`: of instances in a reload.
+    fn act(
+        &mut self,
+        now: Instant,
+        cue: Cue<'_>,
+        fates: &[Fate],
+        output: &mut Output<'_>,
+    ) -> Result<(), Violation> {
+        let kind = cue.kind(&self.running.config);
         let local = self.plan.clock.show(now);
         let told = match self.engine.as_ref().and_then(Engine::next_deadline) {
             Some(deadline) if self.sabotage == Sabotage::Punctual => local.min(deadline.at),
@@ -356,20 +402,20 @@ impl Router {
         let mut actions = std::mem::take(&mut self.actions);
         actions.clear();
         if let Some(engine) = &mut self.engine
-            && !self.sabotage.swallows(&input)
+            && !self.sabotage.swallows(&cue)
         {
-            engine.handle(told, input, &mut actions);
-            if let Input::Heard { count, .. } = input {
+            cue.tell(engine, told, self.sabotage, &mut actions);
+            if let Cue::Input(Input::Heard { count, .. }) = cue {
                 output.checker.absorbed += u64::from(count);
             }
             if let Some(double) = &mut self.double {
-                double.check(told, &input, engine, &actions)?;
+                double.check(told, &cue, self.sabotage, engine, &actions)?;
             }
         }
         let mut done: Vec<Action> = actions.as_slice().to_vec();
         self.actions = actions;
         let after = self.states();
-        self.sabotage.spoil(&input, &after, &mut done);
+        self.sabotage.spoil(kind, &after, &mut done);
         let failed = self.apply(&done, output.sent);
         // What the kernel refused is judged when the engine knows of it.
         self.untold += failed.len();
@@ -377,8 +423,9 @@ impl Router {
             router: self.number,
             now,
             local,
-            kind: Kind::of(&input, &self.config),
-            config: &self.config,
+            kind,
+            fates,
+            config: &self.running.config,
             before: &before,
             after: &after,
             actions: &done,

@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use ha_core::{Action, Config, Input, State};
+use ha_core::{Action, Actions, Config, Engine, Input, InstanceId, Instant, Reload, State};
 
-use crate::router::id;
+use crate::{checker::Kind, cue::Cue, plan::VITAL, router::id};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Sabotage {
@@ -51,6 +51,10 @@ pub(crate) enum Sabotage {
     KeepsTimer,
     /// The engine does not know of its sync group.
     Apart,
+    /// A reload makes a new engine, which begins as the one before did.
+    Forgetful,
+    /// A reload starts every instance anew.
+    Thorough,
     /// A timer that is over stays over.
     StuckTimer,
     /// The engine is not told of what was absorbed before it is told of other news.
@@ -91,8 +95,8 @@ impl Sabotage {
         }
     }
 
-    pub(crate) fn swallows(self, input: &Input<'_>) -> bool {
-        self == Self::LeavesHoles && matches!(input, Input::AddressesMissing { .. })
+    pub(crate) fn swallows(self, cue: &Cue<'_>) -> bool {
+        self == Self::LeavesHoles && matches!(cue, Cue::Input(Input::AddressesMissing { .. }))
     }
 
     pub(crate) fn configure(self, mut config: Config) -> Config {
@@ -113,10 +117,37 @@ impl Sabotage {
         config
     }
 
-    pub(crate) fn spoil(self, input: &Input<'_>, states: &[State], actions: &mut Vec<Action>) {
+    pub(crate) fn reload(
+        self,
+        engine: &mut Engine,
+        now: Instant,
+        mut reload: Reload,
+        actions: &mut Actions,
+    ) {
+        if self == Self::Forgetful {
+            let sources: Vec<_> = (0..)
+                .map(InstanceId)
+                .map_while(|id| Some((id, engine.instance(id)?.source())))
+                .collect();
+            *engine = Engine::new(reload.config);
+            engine.handle(now, Input::Tracker { tracker: VITAL, up: true }, actions);
+            for (instance, address) in sources {
+                engine.handle(now, Input::Source { instance, address }, actions);
+            }
+            engine.handle(now, Input::Start, actions);
+            actions.clear();
+            return;
+        }
+        if self == Self::Thorough {
+            reload.restart = (0..).take(reload.config.instances.len()).map(InstanceId).collect();
+        }
+        engine.reload(now, reload, actions);
+    }
+
+    pub(crate) fn spoil(self, kind: Kind, states: &[State], actions: &mut Vec<Action>) {
         static MOOD: AtomicU64 = AtomicU64::new(0);
         let advertise = Action::Advertise { instance: id(0), priority: 100 };
-        let is_frame = matches!(input, Input::Advertisement(_));
+        let is_frame = matches!(kind, Kind::Frame(_));
         let is_master = states[0] == State::Master;
         match self {
             Self::Chatty if is_frame => actions.extend([advertise, advertise]),

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use ha_core::{Action, Cause, Config, Family, InstanceConfig, Instant, Transition};
 
-use crate::plan::{Plan, RouterPlan};
+use crate::plan::{File, Plan, RouterPlan};
 
 /// A run's log, line by line; empty if nobody wants to read it.
 #[derive(Debug, Default)]
@@ -155,7 +155,16 @@ impl fmt::Display for Plan {
         }
         writeln!(formatter)?;
         for (number, router) in self.routers.iter().enumerate() {
-            let RouterPlan { configs, latency, reads_first, absorbs, clock, .. } = router;
+            let RouterPlan {
+                files,
+                restart,
+                new_trackers,
+                latency,
+                reads_first,
+                absorbs,
+                clock,
+                ..
+            } = router;
             let order = if *reads_first { "reads first" } else { "timers first" };
             let absorbs = if *absorbs { ", absorbs" } else { "" };
             writeln!(
@@ -163,8 +172,11 @@ impl fmt::Display for Plan {
                 "  {} clock {clock}, late by {latency:?}, {order}{absorbs}",
                 letter(number)
             )?;
-            for (config, when) in configs.iter().zip(["at first", "reloaded"]) {
-                writeln!(formatter, "    {when}: {}", Summary(config))?;
+            for (file, when) in files.iter().zip(["at first", "reloaded"]) {
+                writeln!(formatter, "    {when}: {}", Summary(file))?;
+            }
+            if !restart.is_empty() || !new_trackers.is_empty() {
+                writeln!(formatter, "    a reload starts {restart:?} anew, and {new_trackers:?}")?;
             }
         }
         for (number, round) in self.rounds.iter().enumerate() {
@@ -177,20 +189,27 @@ impl fmt::Display for Plan {
 }
 
 /// A configuration in one line.
-struct Summary<'a>(&'a Config);
+struct Summary<'a>(&'a File);
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.0.instances.first() else { return Ok(()) };
+        let File { config, lacks_last } = self.0;
+        let Some(first) = config.instances.first() else { return Ok(()) };
         match (first.preempt, first.preempt_delay) {
             (false, _) => write!(formatter, "nopreempt")?,
             (true, Duration::ZERO) => write!(formatter, "preempt")?,
             (true, delay) => write!(formatter, "preempt after {delay:?}")?,
         }
-        if !self.0.startup_delay.is_zero() {
-            write!(formatter, ", starts after {:?}", self.0.startup_delay)?;
+        if !config.startup_delay.is_zero() {
+            write!(formatter, ", starts after {:?}", config.startup_delay)?;
         }
-        for (number, config) in self.0.instances.iter().enumerate() {
+        for group in &config.groups {
+            write!(formatter, ", sync group of {}", group.members.len())?;
+        }
+        if *lacks_last {
+            write!(formatter, ", without the last one")?;
+        }
+        for (number, config) in config.instances.iter().enumerate() {
             let version = config.version.as_u8();
             let interval = config.interval.as_duration();
             write!(formatter, "; {} v{version} ", name(number, config))?;

@@ -6,8 +6,9 @@ use ha_core::{Instant, wire::Advertisement};
 
 use crate::{
     bounds::{self, WAY_MIN, WAY_SPREAD},
-    checker::{Checker, Heard, Violation, Way},
+    checker::{Checker, Violation},
     fault::FaultKind,
+    memory::{Heard, Way},
     network::{Contact, LanView, View},
     plan::{Plan, VITAL, WEIGHTED, random},
     prng::Prng,
@@ -379,6 +380,9 @@ impl World {
         act(&mut self.routers[router], self.now, &mut output)?;
         self.views[router] = self.view(router);
         self.dues[router] = self.routers[router].due();
+        let groups = &self.routers[0].running.config.groups;
+        let is_other = |router: &Router| &router.running.config.groups != groups;
+        self.checker.network.set_mixed(self.routers.iter().any(is_other));
         for frame in sent {
             let speaker = &self.routers[router];
             let said = (speaker.state(frame.instance), frame.priority);
@@ -456,7 +460,8 @@ impl World {
                 component: component.unwrap_or(number),
                 is_able: router.has_started(self.now)
                     && router.vital_up
-                    && self.plan.group_of(instance).all(|member| router.has_source[member]),
+                    && router.running.has(instance)
+                    && router.running.members(instance).iter().all(|id| router.has_source[*id]),
                 preempts: config.preempt || config.priority.is_owner(),
                 priority: router.expected_priority(instance),
                 state: router.state(instance),
