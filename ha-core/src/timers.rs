@@ -159,14 +159,15 @@ mod tests {
         const TIMES: [u64; 5] = [0, 1, 2, 3, 4];
         for count in [1, 2, 3, 7, 8, 33] {
             let mut timers = Timers::new(count);
-            let times: Vec<u64> = (0..count).map(|timer| TIMES[timer * 7 % 5]).collect();
-            for (timer, nanos) in times.iter().enumerate().filter(|(timer, _)| timer % 4 != 3) {
+            let all_nanos: Vec<u64> = (0..count).map(|timer| TIMES[timer * 7 % 5]).collect();
+            for (timer, nanos) in all_nanos.iter().enumerate().filter(|(timer, _)| timer % 4 != 3) {
                 timers.set(timer, Some(at(*nanos)));
             }
             for end in 0..6 {
                 let mut found = Vec::new();
                 timers.until(at(end), &mut |timer| found.push(timer));
-                let expected = (0..count).filter(|timer| timer % 4 != 3 && times[*timer] <= end);
+                let expected =
+                    (0..count).filter(|timer| timer % 4 != 3 && all_nanos[*timer] <= end);
                 assert_eq!(found, expected.collect::<Vec<_>>(), "{count} timers, until {end}");
             }
         }
