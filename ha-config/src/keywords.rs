@@ -83,6 +83,18 @@ pub(crate) struct Keyword {
     pub(crate) support: Support,
     /// In some versions keepalived applies it only to the instances that follow it in the file.
     pub(crate) acts_on_what_follows: bool,
+    pub(crate) again: Again,
+}
+
+/// What becomes of a keyword that is there already, without a block.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Again {
+    /// It counts, and the one before does not.
+    Counts,
+    /// It is ignored.
+    Ignored,
+    /// It is ignored if the one before has this value.
+    IgnoredAfter(&'static str),
 }
 
 /// What becomes of a keyword.
@@ -116,6 +128,7 @@ const fn row(name: &'static str, arguments: &'static [Argument]) -> Keyword {
         default: "",
         support: Support::Now,
         acts_on_what_follows: false,
+        again: Again::Counts,
     }
 }
 
@@ -149,6 +162,10 @@ impl Keyword {
 
     const fn acts_on_what_follows(self) -> Self {
         Self { acts_on_what_follows: true, ..self }
+    }
+
+    const fn again(self, again: Again) -> Self {
+        Self { again, ..self }
     }
 
     const fn support(self, support: Support) -> Self {

@@ -6,7 +6,7 @@ use super::{
     track,
 };
 use crate::{
-    diagnostic::Sink,
+    diagnostic::{Sink, Span},
     keywords::Block,
     model::{Notify, Setting, SyncGroup},
     tree::{Statement, Word},
@@ -15,6 +15,8 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) members: Vec<Word>,
+    /// The first line of the `group` block.
+    list: Option<Span>,
     notify: Notify,
     interfaces: Vec<track::Tracked>,
     pub(super) scripts: Vec<track::Tracked>,
@@ -58,6 +60,12 @@ impl Draft {
     }
 
     fn read_members(&mut self, sink: &mut Sink, list: &Statement) {
+        if let Some(first) = self.list {
+            // keepalived takes the names of a second one for keywords.
+            let message = format!("`group` was given in {}", sink.place(first));
+            sink.error_help(list.line_span(), message, "put all names into one `group { .. }`");
+        }
+        self.list = Some(list.line_span());
         for word in entry_words(sink, list) {
             if self.members.iter().any(|other| other.text == word.text) {
                 sink.warning(word.span, format!("`{}` is in the group twice: ignored", word.text));

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use crate::{
     diagnostic::{Sink, Span},
-    keywords::{self, Argument, Block, Keyword, Support},
+    keywords::{self, Again, Argument, Block, Keyword, Support},
     suggest,
     tree::{Statement, Word},
     value,
@@ -22,8 +22,8 @@ pub(super) fn supported<'a>(
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
             Support::Now | Support::Inactive(_) => {
-                if check_shape(sink, keyword, statement) {
-                    warn_if_repeated(sink, &found, keyword, statement);
+                if check_shape(sink, keyword, statement) && counts(sink, &found, keyword, statement)
+                {
                     found.push((keyword, statement));
                 }
             }
@@ -163,7 +163,7 @@ fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
 /// Whether the statement can be used.
 fn check_shape(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> bool {
     if let Some(extra) = statement.values.get(keyword.most()) {
-        report_extra(sink, keyword.name, extra, statement.line_span());
+        report_extra(sink, keyword, extra, statement.line_span());
     }
     let misfits = misfits(keyword, statement);
     for misfit in &misfits {
@@ -228,10 +228,17 @@ pub(super) fn asks_for_nothing(keyword: &Keyword, statement: &Statement) -> bool
     matches!(value.text.as_str(), "0" | "off" | "false" | "no") || default()
 }
 
-fn report_extra(sink: &mut Sink, name: &str, extra: &Word, line: Span) {
+fn report_extra(sink: &mut Sink, keyword: &Keyword, extra: &Word, line: Span) {
+    let name = keyword.name;
     let span = extra.span.to(line);
     if extra.text == ";" {
         sink.warning(span, "a `;` by itself: ignored");
+        return;
+    }
+    if matches!(keyword.body, Some(Block::Group | Block::Instance)) {
+        // keepalived ignores the whole block.
+        let help = "a name with a space in it is written in quotes";
+        sink.error_help(span, format!("`{name}` has one name"), help);
         return;
     }
     // Not quoted: it may be a part of a password.
@@ -245,21 +252,28 @@ fn report_extra(sink: &mut Sink, name: &str, extra: &Word, line: Span) {
     }
 }
 
-fn warn_if_repeated(
+/// Whether a statement counts that may be there already, of which it warns.
+fn counts(
     sink: &mut Sink,
     found: &[(&'static Keyword, &Statement)],
     keyword: &Keyword,
     statement: &Statement,
-) {
+) -> bool {
     // Blocks that are repeated add up.
     if keyword.body.is_some() {
-        return;
+        return true;
     }
-    if let Some((_, first)) = found.iter().find(|(other, _)| other.name == keyword.name) {
-        let place = sink.place(first.head.span);
-        sink.warning(
-            statement.line_span(),
-            format!("`{}` was given in {place}: the last one counts", keyword.name),
-        );
-    }
+    let Some((_, first)) = found.iter().find(|(other, _)| other.name == keyword.name) else {
+        return true;
+    };
+    let is_ignored = match keyword.again {
+        Again::Counts => false,
+        Again::Ignored => true,
+        Again::IgnoredAfter(value) => first.value(0).is_some_and(|word| word.text == value),
+    };
+    let place = sink.place(first.head.span);
+    let which = if is_ignored { "that one" } else { "the last one" };
+    let message = format!("`{}` was given in {place}: {which} counts", keyword.name);
+    sink.warning(statement.line_span(), message);
+    !is_ignored
 }

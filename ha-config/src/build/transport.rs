@@ -24,7 +24,7 @@ pub(super) struct Draft {
     /// All of every `unicast_peer` block.
     ranges: Vec<Span>,
     peers: Vec<Spanned<Peer>>,
-    ttl: Option<u8>,
+    ttl: Option<Spanned<u8>>,
     /// Where it is said that there is no multicast for want of peers.
     pub(super) unicast_only: Option<Span>,
 }
@@ -35,7 +35,10 @@ impl Draft {
         match keyword {
             "unicast_src_ip" => self.unicast_source = source(sink, value.word),
             "mcast_src_ip" => self.multicast_source = source(sink, value.word),
-            "unicast_ttl" => self.ttl = value.number(sink),
+            "unicast_ttl" => {
+                let span = value.word.span;
+                self.ttl = value.number(sink).map(|value| Spanned { value, span });
+            }
             _ => return false,
         }
         true
@@ -76,7 +79,7 @@ impl Draft {
                 .unicast_source
                 .filter(|source| check_family(sink, source.value, source.span, wanted));
             let source = source.map(|source| source.value);
-            Transport::Unicast { source, peers, ttl: self.ttl.unwrap_or(u8::MAX) }
+            Transport::Unicast { source, peers, ttl: self.ttl.map_or(u8::MAX, |ttl| ttl.value) }
         }
     }
 
@@ -95,6 +98,9 @@ impl Draft {
                 "`unicast_src_ip` without `unicast_peer`: advertisements go to the multicast group",
                 "write `mcast_src_ip` if that is meant",
             );
+        }
+        if let Some(ttl) = self.ttl {
+            sink.warning(ttl.span, "`unicast_ttl` without `unicast_peer`: ignored");
         }
         let source = self
             .multicast_source

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{
     Argument,
-    Argument::{Address, Flag, Integer, Interface, Number, OneOf, Seconds, Word},
+    Argument::{Address, Integer, Interface, Number, OneOf, Seconds, Word},
     Keyword,
     argument::{TIME, U32_MAX},
     entry::MAIL_ADDRESSES,
@@ -143,7 +143,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("notify_fifo_script", RUN).at_least(1).inactive(NO_FIFO),
     row("vrrp_notify_fifo", WHOM).at_least(1).inactive(NO_FIFO),
     row("vrrp_notify_fifo_script", RUN).at_least(1).inactive(NO_FIFO),
-    row("vrrp_notify_priority_changes", &[Flag]).inactive(NO_FIFO),
+    flag("vrrp_notify_priority_changes").inactive(NO_FIFO),
     row("fifo_write_vrrp_states_on_reload", &[]).inactive(NO_FIFO),
     row("snmp_socket", &[Word("SOCKET")]).default("unix:/var/agentx/master").inactive(NO_SNMP),
     row("enable_snmp_keepalived", &[]).inactive(NO_SNMP),

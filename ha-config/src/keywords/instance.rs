@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::{
-    Argument,
+    Again, Argument,
     Argument::{Address, After, Interface, Number, OneOf, Seconds, Word},
     Block::{Authentication, Skipped},
     Keyword,
@@ -25,7 +25,7 @@ const WHOM: [Argument; 3] = [Word("COMMAND"), Word("USER"), Word("GROUP")];
 pub(super) const REPEAT: Argument = Number(0, 1000);
 
 const fn notify(name: &'static str) -> Keyword {
-    row(name, &WHOM).at_least(1)
+    row(name, &WHOM).at_least(1).again(Again::Ignored)
 }
 
 pub(super) const GROUP_KEYWORDS: &[Keyword] = &[
@@ -59,12 +59,12 @@ const LATE_RULE: &str = "a Master that was late for longer than its Backups wait
     before it goes on";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
-    row("state", &[Word("MASTER|BACKUP")]).default("BACKUP"),
+    row("state", &[Word("MASTER|BACKUP")]).default("BACKUP").again(Again::IgnoredAfter("MASTER")),
     row("interface", &[Interface]),
     row("virtual_router_id", &[Number(1, 255)]),
     row("priority", &[Number(1, 255)]).default("100; 255 with `state MASTER`"),
     row("advert_int", &[INTERVAL]).default("1"),
-    row("version", &[VERSION]).default("vrrp_version"),
+    row("version", &[VERSION]).default("vrrp_version").again(Again::Ignored),
     row("native_ipv6", &[]),
     row("nopreempt", &[]),
     row("preempt", &[]),
