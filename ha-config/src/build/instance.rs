@@ -443,16 +443,25 @@ impl Draft {
         let mut tracked = Vec::new();
         for line in &self.interfaces {
             let mut one = line.interface(sink);
+            if one.interface == own {
+                let has_weight = one.weight != Weight::default();
+                let help = match (self.track_primary, has_weight) {
+                    (false, _) => "leave out `dont_track_primary` if its loss is to be a fault",
+                    (true, true) => "its loss is a fault by itself",
+                    // It is what holds anyway.
+                    (true, false) => continue,
+                };
+                let message = format!("`{own}` is the instance's own interface: ignored");
+                sink.warning_help(line.name.span, message, help);
+                continue;
+            }
             if with.drops_weights() && one.weight.value != 0 {
                 let name = &one.interface;
                 let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");
                 sink.warning(line.name.span, message);
                 one.weight = Weight::default();
             }
-            let is_primary = one.interface == own && one.weight == Weight::default();
-            if !(is_primary && self.track_primary) {
-                tracked.push(one);
-            }
+            tracked.push(one);
         }
         tracked
     }
