@@ -8,7 +8,7 @@ mod well_formed;
 mod tests {
     use std::{fs, path::Path};
 
-    use ha_config::{parse, render};
+    use ha_config::{Diagnostic, Host, parse, parse_with, render};
 
     use crate::well_formed;
 
@@ -191,6 +191,82 @@ mod tests {
         let levels: String = levels.collect();
         check_limit(&format!("$A0=x\n{levels}${{A29}}\n"), "line of more than 65536 bytes");
         check_limit(&"x ".repeat(40_000), "line of more than 65536 bytes");
+    }
+
+    /// Numbered files that include the next one, up to a last one, of a word; files beyond are empty. `*`
+    /// stands for 5000 of them.
+    struct Chain {
+        last: u32,
+    }
+
+    impl Host for Chain {
+        fn glob(&self, pattern: &str) -> Vec<String> {
+            match pattern.strip_suffix('*') {
+                Some(start) => (0..5000).map(|number| format!("{start}{number}")).collect(),
+                None => vec![pattern.to_owned()],
+            }
+        }
+
+        fn read(&self, path: &str, bytes_max: usize) -> Result<String, String> {
+            let number: Result<u32, _> = path.trim_start_matches('/').parse();
+            match number {
+                Ok(number) if number < self.last => Ok(format!("include /{}\n", number + 1)),
+                Ok(number) if number == self.last => Ok("x".to_owned()),
+                Ok(_) => Ok(String::new()),
+                // How much the host may read.
+                Err(_) => Err(format!("{bytes_max} bytes")),
+            }
+        }
+
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn directory(&self) -> &'static str {
+            "/"
+        }
+
+        fn config_id(&self) -> &'static str {
+            ""
+        }
+
+        fn instance(&self) -> &'static str {
+            ""
+        }
+
+        fn seed(&self) -> u64 {
+            0
+        }
+    }
+
+    /// What is said when `text` is the first file of a chain that ends with `last`.
+    #[track_caller]
+    fn check_chain(last: u32, text: &str, complaint: &str) {
+        let parsed = parse_with("/0", text, &Chain { last });
+        let said: Vec<String> = parsed.diagnostics.iter().map(Diagnostic::to_line).collect();
+        assert!(said.len() < 5, "{} complaints, {:?} first", said.len(), said.first());
+        assert!(said.iter().any(|line| line.contains(complaint)), "{said:?}");
+    }
+
+    #[test]
+    fn included_files_have_limits() {
+        check_chain(31, "include /1\n", "/31:1:1: error: unknown keyword `x`");
+        check_chain(33, "include /1\n", "/32:1:1: error: more than 32 files that include each");
+        check_chain(0, "include /0\n", "/0:1:1: error: `/0` includes itself");
+        check_chain(0, "include /1*\n", "/0:1:1: error: more than 4096 files are included");
+        let braces = format!("include /{}\n", "{1,2}".repeat(11));
+        check_chain(0, &braces, "error: its braces stand for more than 1024 names");
+        let large = format!("#{}\ninclude /big\n", "x".repeat(60_000));
+        let left = (64 << 20) - large.len();
+        check_chain(0, &large, &format!("warning: `/big` cannot be read: {left} bytes"));
+    }
+
+    /// How often they may repeat is tested beside the reader, with smaller limits.
+    #[test]
+    fn sequences_have_limits() {
+        check_limit(&format!("{}x\n", "~SEQ(i,1,1) ".repeat(33)), "more than 32 definitions or");
+        check_limit("~SEQ(i,1,99999999999) x\n", "cannot be read: it has the form");
+        check_limit(&format!("~LST(i,{}) x\n", "a,".repeat(40_000)), "more than 65536 bytes");
     }
 
     #[test]

@@ -104,8 +104,8 @@ fn parent(path: &str) -> &str {
     }
 }
 
-/// The patterns that `pattern` stands for, as in csh: `{a,b}` is one of two.
-fn alternatives(pattern: &str) -> Vec<String> {
+/// The patterns that `pattern` stands for, as in csh: `{a,b}` is one of two. `None`: too many.
+fn alternatives(pattern: &str) -> Option<Vec<String>> {
     let mut found = vec![pattern.to_owned()];
     // Each round replaces the first braces of one pattern.
     let mut index = 0;
@@ -115,13 +115,13 @@ fn alternatives(pattern: &str) -> Vec<String> {
             continue;
         };
         if found.len().saturating_add(choices.len()) > ALTERNATIVES_MAX {
-            return found;
+            return None;
         }
         let made: Vec<String> =
             choices.iter().map(|choice| format!("{before}{choice}{after}")).collect();
         found.splice(index..=index, made);
     }
-    found
+    Some(found)
 }
 
 /// What is before the first braces, between their commas, and after them.
@@ -170,7 +170,11 @@ impl Reader<'_> {
             self.sink.error(span, format!("more than {DEPTH_MAX} files that include each other"));
             return;
         }
-        let wanted = alternatives(&pattern);
+        let Some(wanted) = alternatives(&pattern) else {
+            let message = format!("its braces stand for more than {ALTERNATIVES_MAX} names");
+            self.sink.error(span, message);
+            return;
+        };
         let has_braces = wanted.len() > 1;
         for name in wanted {
             let path = join(&directory, &name);
@@ -285,14 +289,15 @@ mod tests {
     #[test]
     fn braces_are_those_of_csh() {
         let check = |pattern: &str, expected: &[&str]| {
-            assert_eq!(alternatives(pattern), expected, "{pattern}");
+            assert_eq!(alternatives(pattern).unwrap(), expected, "{pattern}");
         };
         check("a*.conf", &["a*.conf"]);
         check("f{3,1}.c", &["f3.c", "f1.c"]);
         // The example of keepalived.conf(5).
         check("{foo/{,cat,dog},bar}", &["foo/", "foo/cat", "foo/dog", "bar"]);
         check("a{b", &["a{b"]);
-        assert!(alternatives(&"{a,b}".repeat(30)).len() <= ALTERNATIVES_MAX);
+        assert_eq!(alternatives(&"{a,b}".repeat(9)).unwrap().len(), 512);
+        assert_eq!(alternatives(&"{a,b}".repeat(30)), None);
     }
 
     #[test]
