@@ -1,7 +1,7 @@
 //! Whether a test can run here. One that cannot fails, unless the caller said that it may be left
 //! out: a test that skips itself in silence is a test that nobody runs.
 
-use std::{env, process::Command};
+use std::{env, path::Path, process::Command};
 
 use nix::unistd::geteuid;
 
@@ -36,6 +36,19 @@ pub fn require_keepalived() -> bool {
     require_tools(&[("keepalived", "keepalived")])
 }
 
+/// Where Debian's package has keepalived's samples.
+pub const KEEPALIVED_SAMPLES: &str = "/usr/share/doc/keepalived/samples";
+
+/// A real keepalived and its samples, which are documentation.
+pub fn require_keepalived_samples() -> bool {
+    let missing = format!(
+        "it needs {KEEPALIVED_SAMPLES}: dpkg was told to leave documentation out, by a line \
+         `path-exclude` in /etc/dpkg/dpkg.cfg.d; without it, `apt-get install --reinstall keepalived`"
+    );
+    let is_there = Path::new(KEEPALIVED_SAMPLES).is_dir();
+    require_keepalived() && is_satisfied((!is_there).then_some(missing))
+}
+
 /// FRR's vrrpd as the other router.
 pub fn require_frr() -> bool {
     let vrrpd = frr::program("vrrpd");
@@ -49,7 +62,7 @@ pub fn require_daemon() -> bool {
     }
     let reason = match env::var_os("HA_BINARY") {
         None => Some("it needs HA_BINARY=<path of ha-userspace>".to_owned()),
-        Some(path) if !std::path::Path::new(&path).is_file() => {
+        Some(path) if !Path::new(&path).is_file() => {
             Some(format!("HA_BINARY={} is no file", path.display()))
         }
         Some(_) => None,
