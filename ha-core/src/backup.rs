@@ -22,7 +22,9 @@ impl Engine {
         }
         if !is_stop && !is_better && !instance.tolerates(heard) {
             // V-6.4.2-10: discarded, the timer is not touched.
-            instance.prospect = Prospect::Lower;
+            if instance.prospect != Prospect::Stop {
+                instance.prospect = Prospect::Lower;
+            }
             instance.master = Some((said.source, said.priority));
             self.restore_deadline(id, heard);
             return;
@@ -107,6 +109,7 @@ impl Engine {
             // A living Master would have advertised meanwhile, and its frame may be lost if the
             // whole host slept: no stamp is no proof any more.
             instance.listening = true;
+            instance.wants_master = false;
             instance.statistics.late += 1;
             let wait = instance.listening_time();
             actions.push(Action::Late { instance: id, by });

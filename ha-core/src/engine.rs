@@ -8,6 +8,7 @@ use crate::{
     expect::{Said, Touched},
     group::{Group, group_by},
     instance::{Condition, Instance, Source},
+    peers::Seen,
     timers::{Timer, Timers},
     wire::Advertisement,
 };
@@ -247,16 +248,23 @@ impl Engine {
             Ok(advertisement) => {
                 self.handle_advertisement(now, heard, received, &advertisement, actions);
             }
-            Err(reason) => {
-                let Some(instance) = self.instance_mut(received.instance) else {
-                    return;
-                };
-                instance.statistics.rejected += 1;
-                self.restore_deadline(received.instance, heard);
-                let (instance, source) = (received.instance, received.source);
-                actions.push(Action::Rejected { instance, source, reason });
-            }
+            Err(reason) => self.reject(heard, received, reason, actions),
         }
+    }
+
+    fn reject(
+        &mut self,
+        heard: Instant,
+        received: &Received<'_>,
+        reason: Rejection,
+        actions: &mut Actions,
+    ) {
+        if let Some(instance) = self.instance_mut(received.instance) {
+            instance.statistics.rejected += 1;
+        }
+        self.restore_deadline(received.instance, heard);
+        let (instance, source) = (received.instance, received.source);
+        actions.push(Action::Rejected { instance, source, reason });
     }
 
     fn handle_advertisement(
@@ -270,14 +278,21 @@ impl Engine {
         let Some(instance) = self.instance_mut(received.instance) else {
             return;
         };
-        instance.statistics.adverts_received += 1;
-        if advertisement.priority == 0 {
-            instance.statistics.priority_zero_received += 1;
-        }
-        let notices = instance.peers.observe(&instance.config, received.source, advertisement);
+        let Seen { notices, has_forgotten } =
+            instance.peers.observe(&instance.config, received.source, advertisement);
+        instance.statistics.peers_forgotten += u64::from(has_forgotten);
         for notice in notices.into_iter().flatten() {
             let (instance, source) = (received.instance, received.source);
             actions.push(Action::Noticed { instance, source, notice });
+        }
+        if instance.is_owner() && instance.config.owner_ignore_adverts {
+            // After the notices: that there are two owners is to be told in any case.
+            self.reject(heard, received, Rejection::Owner, actions);
+            return;
+        }
+        instance.statistics.adverts_received += 1;
+        if advertisement.priority == 0 {
+            instance.statistics.priority_zero_received += 1;
         }
         if let Some(said) = Said::new(received, advertisement) {
             self.hear(now, received.instance, heard, said, actions);
@@ -441,9 +456,6 @@ fn judge<'a>(instance: &Instance, received: &Received<'a>) -> Result<Advertiseme
     }
     if instance.source == Source::Known(received.source) {
         return Err(Rejection::OwnSource);
-    }
-    if instance.is_owner() && config.owner_ignore_adverts {
-        return Err(Rejection::Owner);
     }
     Ok(advertisement)
 }

@@ -30,6 +30,8 @@ pub struct Statistics {
     pub saved_by_stamp: u64,
     /// Times it was late and listened before it acted.
     pub late: u64,
+    /// Routers whose ways were forgotten for those heard later.
+    pub peers_forgotten: u64,
     /// Times somebody else removed its virtual addresses.
     pub addresses_removed: u64,
 }
@@ -235,6 +237,12 @@ impl Instance {
     /// The owner preempts always (V-6.1-4).
     pub(crate) fn yields_to(&self, priority: u8) -> bool {
         priority >= self.priority || !self.config.preempt && !self.is_owner()
+    }
+
+    /// Whether a router of this priority had reason to take a silent Master's place and to keep it
+    /// for now: one that a Backup would not preempt at once.
+    pub(crate) fn may_be_replaced_by(&self, priority: u8) -> bool {
+        self.yields_to(priority) || !self.config.preempt_delay.is_zero() && !self.is_owner()
     }
 
     /// Whether a lower priority Master still counts as Master: `preempt_delay` runs from its first

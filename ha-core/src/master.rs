@@ -27,7 +27,7 @@ impl Engine {
             }
             self.learn_master(id, heard, said);
             self.become_backup(heard, id, Cause::BetterMaster { source, priority }, actions);
-        } else if instance.listening && instance.yields_to(priority) {
+        } else if instance.listening && instance.may_be_replaced_by(priority) {
             // Others had every reason to replace us while we were away.
             self.learn_master(id, heard, said);
             self.become_backup(heard, id, Cause::Late { source }, actions);
@@ -183,11 +183,13 @@ impl Engine {
         };
         let interval = instance.config.interval.as_duration();
         let pause = instance.shortest_skew_time();
+        // A stream of stops must not make the listening last.
+        let listens_until = instance.listening.then(|| self.deadline(id)).flatten();
         let next = match instance.answered.map(|answered| answered + pause) {
             Some(next) if now < next => self.deadline(id).map(|deadline| deadline.min(next)),
             Some(_) | None => {
                 self.answer(now, id, actions);
-                Some(now + interval)
+                listens_until.or(Some(now + interval))
             }
         };
         self.set_timer(id, Timer::Protocol, next);

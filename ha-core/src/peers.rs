@@ -7,12 +7,21 @@ use crate::{
     wire::{Advertisement, Dialect},
 };
 
-/// Senders that are remembered for each instance; of more than these nothing is noticed.
+/// Senders that are remembered for each instance: those heard last.
 const PEERS_MAX: usize = 16;
 /// An advertisement can show so many things at once.
 pub(crate) const NOTICES_MAX: usize = 4;
 
-/// The routers that an instance has heard valid advertisements of.
+/// What an advertisement shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// What is new in it.
+    pub(crate) notices: [Option<Notice>; NOTICES_MAX],
+    /// Another sender was forgotten for this one.
+    pub(crate) has_forgotten: bool,
+}
+
+/// The routers that an instance has heard valid advertisements of, the last one last.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers(Vec<Peer>);
 
@@ -40,12 +49,11 @@ impl Peers {
         config: &InstanceConfig,
         source: IpAddr,
         advertisement: &Advertisement<'_>,
-    ) -> [Option<Notice>; NOTICES_MAX] {
-        let Some((peer, is_new)) = self.peer(source) else {
-            return [None; NOTICES_MAX];
-        };
+    ) -> Seen {
+        let has_forgotten = self.make_last(source);
         let mut notices = [None; NOTICES_MAX];
         let [of_checksum, of_interval, of_addresses, of_owner] = &mut notices;
+        let Some(peer) = self.0.last_mut() else { return Seen { notices, has_forgotten } };
 
         let has_dialects = config.version == Version::V3 && config.family == Family::V4;
         let dialect = has_dialects.then(|| advertisement.dialect());
@@ -62,6 +70,8 @@ impl Peers {
         }
 
         let list = advertisement.address_bytes();
+        // No valid advertisement lists none: an empty list is one that was not looked at yet.
+        let is_new = peer.list.is_empty();
         if peer.list != list && (is_new || !config.skip_check_adv_addr) {
             peer.list.clear();
             peer.list.extend(list);
@@ -75,30 +85,30 @@ impl Peers {
         if core::mem::replace(&mut peer.is_owner, is_owner) != is_owner && is_owner {
             *of_owner = Some(Notice::SecondOwner);
         }
-        notices
+        Seen { notices, has_forgotten }
     }
 
-    /// The sender's entry, and whether it was made just now.
-    fn peer(&mut self, source: IpAddr) -> Option<(&mut Peer, bool)> {
-        let known = self.0.iter().position(|peer| peer.source == source);
-        if known.is_none() {
-            if self.0.len() == PEERS_MAX {
-                return None;
+    /// Puts the sender last, new or known; says whether another one had to go for it.
+    fn make_last(&mut self, source: IpAddr) -> bool {
+        if let Some(place) = self.0.iter().position(|peer| peer.source == source) {
+            if let Some(later) = self.0.get_mut(place..) {
+                later.rotate_left(1);
             }
-            self.0.push(Peer {
-                source,
-                dialect: None,
-                interval: None,
-                list: Vec::new(),
-                has_other_addresses: false,
-                is_owner: false,
-            });
+            return false;
         }
-        let peer = match known {
-            Some(place) => self.0.get_mut(place),
-            None => self.0.last_mut(),
-        };
-        peer.map(|peer| (peer, known.is_none()))
+        let is_full = self.0.len() == PEERS_MAX;
+        if is_full {
+            self.0.remove(0);
+        }
+        self.0.push(Peer {
+            source,
+            dialect: None,
+            interval: None,
+            list: Vec::new(),
+            has_other_addresses: false,
+            is_owner: false,
+        });
+        is_full
     }
 }
 

@@ -75,7 +75,7 @@ impl Engine {
                 continue;
             };
             let deadline = old_timers.deadline(Timer::Protocol.of(id));
-            let (instance, change) = before.reconfigured(config, group, deadline);
+            let (instance, change) = before.reconfigured(now, config, group, deadline);
             let is_master = instance.state == State::Master;
             let interval = instance.config.interval.as_duration();
             self.instances.push(instance);
@@ -181,6 +181,7 @@ impl Instance {
     /// Itself with another configuration; the effective priority follows when trackers are asked.
     fn reconfigured(
         mut self,
+        now: Instant,
         config: InstanceConfig,
         group: usize,
         deadline: Option<Instant>,
@@ -204,8 +205,14 @@ impl Instance {
         if is_own {
             self.master_interval = self.config.interval.as_duration();
         }
-        let [deadline, held_back] =
-            moved.map(|moved| moved.map(|(at, wait, before)| at + wait(&self) - before));
+        let [deadline, held_back] = moved.map(|moved| {
+            let (before, wait, old_wait) = moved?;
+            let moved = before + wait(&self) - old_wait;
+            // Due at once would be late, though nobody slept: the Master gets the time to be heard,
+            // but no more of it than it had before.
+            let listened = before.min(now + self.listening_time());
+            Some(if moved < now { listened } else { moved })
+        });
         self.held_back = held_back;
         (self, Change { deadline, has_new_plan })
     }

@@ -1,7 +1,7 @@
 //! What a Backup expects to hear again, and when it expects nothing. That it makes no difference
 //! whether such frames are read is the simulation's to show.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test reports by panicking")]
+#![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
 mod fixture;
 
@@ -253,7 +253,7 @@ fn what_was_heard_counts_as_handled_and_is_told_apart() {
 fn a_stamp_of_the_future_counts_as_now() {
     let mut scene = Scene::new(Vec::new());
     scene.handle(Input::Heard { instance: ID, at: scene.now + INTERVAL * 60, count: 1 });
-    assert_eq!(scene.engine.instance(ID).and_then(|instance| instance.heard()), Some(scene.now));
+    assert_eq!(scene.engine.instance(ID).and_then(ha_core::Instance::heard), Some(scene.now));
 }
 
 #[test]

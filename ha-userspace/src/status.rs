@@ -113,6 +113,7 @@ fn instance(instance: &InstanceSnapshot) -> Value {
             "rejected": statistics.rejected,
             "saved_by_stamp": statistics.saved_by_stamp,
             "late": statistics.late,
+            "peers_forgotten": statistics.peers_forgotten,
             "addresses_removed": statistics.addresses_removed,
         },
     })
