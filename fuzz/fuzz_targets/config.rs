@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use ha_config::{Diagnostic, Host, Parsed, parse_with};
+use ha_config::{Counts, Diagnostic, Host, Parsed, parse_with};
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../ha-config/tests/support/well_formed.rs"]
@@ -13,10 +13,9 @@ mod well_formed;
 
 /// Between the main file and those that can be included: `/1`, `/2` and so on.
 const BETWEEN_FILES: char = '\u{c}';
-/// 1000, and one that counts the others.
-const DIAGNOSTICS_MAX: usize = 1001;
-/// 300 characters, and one that says that there are more.
-const EXCERPT_CHARS_MAX: usize = 301;
+/// 1000 errors and 1000 warnings.
+const DIAGNOSTICS_MAX: usize = 2000;
+const EXCERPT_CHARS_MAX: usize = 300;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
@@ -28,8 +27,11 @@ fuzz_target!(|bytes: &[u8]| {
     for diagnostic in &parsed.diagnostics {
         check_place(diagnostic, &disk);
     }
+    let counts = parsed.counts;
+    let said = parsed.diagnostics.len();
     assert!(
-        ha_config::render(&parsed.diagnostics, main).is_empty() == parsed.diagnostics.is_empty()
+        said <= (counts.errors + counts.warnings) as usize
+            && (said > 0 || counts == Counts::default())
     );
     check_again(&parsed, main, &disk);
 });
@@ -43,13 +45,15 @@ fn check_place(diagnostic: &Diagnostic, disk: &Disk<'_>) {
     assert!(line >= 1 && line <= text.lines().count().max(1), "{said}");
     let chars = diagnostic.excerpt.chars().count();
     assert!(chars <= EXCERPT_CHARS_MAX, "{said}");
+    assert!(!diagnostic.excerpt.contains(char::is_control), "{said}");
+    assert!(diagnostic.marked().start <= chars, "{said} is outside of the excerpt");
+    let found = text.lines().nth(line - 1).unwrap_or_default();
+    let found = found.strip_prefix('\u{feff}').unwrap_or(found).chars().count();
     let end = column + diagnostic.width as usize;
     assert!(column >= 1 && diagnostic.width >= 1, "{said}");
     // One column after the line is where its end is.
-    assert!(end <= chars.max(1) + 1 || column == chars + 1, "{said} has {chars} columns");
-    let found = text.lines().nth(line - 1).unwrap_or_default();
-    let found = found.strip_prefix('\u{feff}').unwrap_or(found).chars().count();
-    assert!(chars <= found, "{said}: the line has {found} characters only");
+    assert!(end <= found.max(1) + 1 || column == found + 1, "{said}: {found} characters");
+    assert!(chars + diagnostic.skipped as usize <= found, "{said}: {found} characters");
 }
 
 /// The same text is the same configuration: nothing is remembered, nothing is drawn by lot.

@@ -1,8 +1,8 @@
-//! What is wrong with a configuration, where, and how it is shown.
+//! What is wrong with a configuration, and where. How a person is shown it is not decided here.
 //!
-//! Passwords are masked wherever a line of the file is shown: diagnostics end in logs.
+//! Passwords are masked wherever a line of the file is kept: diagnostics end in logs.
 
-use core::fmt::{self, Write as _};
+use core::{fmt, ops::Range};
 use std::sync::Arc;
 
 pub(crate) use crate::sink::Sink;
@@ -23,6 +23,26 @@ impl Severity {
         match self {
             Self::Warning => "warning",
             Self::Error => "error",
+        }
+    }
+}
+
+/// How many complaints there are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Of [`Severity::Error`].
+    pub errors: u32,
+    /// Of [`Severity::Warning`].
+    pub warnings: u32,
+}
+
+impl Counts {
+    /// How many are `severity`.
+    #[must_use]
+    pub const fn of(self, severity: Severity) -> u32 {
+        match severity {
+            Severity::Warning => self.warnings,
+            Severity::Error => self.errors,
         }
     }
 }
@@ -105,8 +125,11 @@ pub struct Diagnostic {
     pub column: u32,
     /// How many characters of the line it is about; at least one.
     pub width: u32,
-    /// The line, fit for a terminal and without passwords.
+    /// The line without passwords and control characters: one character for each of the file's.
+    /// Of a long line only what is around the place, with an ellipsis for what is cut off.
     pub excerpt: String,
+    /// How many characters of the line are left out before the excerpt.
+    pub skipped: u32,
     /// What is wrong; one line, without a full stop.
     pub message: String,
     /// What to do about it.
@@ -122,44 +145,12 @@ impl Diagnostic {
         format!("{file}:{line}:{column}: {severity}: {message}")
     }
 
-    /// Several lines for a person: message, place, the line itself with carets, help; the result
-    /// ends in a line feed.
+    /// Which characters of the excerpt it is about: an end may be behind the last one.
     #[must_use]
-    pub fn render(&self) -> String {
-        let number = self.line.to_string();
-        let margin = " ".repeat(number.len());
-        let excerpt = format!("{number} | {}", self.excerpt);
-        let excerpt = excerpt.trim_end();
-        let carets = "^".repeat(to_usize(self.width));
-        let indent = " ".repeat(to_usize(self.column).saturating_sub(1));
-        let mut out = String::new();
-        // Writing to a String cannot fail.
-        let written = write!(
-            out,
-            "{severity}: {message}\n\
-             {margin}--> {file}:{number}:{column}\n\
-             {margin} |\n\
-             {excerpt}\n\
-             {margin} | {indent}{carets}\n",
-            severity = self.severity.as_str(),
-            message = self.message,
-            file = self.file,
-            column = self.column,
-        )
-        .and_then(|()| match &self.help {
-            Some(help) => writeln!(out, "{margin} = help: {help}"),
-            None => Ok(()),
-        });
-        debug_assert!(written.is_ok(), "a String takes everything");
-        out
+    pub fn marked(&self) -> Range<usize> {
+        let start = to_usize(self.column.saturating_sub(self.skipped)).saturating_sub(1);
+        start..start.saturating_add(to_usize(self.width))
     }
-}
-
-/// All of `diagnostics` as [`Diagnostic::render`] shows them, an empty line between two.
-#[must_use]
-pub fn render(diagnostics: &[Diagnostic], _: &str) -> String {
-    let rendered: Vec<String> = diagnostics.iter().map(Diagnostic::render).collect();
-    rendered.join("\n")
 }
 
 /// Replaces what follows `auth_pass`, or a word that may be a mistyped `auth_pass`.
@@ -208,22 +199,5 @@ mod tests {
         assert_eq!(mask_password("priority 1"), "priority 1");
         assert_eq!(mask_password("{ auth_pass é }"), "{ auth_pass * }");
         assert_eq!(mask_password("auth_type PASS"), "auth_type PASS");
-    }
-
-    #[test]
-    fn carets_are_under_the_span() {
-        let found = Diagnostic {
-            severity: Severity::Error,
-            file: "f".into(),
-            line: 2,
-            column: 11,
-            width: 3,
-            excerpt: " priörity 300".to_owned(),
-            message: "too big".to_owned(),
-            help: Some("smaller".to_owned()),
-        };
-        let expected = "error: too big\n --> f:2:11\n  |\n2 |  priörity 300\n  |           ^^^\n  = help: smaller\n";
-        assert_eq!(found.render(), expected);
-        assert_eq!(found.to_line(), "f:2:11: error: too big");
     }
 }

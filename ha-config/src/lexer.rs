@@ -148,7 +148,7 @@ mod tests {
             })
             .collect();
         assert_eq!(found, expected, "{text}");
-        sink.into_sorted().len()
+        sink.into_sorted().0.len()
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod tree;
 mod value;
 
 pub use self::{
-    diagnostic::{Diagnostic, Place, Severity, render},
+    diagnostic::{Counts, Diagnostic, Place, Severity},
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
         Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting, SmtpServer,
@@ -28,8 +28,10 @@ pub use self::{
 pub struct Parsed {
     /// What could be understood.
     pub config: Config,
-    /// Errors and warnings, in the order of the file.
+    /// Errors and warnings in the order of the file, of each the first thousand found.
     pub diagnostics: Vec<Diagnostic>,
+    /// How many there are.
+    pub counts: Counts,
 }
 
 /// What becomes of `keyword` of keepalived.conf, wherever it is known; `None` where it is not.

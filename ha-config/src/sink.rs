@@ -3,12 +3,16 @@
 use core::ops::Range;
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
-use crate::diagnostic::{Diagnostic, Place, Severity, Span, mask_password};
+use crate::diagnostic::{Counts, Diagnostic, Place, Severity, Span, mask_password};
 
-/// More are counted only: nobody reads them, and noise must not fill the memory.
-const COMPLAINTS_MAX: usize = 1000;
+/// More of a severity are counted only: nobody reads them, and noise must not fill the memory.
+const COMPLAINTS_MAX: u32 = 1000;
 /// Longer lines are shown in part.
 const EXCERPT_CHARS_MAX: usize = 300;
+/// So much of it is before the place in question.
+const EXCERPT_CHARS_BEFORE: usize = 100;
+/// Of longer messages the middle is left out: they quote words of any length.
+const MESSAGE_CHARS_MAX: usize = 300;
 
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
@@ -16,8 +20,8 @@ pub(crate) struct Sink {
     complaints: Vec<Complaint>,
     /// Where the errors are, also those that are not kept.
     errors: BTreeSet<u32>,
-    /// Errors and warnings beyond [`COMPLAINTS_MAX`].
-    left_out: [u32; 2],
+    /// Also those beyond [`COMPLAINTS_MAX`].
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -42,57 +46,56 @@ impl Sink {
         number
     }
 
-    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
-        self.push(Severity::Error, span, message.into(), None);
+    pub(crate) fn error(&mut self, span: Span, message: impl AsRef<str>) {
+        self.push(Severity::Error, span, message.as_ref(), None);
     }
 
     pub(crate) fn error_help(
         &mut self,
         span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl AsRef<str>,
+        help: impl AsRef<str>,
     ) {
-        self.push(Severity::Error, span, message.into(), Some(help.into()));
+        self.push(Severity::Error, span, message.as_ref(), Some(help.as_ref()));
     }
 
-    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) {
-        self.push(Severity::Warning, span, message.into(), None);
+    pub(crate) fn warning(&mut self, span: Span, message: impl AsRef<str>) {
+        self.push(Severity::Warning, span, message.as_ref(), None);
     }
 
     pub(crate) fn warning_help(
         &mut self,
         span: Span,
-        message: impl Into<String>,
-        help: impl Into<String>,
+        message: impl AsRef<str>,
+        help: impl AsRef<str>,
     ) {
-        self.push(Severity::Warning, span, message.into(), Some(help.into()));
+        self.push(Severity::Warning, span, message.as_ref(), Some(help.as_ref()));
     }
 
     pub(crate) fn push(
         &mut self,
         severity: Severity,
         span: Span,
-        message: String,
-        help: Option<String>,
+        message: &str,
+        help: Option<&str>,
     ) {
-        let [errors, warnings] = &mut self.left_out;
-        let left_out = match severity {
+        let count = match severity {
             Severity::Error => {
                 self.errors.insert(span.at);
-                errors
+                &mut self.counts.errors
             }
-            Severity::Warning => warnings,
+            Severity::Warning => &mut self.counts.warnings,
         };
-        if self.complaints.len() < COMPLAINTS_MAX {
+        *count = count.saturating_add(1);
+        if *count <= COMPLAINTS_MAX {
+            let (message, help) = (readable(message), help.map(readable));
             self.complaints.push(Complaint { severity, span, message, help });
-        } else {
-            *left_out = left_out.saturating_add(1);
         }
     }
 
     /// Whether what is said now is counted only, so that no help need be looked for.
-    pub(crate) const fn is_full(&self) -> bool {
-        self.complaints.len() >= COMPLAINTS_MAX
+    pub(crate) const fn is_full(&self, severity: Severity) -> bool {
+        self.counts.of(severity) >= COMPLAINTS_MAX
     }
 
     /// Whether something inside `range` is an error.
@@ -111,34 +114,28 @@ impl Sink {
         Place { file: included.map(|file| Arc::clone(&file.name)), line: span.line }
     }
 
-    /// In the order in which everything was read.
-    pub(crate) fn into_sorted(mut self) -> Vec<Diagnostic> {
+    /// In the order in which everything was read, and how many there are in all.
+    pub(crate) fn into_sorted(mut self) -> (Vec<Diagnostic>, Counts) {
         let mut complaints = core::mem::take(&mut self.complaints);
         complaints.sort_by_key(|complaint| complaint.span.at);
-        let mut sorted: Vec<Diagnostic> =
-            complaints.into_iter().map(|complaint| self.finish(complaint)).collect();
-        let [errors, warnings] = self.left_out;
-        if errors > 0 || warnings > 0 {
-            let severity = if errors > 0 { Severity::Error } else { Severity::Warning };
-            let message = format!("{errors} more errors and {warnings} more warnings");
-            let help = Some("they are not shown: correct the first ones".to_owned());
-            sorted.push(self.finish(Complaint { severity, span: Span::START, message, help }));
-        }
-        sorted
+        let sorted = complaints.into_iter().map(|complaint| self.finish(complaint)).collect();
+        (sorted, self.counts)
     }
 
     fn finish(&self, complaint: Complaint) -> Diagnostic {
         let Complaint { severity, span, message, help } = complaint;
         let file = self.file(span);
         let text = file.map_or("", |file| &*file.text);
-        let (excerpt, columns) = excerpt(text, to_usize(span.start)..to_usize(span.end));
+        let Excerpt { column, width, skipped, shown } =
+            excerpt(text, to_usize(span.start)..to_usize(span.end));
         Diagnostic {
             severity,
             file: file.map_or_else(|| "".into(), |file| Arc::clone(&file.name)),
             line: span.line,
-            column: to_u32(columns.start),
-            width: to_u32(columns.len().max(1)),
-            excerpt: mask_password(&excerpt),
+            column: to_u32(column),
+            width: to_u32(width),
+            excerpt: shown,
+            skipped: to_u32(skipped),
             message,
             help,
         }
@@ -149,25 +146,66 @@ impl Sink {
     }
 }
 
-/// The line of `text` that `range` begins in, and the columns of the range in it, from 1.
-fn excerpt(text: &str, range: Range<usize>) -> (String, Range<usize>) {
+#[derive(Debug, Eq, PartialEq)]
+struct Excerpt {
+    column: usize,
+    width: usize,
+    skipped: usize,
+    shown: String,
+}
+
+/// The line of `text` that `range` begins in, as a [`Diagnostic`] has it.
+fn excerpt(text: &str, range: Range<usize>) -> Excerpt {
     let before = text.get(..range.start).unwrap_or("");
     let begin = before.rfind('\n').map_or(0, |end| end.saturating_add(1));
-    let line = text.get(begin..).unwrap_or("").lines().next().unwrap_or("");
-    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
-    let column = text
-        .get(begin..range.start)
-        .map_or(0, |before| before.strip_prefix('\u{feff}').unwrap_or(before).chars().count());
-    let inside = text.get(range).unwrap_or("").lines().next().unwrap_or("");
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let mut shown: String = line.chars().take(EXCERPT_CHARS_MAX).map(printable).collect();
-    if line.chars().nth(EXCERPT_CHARS_MAX).is_some() {
-        shown.push('…');
+    let line = first_line(text.get(begin..).unwrap_or(""));
+    let before = without_mark(before.get(begin..).unwrap_or("")).chars().count();
+    let width = first_line(text.get(range).unwrap_or("")).chars().count().max(1);
+
+    let skipped = before.saturating_sub(EXCERPT_CHARS_BEFORE);
+    let end = skipped.saturating_add(EXCERPT_CHARS_MAX);
+    // From its beginning, since that says whether a password follows.
+    let mut characters = line.chars();
+    let known: String = characters.by_ref().take(end).map(printable).collect();
+    let mut shown: Vec<char> = mask_password(&known).chars().skip(skipped).collect();
+    if let Some(first) = shown.first_mut().filter(|_| skipped > 0) {
+        *first = '…';
     }
-    let column = column.min(EXCERPT_CHARS_MAX);
-    let width = inside.chars().count().min(EXCERPT_CHARS_MAX.saturating_sub(column));
-    let first = column.saturating_add(1);
-    (shown, first..first.saturating_add(width))
+    if let Some(last) = shown.last_mut().filter(|_| characters.next().is_some()) {
+        *last = '…';
+    }
+    let shown = shown.into_iter().collect();
+    Excerpt { column: before.saturating_add(1), width, skipped, shown }
+}
+
+fn first_line(text: &str) -> &str {
+    without_mark(text.lines().next().unwrap_or(""))
+}
+
+/// A byte order mark is no part of a line.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// A message that quotes the file, fit to be shown.
+fn readable(message: &str) -> String {
+    if message.chars().nth(MESSAGE_CHARS_MAX).is_none() {
+        return message.chars().map(printable).collect();
+    }
+    let half = MESSAGE_CHARS_MAX / 2;
+    let first = message.chars().take(half);
+    let mut last: Vec<char> = message.chars().rev().take(half - 1).collect();
+    last.reverse();
+    first.chain(['…']).chain(last).map(printable).collect()
+}
+
+/// Nothing of a file may steer a terminal, or end a line of the log.
+fn printable(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    }
 }
 
 fn to_usize(number: u32) -> usize {
@@ -182,16 +220,41 @@ fn to_u32(number: usize) -> u32 {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(text: &str, range: Range<usize>, shown: &str, column: usize, width: usize) {
+        let expected = Excerpt { column, width, skipped: 0, shown: shown.to_owned() };
+        assert_eq!(excerpt(text, range), expected);
+    }
+
     #[test]
     fn columns_are_characters_of_the_line() {
         let text = "\u{feff}a\n\tpriörity 300\r\n";
         let at = text.find('3').unwrap();
-        assert_eq!(excerpt(text, at..at + 3), (" priörity 300".to_owned(), 11..14));
-        assert_eq!(excerpt(text, 3..4), ("a".to_owned(), 1..2));
-        assert_eq!(excerpt("", 0..0), (String::new(), 1..1));
-        let long = "x".repeat(2000);
-        let (shown, columns) = excerpt(&long, 1990..2000);
-        assert_eq!((shown.chars().count(), columns), (301, 301..301));
+        check(text, at..at + 3, " priörity 300", 11, 3);
+        check(text, 3..4, "a", 1, 1);
+        check("", 0..0, "", 1, 1);
+        check("a \u{1b}[1m\u{9b}1m b\rc", 2..3, "a \u{fffd}[1m\u{fffd}1m b\u{fffd}c", 3, 1);
+    }
+
+    #[test]
+    fn of_a_long_line_the_part_in_question_is_shown() {
+        let text = format!("{}here{}", "é".repeat(500), "z".repeat(500));
+        let at = text.find("here").unwrap();
+        let Excerpt { column, width, skipped, shown } = excerpt(&text, at..at + 4);
+        assert_eq!((column, width, skipped), (501, 4, 400));
+        assert_eq!(shown, format!("…{}here{}…", "é".repeat(99), "z".repeat(195)));
+        let secret = format!("auth_pass {}", "s".repeat(1000));
+        let shown = excerpt(&secret, 900..901).shown;
+        assert_eq!(shown, format!("…{}", "*".repeat(209)));
+    }
+
+    #[test]
+    fn long_words_are_cut_in_messages() {
+        let same = "é".repeat(300);
+        assert_eq!(readable(&same), same);
+        let long = format!("unknown `{}` here\n", "é".repeat(60_000));
+        let expected = format!("unknown `{}…{}` here\u{fffd}", "é".repeat(141), "é".repeat(142));
+        assert_eq!(readable(&long), expected);
     }
 
     #[test]
@@ -200,13 +263,14 @@ mod tests {
         for at in 0..2000 {
             sink.warning(Span { at, until: at + 1, ..Span::START }, "w");
         }
-        sink.error(Span { at: 7, until: 8, ..Span::START }, "e");
+        // Warnings, be they ever so many, hide no error.
+        sink.error(Span { at: 7, until: 8, ..Span::START }, "e\n\u{1b}");
         assert!(sink.has_error_in(Span { at: 5, until: 8, ..Span::START }));
         assert!(!sink.has_error_in(Span { at: 5, until: 7, ..Span::START }));
-        let sorted = sink.into_sorted();
+        let (sorted, counts) = sink.into_sorted();
+        assert_eq!(counts, Counts { errors: 1, warnings: 2000 });
         assert_eq!(sorted.len(), 1001);
-        let last = sorted.last().unwrap();
-        assert_eq!(last.message, "1 more errors and 1000 more warnings");
-        assert_eq!(last.severity, Severity::Error);
+        let error = sorted.iter().find(|one| one.severity == Severity::Error).unwrap();
+        assert_eq!(error.message, "e\u{fffd}\u{fffd}");
     }
 }

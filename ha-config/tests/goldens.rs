@@ -13,7 +13,7 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    use ha_config::{Parsed, Severity, parse, render};
+    use ha_config::{Diagnostic, Parsed, parse};
 
     fn root() -> &'static Path {
         Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,20 +42,31 @@ mod tests {
         );
     }
 
+    /// Each with the text that it is about.
+    fn list(diagnostics: &[Diagnostic]) -> String {
+        let one = |found: &Diagnostic| {
+            let marked = found.marked();
+            let text: String =
+                found.excerpt.chars().skip(marked.start).take(marked.len()).collect();
+            let help = found.help.iter().map(|help| format!("\n  help: {help}"));
+            let help: String = help.collect();
+            format!("{}\n  at: {text}", found.to_line()).trim_end().to_owned() + &help + "\n"
+        };
+        diagnostics.iter().map(one).collect()
+    }
+
     /// No errors; the model, after the warnings.
     fn check_accepted(conf: &Path, expected: &Path) {
         let parsed = parse_file(conf);
-        let warnings = render(&parsed.diagnostics, "");
-        let errors = parsed.diagnostics.iter().any(|found| found.severity == Severity::Error);
-        assert!(!errors, "{warnings}");
+        let warnings = list(&parsed.diagnostics);
+        assert_eq!(parsed.counts.errors, 0, "{warnings}");
         expect(expected, &format!("{warnings}\n{:#?}\n", parsed.config));
     }
 
     /// Errors; what is left is told by name.
     fn check_rejected(conf: &Path, expected: &Path) {
         let parsed = parse_file(conf);
-        let errors = parsed.diagnostics.iter().any(|found| found.severity == Severity::Error);
-        assert!(errors, "{} has no error", conf.display());
+        assert_ne!(parsed.counts.errors, 0, "{} has no error", conf.display());
         let config = &parsed.config;
         let names = |names: Vec<&str>| names.join(" ");
         let left = format!(
@@ -64,7 +75,7 @@ mod tests {
             names(config.groups.iter().map(|one| one.name.as_str()).collect()),
             names(config.instances.iter().map(|one| one.name.as_str()).collect()),
         );
-        expect(expected, &(render(&parsed.diagnostics, "") + &left));
+        expect(expected, &(list(&parsed.diagnostics) + &left));
     }
 
     fn confs(directory: &str) -> Vec<PathBuf> {

@@ -8,7 +8,7 @@ mod well_formed;
 mod tests {
     use std::{fs, path::Path};
 
-    use ha_config::{Diagnostic, Host, parse, parse_with, render};
+    use ha_config::{Diagnostic, Host, parse, parse_with};
 
     use crate::well_formed;
 
@@ -27,10 +27,13 @@ mod tests {
         files
     }
 
-    /// Parses and renders; what the model promises holds.
+    /// What the model and the diagnostics promise holds.
     fn check(text: &str) {
         let parsed = parse("f", text);
-        assert_eq!(render(&parsed.diagnostics, "").is_empty(), parsed.diagnostics.is_empty());
+        for found in &parsed.diagnostics {
+            assert!(found.marked().start <= found.excerpt.chars().count(), "{found:?}");
+            assert!(!found.to_line().contains(char::is_control), "{found:?}");
+        }
         well_formed::check(&parsed.config, text);
     }
 

@@ -1,5 +1,7 @@
 //! Reading a configuration, and saying what is wrong with it: all of it, at once.
 
+mod snippet;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
@@ -8,10 +10,10 @@ use std::{
     process::ExitCode,
 };
 
-use ha_config::{Config, Diagnostic, Parsed, Severity};
+use ha_config::{Config, Counts, Parsed, Severity};
 use tracing::{error, info, warn};
 
-use crate::{host::ThisHost, plan::Plan};
+use crate::{host::ThisHost, logging::StandardError, plan::Plan};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -24,8 +26,9 @@ pub(crate) fn run(path: &Path, config_id: Option<&str>, log_file: Option<&Path>)
     let checked = read(path, "name another one").and_then(|text| {
         let name = path.display().to_string();
         let parsed = ha_config::parse_with(&name, &text, &ThisHost::new(path, config_id));
-        show(&describe(&parsed, &name, &text), log_file)?;
-        Ok(count(&parsed.diagnostics, Severity::Error))
+        let colours = log_file.is_none() && StandardError::find().has_colours();
+        show(&describe(&parsed, &name, colours), log_file)?;
+        Ok(parsed.counts.errors)
     });
     match checked {
         Ok(0) => ExitCode::SUCCESS,
@@ -61,8 +64,8 @@ impl Source {
         let name = self.path.display().to_string();
         let host = ThisHost::new(&self.path, self.config_id.as_deref());
         let parsed = ha_config::parse_with(&name, &text, &host);
-        self.tell(&parsed, &name, &text)?;
-        match count(&parsed.diagnostics, Severity::Error) {
+        self.tell(&parsed, &name)?;
+        match parsed.counts.errors {
             0 => {}
             errors if self.keep_going => {
                 warn!("{name} has {errors} error(s): what they are in is not run (--keep-going)");
@@ -81,13 +84,14 @@ impl Source {
         Ok(parsed.config)
     }
 
-    fn tell(&self, parsed: &Parsed, name: &str, text: &str) -> Result<(), String> {
+    fn tell(&self, parsed: &Parsed, name: &str) -> Result<(), String> {
         if parsed.diagnostics.is_empty() {
             return Ok(());
         }
         if self.with_carets {
-            let rendered = ha_config::render(&parsed.diagnostics, text);
-            return show(&format!("{rendered}{}", summary(&parsed.diagnostics, name)), None);
+            let colours = StandardError::find().has_colours();
+            let rendered = snippet::render(&parsed.diagnostics, colours);
+            return show(&format!("{rendered}{}\n", summary(parsed, name)), None);
         }
         for diagnostic in &parsed.diagnostics {
             match diagnostic.severity {
@@ -95,6 +99,7 @@ impl Source {
                 Severity::Warning => warn!("{}", diagnostic.to_line()),
             }
         }
+        info!("{}", summary(parsed, name));
         Ok(())
     }
 }
@@ -118,20 +123,26 @@ fn read(path: &Path, advice: &str) -> Result<String, String> {
 }
 
 /// Everything there is to say about a file, also what only a start would say.
-fn describe(parsed: &Parsed, name: &str, text: &str) -> String {
-    let mut out = ha_config::render(&parsed.diagnostics, text);
+fn describe(parsed: &Parsed, name: &str, colours: bool) -> String {
+    let mut out = snippet::render(&parsed.diagnostics, colours);
     // Of a file that is not run as it is, a start says nothing more.
-    if count(&parsed.diagnostics, Severity::Error) == 0 {
+    if parsed.counts.errors == 0 {
         let (_, warnings) = Plan::new(&parsed.config, &[]);
         out.extend(warnings.iter().map(|warning| format!("note: {warning}\n")));
     }
-    out + &summary(&parsed.diagnostics, name)
+    out + &summary(parsed, name) + "\n"
 }
 
-fn summary(diagnostics: &[Diagnostic], name: &str) -> String {
-    let errors = count(diagnostics, Severity::Error);
-    let warnings = count(diagnostics, Severity::Warning);
-    format!("{name}: {errors} error(s), {warnings} warning(s)\n")
+fn summary(parsed: &Parsed, name: &str) -> String {
+    let Counts { errors, warnings } = parsed.counts;
+    let total = errors.saturating_add(warnings);
+    let shown = parsed.diagnostics.len();
+    let part = if u32::try_from(shown).is_ok_and(|shown| shown == total) {
+        String::new()
+    } else {
+        format!("; the first {shown} are shown")
+    };
+    format!("{name}: {errors} error(s), {warnings} warning(s){part}")
 }
 
 /// Diagnostics have a form of their own, not a log's.
@@ -148,10 +159,6 @@ fn show(text: &str, log_file: Option<&Path>) -> Result<(), String> {
         file.write_all(text.as_bytes())
     };
     append().map_err(|error| format!("cannot write to {}: {error}", log_file.display()))
-}
-
-fn count(diagnostics: &[Diagnostic], severity: Severity) -> usize {
-    diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
 #[cfg(test)]

@@ -72,7 +72,8 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     inactive::check_names(&mut sink, statements);
     inactive::report(&mut sink, statements);
     let config = resolve(&mut sink, global, &blocks);
-    Parsed { config, diagnostics: sink.into_sorted() }
+    let (diagnostics, counts) = sink.into_sorted();
+    Parsed { config, diagnostics, counts }
 }
 
 /// Reads a block with a name and keeps it, unless its name is taken.

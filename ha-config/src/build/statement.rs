@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::{
-    diagnostic::{Sink, Span},
+    diagnostic::{Severity, Sink, Span},
     keywords::{self, Again, Argument, Block, Keyword, Support},
     suggest,
     tree::{Statement, Word},
@@ -121,7 +121,7 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
     let keyword = keywords::find(block, &word.text);
     if keyword.is_none() {
         let message = format!("unknown keyword `{}` in {}", word.text, block.name());
-        let help = if sink.is_full() { None } else { suggestion(block, &word.text) };
+        let help = if sink.is_full(Severity::Error) { None } else { suggestion(block, &word.text) };
         match help {
             Some(help) => sink.error_help(word.span, message, help),
             None => sink.error(word.span, message),

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::{DEPTH_MAX, LINE_BYTES_MAX, Reader, line::Line, text};
-use crate::suggest;
+use crate::{diagnostic::Severity, suggest};
 
 /// What `$NAME=` gave.
 #[derive(Debug)]
@@ -243,7 +243,7 @@ impl Reader<'_> {
         let names = self.definitions.keys().map(String::as_str);
         let help = if is_cut {
             Some(format!("write `${{{name}}}`, or white space after it"))
-        } else if self.sink.is_full() || self.definitions.len() > 1000 {
+        } else if self.sink.is_full(Severity::Warning) || self.definitions.len() > 1000 {
             None
         } else {
             suggest::nearest(name, names).map(|near| format!("did you mean `{near}`?"))

@@ -211,7 +211,7 @@ impl Reader<'_> {
             Some("it is read without this file; `includea` would make it an error")
         };
         let severity = if is_error { Severity::Error } else { Severity::Warning };
-        self.sink.push(severity, span, message, help.map(str::to_owned));
+        self.sink.push(severity, span, &message, help);
     }
 
     fn included(&mut self, line: &Line, span: Span, checks: Checks, path: &str) {
@@ -235,7 +235,7 @@ impl Reader<'_> {
             Err(reason) => {
                 let severity = if checks.any() { Severity::Error } else { Severity::Warning };
                 let message = format!("`{path}` cannot be read: {reason}");
-                self.sink.push(severity, span, message, None);
+                self.sink.push(severity, span, &message, None);
             }
         }
     }

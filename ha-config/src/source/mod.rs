@@ -400,7 +400,7 @@ mod tests {
     fn check(text: &str, complaint: &str) {
         let mut sink = Sink::default();
         let tokens = read_limited("f", text, &Nowhere, &mut sink, FEW);
-        let found = sink.into_sorted();
+        let (found, _) = sink.into_sorted();
         let last = found.iter().rfind(|one| one.help.is_some()).unwrap();
         assert!(last.message.contains(complaint), "{}", last.message);
         assert_eq!(last.help.as_deref(), Some("nothing is read from here on"));

@@ -78,6 +78,10 @@ impl StandardError {
         let is_it = journal.is_ok_and(|it| it == format!("{}:{}", status.st_dev, status.st_ino));
         if is_it { Self::Journal } else { Self::Plain }
     }
+
+    pub(crate) const fn has_colours(self) -> bool {
+        matches!(self, Self::Terminal { colours: true })
+    }
 }
 
 /// The log, as long as this lives. Dropping it writes what is queued, as far as it is taken.
