@@ -1,8 +1,9 @@
 //! Any sequence of inputs, with time that moves on: the engine never panics, and what must hold after
-//! every step holds (`watch`). Who ought to be Master is the simulator's question, not asked here.
+//! every step holds (`watch`), reloads included. Who ought to be Master is the simulator's question, not asked here.
 
 #![no_main]
 
+mod reload;
 mod watch;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 use ha_core::{
     AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, Input, InstanceConfig, InstanceId,
-    Priority, Received, Track, TrackerId, Version, Vrid,
+    Priority, Received, Reload, Track, TrackerId, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 use libfuzzer_sys::{
@@ -100,6 +101,27 @@ enum Step {
     Missing {
         of: u8,
     },
+    Reload(Change),
+}
+
+/// What another configuration changes; one bit for each instance or tracker.
+#[derive(Arbitrary, Debug)]
+struct Change {
+    /// An instance that is another one, or one more.
+    other: Option<(u8, Router)>,
+    retired: u8,
+    restart: u8,
+    readdressed: u8,
+    new_trackers: u8,
+    /// Something may happen between the two halves of a reload.
+    between: Option<Box<Step>>,
+}
+
+/// What the engine runs.
+struct Running {
+    config: Config,
+    /// The group of each instance, by the fuzzer's number; 0: none.
+    groups: Vec<u8>,
 }
 
 fuzz_target!(|case: Case| {
@@ -108,8 +130,13 @@ fuzz_target!(|case: Case| {
     if case.is_ready {
         prepare(&mut watched, &config);
     }
+    let groups = case.instances.iter().take(INSTANCES_MAX).map(|router| router.group % 4).collect();
+    let mut running = Running { config, groups };
     for step in &case.steps {
-        take(&mut watched, &config, step);
+        match step {
+            Step::Reload(change) => reload(&mut watched, &mut running, change),
+            _ => take(&mut watched, &running.config, step),
+        }
     }
     watched.fire(None);
     watched.check_record();
@@ -187,19 +214,80 @@ fn take(watched: &mut Watched, config: &Config, step: &Step) {
         Step::Missing { of } => {
             watched.handle(Input::AddressesMissing { instance: id(of) });
         }
+        // One in the midst of another is none.
+        Step::Reload(_) => {}
     }
+}
+
+fn reload(watched: &mut Watched, running: &mut Running, change: &Change) {
+    let mut config = running.config.clone();
+    let mut restart: Vec<InstanceId> = instances_in(change.restart, INSTANCES_MAX);
+    if let Some((place, router)) = &change.other {
+        let place = usize::from(*place) % (config.instances.len() + 1);
+        let other = instance(u32::try_from(place).expect("few"), router);
+        match config.instances.get_mut(place) {
+            Some(one) => {
+                // It cannot go on as another protocol's.
+                if (one.version, one.family) != (other.version, other.family) {
+                    restart.push(InstanceId(u32::try_from(place).expect("few")));
+                }
+                *one = other;
+                running.groups[place] = router.group % 4;
+            }
+            None if place < INSTANCES_MAX => {
+                config.instances.push(other);
+                running.groups.push(router.group % 4);
+            }
+            None => {}
+        }
+    }
+    let count = config.instances.len();
+    let retired = instances_in(change.retired, count);
+    config.groups = groups(&running.groups, &retired);
+    restart.retain(|id| !retired.contains(id));
+    let reload = Reload {
+        config: config.clone(),
+        restart,
+        readdressed: instances_in(change.readdressed, count)
+            .into_iter()
+            .filter(|id| !retired.contains(id))
+            .collect(),
+        retired,
+        new_trackers: (0..TRACKERS)
+            .filter(|tracker| change.new_trackers >> tracker & 1 == 1)
+            .map(TrackerId)
+            .collect(),
+    };
+    watched.stop_for(&reload);
+    if let Some(step) = &change.between {
+        take(watched, &running.config, step);
+    }
+    watched.reload(&reload);
+    running.config = config;
+}
+
+/// Those of so many whose bit is set.
+fn instances_in(bits: u8, count: usize) -> Vec<InstanceId> {
+    let all = (0..).take(count);
+    all.filter(|number| bits >> number & 1 == 1).map(InstanceId).collect()
+}
+
+/// A group may be empty.
+fn groups(group_of: &[u8], retired: &[InstanceId]) -> Vec<GroupConfig> {
+    let members_of = |group: u8| {
+        let members = (0..).map(InstanceId).zip(group_of);
+        let members = members.filter(|(id, of)| **of == group && !retired.contains(id));
+        GroupConfig { members: members.map(|(id, _)| id).collect() }
+    };
+    [1, 2, 3].map(members_of).to_vec()
 }
 
 fn config(case: &Case) -> Config {
     let routers = || (0..).zip(case.instances.iter().take(INSTANCES_MAX));
-    let members_of = |group: u8| {
-        let members = routers().filter(|(_, router)| router.group % 4 == group);
-        GroupConfig { members: members.map(|(id, _)| InstanceId(id)).collect() }
-    };
+    let group_of: Vec<u8> = routers().map(|(_, router): (u32, _)| router.group % 4).collect();
     Config {
         instances: routers().map(|(id, router)| instance(id, router)).collect(),
-        // A group may be empty, and may name an instance that is not there.
-        groups: [1, 2, 3].map(members_of).to_vec(),
+        groups: groups(&group_of, &[]),
         trackers: TRACKERS,
         startup_delay: Duration::from_millis(case.startup_delay_ms.into()),
     }

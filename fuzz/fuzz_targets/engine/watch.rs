@@ -4,9 +4,11 @@
 use std::{fmt::Write as _, time::Duration};
 
 use ha_core::{
-    Action, Actions, Config, Engine, GroupConfig, Input, InstanceId, Instant, State, Transition,
+    Action, Actions, Config, Engine, Input, InstanceId, Instant, Reload, State, Transition,
     story::{KeptInput, Names, Told, Writer, play},
 };
+
+use crate::reload::Untouched;
 
 /// Any actions that one instance may need in one step: a Master's release and return, told to all.
 const ACTIONS_MAX_EACH: usize = 12;
@@ -15,7 +17,9 @@ const FIRED_MAX_EACH: usize = 8;
 
 pub(crate) struct Watched {
     engine: Engine,
-    groups: Vec<GroupConfig>,
+    config: Config,
+    /// Numbers that nobody has.
+    retired: Vec<InstanceId>,
     now: Instant,
     is_started: bool,
     instances: Vec<Seen>,
@@ -29,12 +33,19 @@ pub(crate) struct Watched {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     state: State,
+    /// It was made anew, and tells nothing of what it begins with.
+    is_new: bool,
     has_addresses: bool,
     priority: u8,
     adverts_sent: u64,
 }
 
 impl Seen {
+    fn new(priority: u8) -> Self {
+        let (state, has_addresses) = (State::Init, false);
+        Self { state, is_new: false, has_addresses, priority, adverts_sent: 0 }
+    }
+
     fn is_active(&self) -> bool {
         matches!(self.state, State::Backup | State::Master)
     }
@@ -42,15 +53,13 @@ impl Seen {
 
 impl Watched {
     pub(crate) fn new(config: Config, is_recorded: bool) -> Self {
-        let seen =
-            |priority| Seen { state: State::Init, has_addresses: false, priority, adverts_sent: 0 };
-        let instances = config.instances.iter().map(|it| seen(it.priority.as_u8())).collect();
-        let groups = config.groups.clone();
+        let instances = config.instances.iter().map(|it| Seen::new(it.priority.as_u8())).collect();
         let now = Instant::from_nanos(1_000_000_000);
         let writer = Writer::new(Names::default(), Instant::default());
         let record = is_recorded.then(|| format!("recorded\n{}", writer.config(&config)));
-        let (engine, actions) = (Engine::new(config), Actions::default());
-        Self { engine, groups, now, is_started: false, instances, actions, record, writer }
+        let (engine, actions) = (Engine::new(config.clone()), Actions::default());
+        let (is_started, retired) = (false, Vec::new());
+        Self { engine, config, retired, now, is_started, instances, actions, record, writer }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -85,29 +94,94 @@ impl Watched {
             Input::Shutdown => self.is_started = false,
             _ => {}
         }
-        let before = self.instances.clone();
-        self.actions.clear();
-        self.engine.handle(self.now, input, &mut self.actions);
-        let actions = std::mem::take(&mut self.actions);
         if let Some(record) = &mut self.record {
             let kept = KeptInput::from(input);
             writeln!(record, "{}", self.writer.input(self.now, &kept.as_input())).expect("memory");
-            for action in actions.as_slice() {
-                writeln!(record, "{}", self.writer.action(self.now, action)).expect("memory");
+        }
+        self.actions.clear();
+        self.engine.handle(self.now, input, &mut self.actions);
+        let actions = self.actions.as_slice();
+        let is_refused = actions.iter().any(|action| matches!(action, Action::Rejected { .. }));
+        assert!(!is_refused || actions.len() == 1, "{input:?}: {actions:?}");
+        self.check(&input);
+    }
+
+    /// Stops what cannot go on; whoever can does not notice.
+    pub(crate) fn stop_for(&mut self, reload: &Reload) {
+        if let Some(record) = &mut self.record {
+            write!(record, "{}", self.writer.next(reload)).expect("memory");
+            writeln!(record, "{}", self.writer.stop_for(self.now)).expect("memory");
+        }
+        let untouched = self.untouched(reload);
+        self.actions.clear();
+        self.engine.stop_for(reload, &mut self.actions);
+        self.check(reload);
+        untouched.check(&self.engine, self.actions.as_slice());
+    }
+
+    /// Goes on with another configuration.
+    pub(crate) fn reload(&mut self, reload: &Reload) {
+        if let Some(record) = &mut self.record {
+            writeln!(record, "{}", self.writer.reload(self.now)).expect("memory");
+        }
+        let untouched = self.untouched(reload);
+        // Something in between may have started them again.
+        self.actions.clear();
+        self.engine.stop_for(reload, &mut self.actions);
+        self.check(reload);
+        for seen in &mut self.instances {
+            seen.is_new = seen.state == State::Init;
+        }
+        let known = self.instances.len();
+        let new = reload.config.instances.iter().skip(known);
+        let seen = |priority| Seen { is_new: true, ..Seen::new(priority) };
+        self.instances.extend(new.map(|one| seen(one.priority.as_u8())));
+        self.config = reload.config.clone();
+        self.retired.clone_from(&reload.retired);
+        self.actions.clear();
+        self.engine.reload(self.now, reload.clone(), &mut self.actions);
+        for (id, seen) in (0..).map(InstanceId).zip(&mut self.instances) {
+            if seen.is_new {
+                let instance = self.engine.instance(id).expect("configured");
+                seen.adverts_sent = instance.statistics().adverts_sent;
+                let mut actions = self.actions.as_slice().iter();
+                let told = actions.find_map(|action| match *action {
+                    Action::Priority { instance, from, .. } if instance == id => Some(from),
+                    _ => None,
+                });
+                seen.priority = told.unwrap_or(instance.priority());
+                seen.is_new = false;
             }
         }
+        self.check(reload);
+        untouched.check(&self.engine, self.actions.as_slice());
+    }
+
+    fn untouched(&self, reload: &Reload) -> Untouched {
+        Untouched::new(&self.engine, &self.config, &self.retired, reload)
+    }
+
+    fn record_actions(&mut self, actions: &[Action]) {
+        let Some(record) = &mut self.record else { return };
+        for action in actions {
+            writeln!(record, "{}", self.writer.action(self.now, action)).expect("memory");
+        }
+    }
+
+    /// What must hold after each step.
+    fn check(&mut self, input: &dyn std::fmt::Debug) {
+        let before = self.instances.clone();
+        let actions = std::mem::take(&mut self.actions);
+        self.record_actions(actions.as_slice());
         let limit = ACTIONS_MAX_EACH * (before.len() + 1);
         assert!(actions.as_slice().len() <= limit, "{input:?}: {actions:?}");
-        let is_refused =
-            actions.as_slice().iter().any(|action| matches!(action, Action::Rejected { .. }));
-        assert!(!is_refused || actions.as_slice().len() == 1, "{input:?}: {actions:?}");
         for action in actions.as_slice() {
             self.follow(action);
         }
         for (id, before) in (0..).map(InstanceId).zip(&before) {
             self.check_instance(id, before, actions.as_slice());
         }
-        for group in &self.groups {
+        for group in &self.config.groups {
             let states: Vec<State> = group.members.iter().map(|id| self.seen(*id).state).collect();
             assert!(states.windows(2).all(|pair| pair[0] == pair[1]), "{input:?}: {states:?}");
         }

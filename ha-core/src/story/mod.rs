@@ -17,7 +17,7 @@
 //!   keepalived's default, VRID 133, and one address ending in 13
 //! - `group NAME MEMBER..`, where the order of members matters
 //!
-//! After the first step, `next` begins what a running engine goes on with ([`crate::Reload`]): the
+//! After that, `next` begins what a running engine goes on with ([`crate::Reload`]): the
 //! same lines again, for all that it runs from then on; `retired NAME..`, `restart NAME..`,
 //! `readdressed NAME..`, `new_trackers NAME..`. The step `reload` applies it.
 //!

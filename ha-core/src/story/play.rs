@@ -246,6 +246,13 @@ instance VI_1
         "expected a step: what is run is said before the first one, or after `next`";
 
     #[test]
+    fn a_reload_may_be_the_first_step() {
+        let text = "instance VI_1\nnext\ninstance VI_2\n1s reload\n1s show VI_2\n";
+        let shown = "1000ms -> VI_2 is INIT, priority 100, no timer\n";
+        assert_eq!(run(text), (format!("{text}{shown}"), Vec::new()));
+    }
+
+    #[test]
     fn what_comes_next_may_not_be_less() {
         for (lines, expected) in [
             ("next\n9s reload", "expected as many instances as before, at least"),

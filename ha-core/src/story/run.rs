@@ -43,7 +43,8 @@ struct Sleep {
 impl Run {
     /// Takes a line of what is run; `false` if it is none.
     pub(super) fn configure(&mut self, words: &[&str]) -> Result<bool, String> {
-        if self.engine.is_some() && words == ["next"] {
+        if words == ["next"] {
+            self.begin();
             self.next = Some(self.setting.next());
             return Ok(true);
         }
@@ -59,14 +60,19 @@ impl Run {
         Ok(is_taken)
     }
 
-    /// Lets time run: deadlines fire when due, or too late, or after a sleep.
-    pub(super) fn advance(&mut self, end: Instant) -> Result<(), String> {
+    /// Nothing more is said of what is run.
+    fn begin(&mut self) {
         if self.engine.is_none() {
             let Setting { names, config, .. } = &self.setting;
             let writer = Writer::new(names.clone(), Instant::default());
             self.stamps = vec![None; config.instances.len()];
             self.engine = Some((Engine::new(config.clone()), writer));
         }
+    }
+
+    /// Lets time run: deadlines fire when due, or too late, or after a sleep.
+    pub(super) fn advance(&mut self, end: Instant) -> Result<(), String> {
+        self.begin();
         if end < self.now {
             let now = millis(self.now.since(Instant::default()));
             return Err(format!("expected a time from {now} on: time does not run backwards"));
