@@ -1,5 +1,6 @@
 //! Reading a configuration, and saying what is wrong with it: all of it, at once.
 
+mod json;
 mod snippet;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+use clap::ValueEnum;
 use ha_config::{Config, Counts, Parsed, Severity};
 use tracing::{error, info, warn};
 
@@ -20,14 +22,39 @@ const FILE_BYTES_MAX: u64 = 64 << 20;
 /// keepalived's exit code for a file with errors (`keepalived -t`).
 const EXIT_ERRORS: u8 = 4;
 
-/// The command `check`: shows everything, on standard error or at the end of `log_file`. Warnings
-/// alone are no failure.
-pub(crate) fn run(path: &Path, config_id: Option<&str>, log_file: Option<&Path>) -> ExitCode {
+/// How what is wrong is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The command `check`: shows everything, on standard error (text), standard output (JSON) or at
+/// the end of `log_file`. Warnings alone are no failure.
+pub(crate) fn run(
+    path: &Path,
+    config_id: Option<&str>,
+    log_file: Option<&Path>,
+    format: Format,
+) -> ExitCode {
     let checked = read(path, "name another one").and_then(|text| {
         let name = path.display().to_string();
         let parsed = ha_config::parse_with(&name, &text, &ThisHost::new(path, config_id));
-        let colours = log_file.is_none() && StandardError::find().has_colours();
-        show(&describe(&parsed, &name, colours), log_file)?;
+        match format {
+            Format::Text => {
+                let colours = log_file.is_none() && StandardError::find().has_colours();
+                show(&describe(&parsed, &name, colours), log_file)?;
+            }
+            Format::Json => {
+                let line = format!("{}\n", json::object(&parsed, &name, &notes(&parsed)));
+                match log_file {
+                    Some(_) => show(&line, log_file)?,
+                    None => print(&line)?,
+                }
+            }
+        }
         Ok(parsed.counts.errors)
     });
     match checked {
@@ -122,15 +149,17 @@ fn read(path: &Path, advice: &str) -> Result<String, String> {
     })
 }
 
-/// Everything there is to say about a file, also what only a start would say.
+/// Everything there is to say about a file.
 fn describe(parsed: &Parsed, name: &str, colours: bool) -> String {
     let mut out = snippet::render(&parsed.diagnostics, colours);
-    // Of a file that is not run as it is, a start says nothing more.
-    if parsed.counts.errors == 0 {
-        let (_, warnings) = Plan::new(&parsed.config, &[]);
-        out.extend(warnings.iter().map(|warning| format!("note: {warning}\n")));
-    }
+    out.extend(notes(parsed).iter().map(|note| format!("note: {note}\n")));
     out + &summary(parsed, name) + "\n"
+}
+
+/// What only a start would say.
+fn notes(parsed: &Parsed) -> Vec<String> {
+    // Of a file that is not run as it is, it says nothing more.
+    if parsed.counts.errors == 0 { Plan::new(&parsed.config, &[]).1 } else { Vec::new() }
 }
 
 fn summary(parsed: &Parsed, name: &str) -> String {
@@ -143,6 +172,12 @@ fn summary(parsed: &Parsed, name: &str) -> String {
         format!("; the first {shown} are shown")
     };
     format!("{name}: {errors} error(s), {warnings} warning(s){part}")
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut output = io::stdout();
+    let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    printed.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// Diagnostics have a form of their own, not a log's.
@@ -203,13 +238,13 @@ mod tests {
         let broken = Scratch::new("broken", broken.as_bytes());
         let error = source(&broken.0).load().unwrap_err();
         assert!(error.contains("error(s), listed above"), "{error}");
-        assert_eq!(run(&broken.0, None, None), ExitCode::from(EXIT_ERRORS));
+        assert_eq!(run(&broken.0, None, None, Format::Text), ExitCode::from(EXIT_ERRORS));
         let keep_going = Source { keep_going: true, ..source(&broken.0) };
         let kept = keep_going.load().unwrap().instances;
         assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
         let sound = Scratch::new("sound", SOUND.as_bytes());
         assert_eq!(source(&sound.0).load().unwrap().instances.len(), 1);
-        assert_eq!(run(&sound.0, None, None), ExitCode::SUCCESS);
+        assert_eq!(run(&sound.0, None, None, Format::Text), ExitCode::SUCCESS);
     }
 
     #[test]
@@ -218,7 +253,7 @@ mod tests {
         let error = source(missing).load().unwrap_err();
         assert!(error.contains("/nonexistent/ha.conf"), "{error}");
         assert!(error.ends_with("; name another one with --config"), "{error}");
-        assert_eq!(run(missing, None, None), ExitCode::FAILURE);
+        assert_eq!(run(missing, None, None, Format::Text), ExitCode::FAILURE);
         assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
     }
 
@@ -232,7 +267,7 @@ mod tests {
     fn a_log_file_is_added_to() {
         let sound = Scratch::new("checked", SOUND.as_bytes());
         let log = Scratch::new("log", b"before\n");
-        assert_eq!(run(&sound.0, None, Some(&log.0)), ExitCode::SUCCESS);
+        assert_eq!(run(&sound.0, None, Some(&log.0), Format::Text), ExitCode::SUCCESS);
         let text = fs::read_to_string(&log.0).unwrap();
         assert!(text.starts_with("before\n"), "{text}");
         assert!(text.ends_with(": 0 error(s), 0 warning(s)\n"), "{text}");

@@ -19,7 +19,7 @@ use tracing::{error, warn};
 pub(crate) use self::arguments::XdpChoice;
 use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
 use crate::{
-    check::{self, Source},
+    check::{self, Format, Source},
     daemon,
     io::{namespace, schedule::Policy},
     logging::{self, Log, StandardError},
@@ -83,11 +83,14 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
     };
     let config_id = arguments.config_id.as_deref();
     match (&arguments.command, &arguments.config_test) {
-        (Some(Work::Check { file: named }), log_file) => {
-            check::run(&file(named), config_id, log_file.as_ref().and_then(Option::as_deref))
+        (Some(Work::Check { file: named, format }), log_file) => {
+            let log_file = log_file.as_ref().and_then(Option::as_deref);
+            check::run(&file(named), config_id, log_file, *format)
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
-        (None, Some(log_file)) => check::run(&file(&None), config_id, log_file.as_deref()),
+        (None, Some(log_file)) => {
+            check::run(&file(&None), config_id, log_file.as_deref(), Format::Text)
+        }
         (None, None) => match run_daemon(arguments, settings, file(&None)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -1,11 +1,14 @@
 //! The command `check`, as somebody sees it who types it.
 #![cfg(test)]
+#![expect(clippy::print_stderr, reason = "a test that was not run says why")]
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::{self, Command, Output},
 };
+
+use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_ha-userspace");
 const SOUND: &str = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 1\n \
@@ -123,4 +126,56 @@ fn no_flood_hides_what_counts() {
     let shown = text(&output.stderr);
     assert!(shown.contains("error: unknown keyword `vrrp_instanc`"), "{shown}");
     assert_eq!(output.status.code(), Some(4));
+}
+
+/// What another program reads of it.
+fn json(file: &Path) -> (Value, Option<i32>) {
+    let output = check(file, &["--format", "json"]);
+    let line = text(&output.stdout);
+    assert_eq!(line.lines().count(), 1, "{line}");
+    (reread(&line), output.status.code())
+}
+
+/// As another reader understands it, who knows nothing of our library.
+fn reread(line: &str) -> Value {
+    let copy = "import json, sys; print(json.dumps(json.loads(sys.argv[1])))";
+    let read = match Command::new("python3").args(["-c", copy, line]).output() {
+        Ok(output) if output.status.success() => text(&output.stdout),
+        Ok(output) => panic!("{line}: {}", text(&output.stderr)),
+        Err(error) => {
+            eprintln!("python3 does not read it as well: {error}");
+            line.to_owned()
+        }
+    };
+    serde_json::from_str(&read).unwrap()
+}
+
+#[test]
+fn programs_are_told_the_same() {
+    let directory = Directory::new("json");
+    let name = "odd \"\\\n\u{1b}é.conf";
+    let file = directory.write(name, "! x\r\n\tpriö\u{7f}rity 300 # 東\r\n");
+    let (object, code) = json(&file);
+    assert_eq!(code, Some(4));
+    let path = file.to_str().unwrap();
+    let unknown = json!({
+        "severity": "error", "file": path, "line": 2, "column": 2, "end_column": 11,
+        "message": "unknown keyword `priö\u{fffd}rity` in the top level",
+        "help": "did you mean `priority`, which belongs in `vrrp_instance`?",
+    });
+    assert_eq!(object["diagnostics"][0], unknown, "{object}");
+    let counts = json!([object["file"], object["verdict"], object["errors"], object["warnings"]]);
+    assert_eq!(counts, json!([path, "errors", 1, 0]), "{object}");
+    assert_eq!(object["diagnostics"].as_array().unwrap().len(), 1, "{object}");
+}
+
+#[test]
+fn programs_are_told_of_success_too() {
+    let directory = Directory::new("json-sound");
+    let (object, code) = json(&directory.write("sound.conf", SOUND));
+    assert_eq!(code, Some(0));
+    assert_eq!(object["verdict"], "ok", "{object}");
+    assert_eq!(object["diagnostics"], json!([]), "{object}");
+    let missing = check(&directory.0.join("missing"), &["--format", "json"]);
+    assert_eq!((missing.status.code(), missing.stdout.len()), (Some(1), 0));
 }

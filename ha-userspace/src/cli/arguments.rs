@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::logging::Facility;
+use crate::{check::Format, logging::Facility};
 
 /// Failover by VRRP, configured by keepalived.conf.
 #[derive(Debug, Parser)]
@@ -80,6 +80,11 @@ pub(super) enum Work {
     Check {
         /// The file [default: the one that would be run]
         file: Option<PathBuf>,
+        /// How it is said: text goes to standard error, with the lines of the file; json is one
+        /// object in one line on standard output, lines and columns from 1, columns in characters
+        /// (docs/check.md has its fields)
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
     },
     /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
     /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
