@@ -1,7 +1,7 @@
 //! The one table of keywords: which block has them, what they take, what becomes of them.
 //!
-//! The parser, the checks of `build`, suggestions, `docs/keywords.md` and the command `explain` come
-//! from it. What a supported keyword means is in `build`.
+//! The parser, the checks of `build`, suggestions, `docs/keywords.md`, the command `explain` and what
+//! shells complete for it come from it. What a supported keyword means is in `build`.
 
 mod argument;
 mod entry;
@@ -20,7 +20,7 @@ use argument::Argument::Flag;
 pub(crate) use self::{
     argument::Argument,
     entry::{ADDRESS, Entry},
-    page::{explain, page},
+    page::{explain, names, page},
 };
 
 /// A kind of block.

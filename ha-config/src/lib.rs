@@ -13,6 +13,8 @@ mod suggest;
 mod tree;
 mod value;
 
+use std::collections::BTreeSet;
+
 pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
     model::{
@@ -34,10 +36,19 @@ pub struct Parsed {
     pub counts: Counts,
 }
 
-/// What becomes of `keyword` of keepalived.conf, wherever it is known; `None` where it is not.
-#[must_use]
-pub fn explain(keyword: &str) -> Option<String> {
+/// What `keyword` of keepalived.conf takes, its default and what becomes of it, for each block that
+/// has it.
+///
+/// # Errors
+/// There is none of this name; the nearest one, if one is near.
+pub fn explain(keyword: &str) -> Result<String, Option<&'static str>> {
     keywords::explain(keyword)
+}
+
+/// Every keyword of keepalived.conf, whatever becomes of it, once and in the order of their letters.
+#[must_use]
+pub fn keywords() -> BTreeSet<&'static str> {
+    keywords::names()
 }
 
 /// Every keyword of keepalived.conf and what becomes of it, as Markdown: `docs/keywords.md`.

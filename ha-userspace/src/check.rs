@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use ha_config::{Config, Counts, Parsed, Severity};
 use tracing::{error, info, warn};
 
-use crate::{host::ThisHost, logging::StandardError, plan::Plan};
+use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -172,12 +172,6 @@ fn summary(parsed: &Parsed, name: &str) -> String {
         format!("; the first {shown} are shown")
     };
     format!("{name}: {errors} error(s), {warnings} warning(s){part}")
-}
-
-fn print(text: &str) -> Result<(), String> {
-    let mut output = io::stdout();
-    let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
-    printed.map_err(|error| format!("cannot write to standard output: {error}"))
 }
 
 /// Diagnostics have a form of their own, not a log's.

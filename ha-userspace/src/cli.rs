@@ -2,8 +2,10 @@
 
 mod arguments;
 mod keepalived;
+mod lookup;
 
 use std::{
+    fmt::Display,
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,8 +18,8 @@ use nix::sys::{
 };
 use tracing::{error, warn};
 
-pub(crate) use self::arguments::XdpChoice;
 use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
+pub(crate) use self::{arguments::XdpChoice, lookup::print};
 use crate::{
     check::{self, Format, Source},
     daemon,
@@ -55,8 +57,11 @@ pub(crate) fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     if let Some(signal) = arguments.signum {
-        let printed = writeln!(io::stdout(), "{}", signal.number());
-        return if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        return if print(&format!("{}\n", signal.number())).is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     let runs = arguments.command.is_none() && arguments.config_test.is_none();
     let settings = if runs {
@@ -87,17 +92,25 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             let log_file = log_file.as_ref().and_then(Option::as_deref);
             check::run(&file(named), config_id, log_file, *format)
         }
+        (Some(Work::Explain { keyword }), _) => {
+            exit_code(lookup::explain(keyword).and_then(|text| print(&text)))
+        }
+        (Some(Work::Completions { shell }), _) => exit_code(print(&lookup::completions(*shell))),
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
         (None, Some(log_file)) => {
             check::run(&file(&None), config_id, log_file.as_deref(), Format::Text)
         }
-        (None, None) => match run_daemon(arguments, settings, file(&None)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                error!("{error}");
-                ExitCode::FAILURE
-            }
-        },
+        (None, None) => exit_code(run_daemon(arguments, settings, file(&None))),
+    }
+}
+
+fn exit_code(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

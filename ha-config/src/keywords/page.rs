@@ -1,19 +1,27 @@
 //! The table as text: `docs/keywords.md` and what `explain` answers.
 
+use std::collections::BTreeSet;
+
 use super::{
     Block, Entry, Keyword, Support, TABLE,
     entry::{self, Choice},
 };
+use crate::suggest;
 
-/// What is known of `name` in every block that has it; `None`: nothing.
-pub(crate) fn explain(name: &str) -> Option<String> {
+/// What is known of `name` in every block that has it; else the nearest name that there is.
+pub(crate) fn explain(name: &str) -> Result<String, Option<&'static str>> {
     let mut lines = Vec::new();
     for (block, keywords) in TABLE {
         for keyword in keywords.iter().filter(|keyword| keyword.name == name) {
             describe(&mut lines, block, keyword);
         }
     }
-    (!lines.is_empty()).then(|| lines.concat())
+    if lines.is_empty() { Err(suggest::nearest(name, names())) } else { Ok(lines.concat()) }
+}
+
+/// All names in the table.
+pub(crate) fn names() -> BTreeSet<&'static str> {
+    TABLE.iter().flat_map(|(_, keywords)| *keywords).map(|keyword| keyword.name).collect()
 }
 
 fn describe(lines: &mut Vec<String>, block: Block, keyword: &Keyword) {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::{check::Format, logging::Facility};
 
@@ -85,6 +86,17 @@ pub(super) enum Work {
         /// (docs/check.md has its fields)
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+    },
+    /// Say what a keyword of keepalived.conf takes, its default, and what becomes of it here; exit 1
+    /// if there is none of this name
+    Explain {
+        /// The keyword
+        keyword: String,
+    },
+    /// Print the script by which a shell completes this command line, and the keywords of explain
+    Completions {
+        /// The shell
+        shell: Shell,
     },
     /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
     /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
