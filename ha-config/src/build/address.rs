@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use ha_core::Family;
 
-use super::statement::entries;
+use super::{statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Sink, Span},
     keywords::{ADDRESS, Argument, Support},
@@ -39,6 +39,9 @@ impl Draft {
     }
 }
 
+/// By address.
+pub(super) type List = Unique<IpAddr, Draft>;
+
 pub(super) const fn family(address: IpAddr) -> Family {
     match address {
         IpAddr::V4(_) => Family::V4,
@@ -47,15 +50,13 @@ pub(super) const fn family(address: IpAddr) -> Family {
 }
 
 /// Adds the lines of `list` to `drafts`, each address once.
-pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut Vec<Draft>) {
+pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut List) {
     for entry in entries(sink, list) {
         let Some(draft) = read_line(sink, entry) else { continue };
-        if let Some(first) = drafts.iter().find(|other| other.address == draft.address) {
+        let (address, span) = (draft.address, draft.span);
+        if let Err(first) = drafts.insert(address, draft) {
             let place = sink.place(first.span);
-            let message = format!("`{}` is in {place} already: ignored", draft.address);
-            sink.warning(draft.span, message);
-        } else {
-            drafts.push(draft);
+            sink.warning(span, format!("`{address}` is in {place} already: ignored"));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! `vrrp_sync_group`.
 
 use super::{
-    Built, inactive, instance, notify,
+    Blocks, Built, inactive, notify,
     statement::{entry_words, supported},
     track,
+    unique::Unique,
 };
 use crate::{
     diagnostic::{Sink, Span},
@@ -14,12 +15,12 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    pub(super) members: Vec<Word>,
+    pub(super) members: Unique<String, Word>,
     /// The first line of the `group` block.
     list: Option<Span>,
     notify: Notify,
-    interfaces: Vec<track::Tracked>,
-    pub(super) scripts: Vec<track::Tracked>,
+    interfaces: track::List,
+    pub(super) scripts: track::List,
     tracking_weight: bool,
     inactive: Vec<Setting>,
 }
@@ -48,13 +49,16 @@ impl Draft {
                 }
             }
         }
-        if draft.members.is_empty() {
-            sink.error(block.line_span(), "a `vrrp_sync_group` needs a `group { .. }` with names");
-        } else if draft.members.len() == 1 {
-            sink.warning(
-                block.line_span(),
-                "a `vrrp_sync_group` with one member has no effect on it",
-            );
+        match draft.members.as_slice() {
+            [] => {
+                let message = "a `vrrp_sync_group` needs a `group { .. }` with names";
+                sink.error(block.line_span(), message);
+            }
+            [_] => {
+                let message = "a `vrrp_sync_group` with one member has no effect on it";
+                sink.warning(block.line_span(), message);
+            }
+            [_, _, ..] => {}
         }
         draft
     }
@@ -67,40 +71,35 @@ impl Draft {
         }
         self.list = Some(list.line_span());
         for word in entry_words(sink, list) {
-            if self.members.iter().any(|other| other.text == word.text) {
+            if self.members.insert(word.text.clone(), word.clone()).is_err() {
                 sink.warning(word.span, format!("`{}` is in the group twice: ignored", word.text));
-            } else {
-                self.members.push(word.clone());
             }
         }
     }
+}
 
-    /// Its members are those that are in the file; which of them are usable is not known yet.
-    pub(super) fn finish(
-        &self,
-        sink: &mut Sink,
-        built: &Built<Self>,
-        scripts: &track::Scripts<'_>,
-        instances: &[Built<instance::Draft>],
-    ) -> SyncGroup {
-        let names = instances.iter().map(|instance| instance.name.text.as_str());
-        let mut members = Vec::new();
-        for member in &self.members {
-            if names.clone().any(|name| name == member.text) {
-                members.push(member.text.clone());
-            } else {
-                track::unknown(sink, member, "vrrp_instance", names.clone());
-            }
+/// Its members are those that are in the file; which of them are usable is not known yet.
+pub(super) fn finish(sink: &mut Sink, built: &Built<Draft>, blocks: &Blocks) -> SyncGroup {
+    let draft = &built.value;
+    let mut members = Vec::new();
+    for member in &draft.members {
+        if blocks.instances.contains(&member.text) {
+            members.push(member.text.clone());
+        } else {
+            let names = blocks.instances.iter().map(|instance| instance.name.text.as_str());
+            track::unknown(sink, member, "vrrp_instance", names);
         }
-        SyncGroup {
-            name: built.name.text.clone(),
-            members,
-            notify: self.notify.clone(),
-            track_interfaces: self.interfaces.iter().map(|one| one.interface(sink)).collect(),
-            track_scripts: self.scripts.iter().filter_map(|one| scripts.find(sink, one)).collect(),
-            tracking_weight: self.tracking_weight,
-            inactive: self.inactive.clone(),
-            place: sink.place(built.name.span),
-        }
+    }
+    let script = |one| track::find_script(sink, &blocks.scripts, one);
+    let track_scripts = draft.scripts.iter().filter_map(script).collect();
+    SyncGroup {
+        name: built.name.text.clone(),
+        members,
+        notify: draft.notify.clone(),
+        track_interfaces: draft.interfaces.iter().map(|one| one.interface(sink)).collect(),
+        track_scripts,
+        tracking_weight: draft.tracking_weight,
+        inactive: draft.inactive.clone(),
+        place: sink.place(built.name.span),
     }
 }

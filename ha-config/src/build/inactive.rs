@@ -1,7 +1,7 @@
 //! Statements without a type of their own: what they say is checked by the table alone, and what is
 //! missing for them is said once for each thing, not for each line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     statement::{asks_for_nothing, entries, entry_words, no_builder, supported, wrong_values},
@@ -197,11 +197,19 @@ fn collect(
     }
 }
 
+/// The blocks of the top level: what they are, and their names.
+type Names<'a> = BTreeMap<&'a str, BTreeSet<&'a str>>;
+
 /// Names of things that are not active yet are looked up all the same.
 pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
-    let top: Vec<&Statement> = statements.iter().collect();
-    check_unique(sink, &top);
-    for block in &top {
+    check_unique(sink, statements);
+    let mut names = Names::new();
+    for block in statements {
+        if let Some(name) = block.value(0) {
+            names.entry(&block.head.text).or_default().insert(&name.text);
+        }
+    }
+    for block in statements {
         match block.head.text.as_str() {
             "vrrp_instance" | "vrrp_sync_group" => {
                 for list in block.body() {
@@ -212,7 +220,7 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
                         _ => continue,
                     };
                     for line in list.body() {
-                        look_up(sink, &top, kinds, &line.head);
+                        look_up(sink, &names, kinds, &line.head);
                     }
                 }
             }
@@ -220,7 +228,7 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
                 let lists = block.body().iter().filter(|list| list.head.text == "group");
                 for line in lists.flat_map(Statement::body) {
                     for name in core::iter::once(&line.head).chain(&line.values) {
-                        look_up(sink, &top, &["vrrp_instance"], name);
+                        look_up(sink, &names, &["vrrp_instance"], name);
                     }
                 }
             }
@@ -228,7 +236,7 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
                 for line in block.body() {
                     let at = line.values.iter().position(|word| word.text == "track_group");
                     if let Some(name) = at.and_then(|at| line.value(at.saturating_add(1))) {
-                        look_up(sink, &top, &["track_group"], name);
+                        look_up(sink, &names, &["track_group"], name);
                     }
                 }
             }
@@ -238,7 +246,7 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
 }
 
 /// The names of blocks that are active are checked where these are read.
-fn check_unique(sink: &mut Sink, top: &[&Statement]) {
+fn check_unique(sink: &mut Sink, top: &[Statement]) {
     let mut seen = BTreeMap::new();
     for block in top {
         let kind = match block.head.text.as_str() {
@@ -255,10 +263,10 @@ fn check_unique(sink: &mut Sink, top: &[&Statement]) {
     }
 }
 
-fn look_up(sink: &mut Sink, top: &[&Statement], kinds: &[&str], name: &Word) {
-    let of_kind = top.iter().filter(|block| kinds.contains(&block.head.text.as_str()));
-    let names = of_kind.filter_map(|block| block.value(0)).map(|word| word.text.as_str());
-    if !names.clone().any(|known| known == name.text) {
-        track::unknown(sink, name, kinds.first().copied().unwrap_or_default(), names);
+fn look_up(sink: &mut Sink, names: &Names<'_>, kinds: &[&str], name: &Word) {
+    let known = kinds.iter().filter_map(|kind| names.get(kind));
+    if !known.clone().any(|known| known.contains(name.text.as_str())) {
+        let known = known.flatten().copied();
+        track::unknown(sink, name, kinds.first().copied().unwrap_or_default(), known);
     }
 }

@@ -5,15 +5,16 @@ use core::{net::IpAddr, time::Duration};
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
 use super::{
-    address, auth, garp, global, inactive, notify,
+    Named, address, auth, garp, global, inactive, notify,
     statement::{Value, supported},
     strict, track, transport,
+    unique::Unique,
 };
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::{
-        Address, Authentication, InitialState, Instance, Notify, Setting, SyncGroup,
+        Address, Authentication, InitialState, Instance, Notify, Script, Setting, SyncGroup,
         TrackInterface, TrackScript, Weight,
     },
     tree::{Statement, Word},
@@ -41,13 +42,13 @@ pub(super) struct Draft {
     preempt_delay: Option<Spanned<Duration>>,
     auth: auth::Draft,
     transport: transport::Draft,
-    addresses: Vec<address::Draft>,
-    excluded: Vec<address::Draft>,
+    addresses: address::List,
+    excluded: address::List,
     /// Whether lines of `virtual_ipaddress` were there, right or wrong.
     addresses_given: bool,
     track_primary: bool,
-    interfaces: Vec<track::Tracked>,
-    pub(super) scripts: Vec<track::Tracked>,
+    interfaces: track::List,
+    pub(super) scripts: track::List,
     notify: Notify,
     garp: garp::Draft,
     down_timer_adverts: Option<u8>,
@@ -67,7 +68,7 @@ pub(super) struct Draft {
 pub(super) struct Finish<'a> {
     pub(super) name: &'a Word,
     pub(super) global: &'a global::Draft,
-    pub(super) scripts: &'a track::Scripts<'a>,
+    pub(super) scripts: &'a Named<Option<Script>>,
     pub(super) group: Option<&'a SyncGroup>,
 }
 
@@ -124,12 +125,12 @@ impl Draft {
             preempt_delay: None,
             auth: auth::Draft::default(),
             transport: transport::Draft::default(),
-            addresses: Vec::new(),
-            excluded: Vec::new(),
+            addresses: Unique::default(),
+            excluded: Unique::default(),
             addresses_given: false,
             track_primary: true,
-            interfaces: Vec::new(),
-            scripts: Vec::new(),
+            interfaces: Unique::default(),
+            scripts: Unique::default(),
             notify: Notify::default(),
             garp: garp::Draft::default(),
             down_timer_adverts: None,
@@ -320,7 +321,7 @@ impl Draft {
 
     /// That of the first address; that the others have the same is checked.
     fn finish_family(&self, sink: &mut Sink) -> Option<Family> {
-        let Some(first) = self.addresses.first() else {
+        let Some(first) = self.addresses.as_slice().first() else {
             if !self.addresses_given {
                 sink.error(self.head, "`virtual_ipaddress` is missing: one address is needed");
             }
@@ -339,7 +340,7 @@ impl Draft {
                 );
             }
         }
-        if let Some(overflow) = self.addresses.get(ADDRESSES_MAX) {
+        if let Some(overflow) = self.addresses.as_slice().get(ADDRESSES_MAX) {
             let help = "put the rest into `virtual_ipaddress_excluded`";
             sink.error_help(overflow.span, "an advertisement has room for 255 addresses", help);
         }
@@ -429,7 +430,7 @@ impl Draft {
     }
 
     fn finish_excluded(&self, sink: &Sink, interface: &str) -> Vec<Address> {
-        let advertised = |address: IpAddr| self.addresses.iter().any(|one| one.address == address);
+        let advertised = |address: IpAddr| self.addresses.contains(&address);
         let excluded = self.excluded.iter().filter(|one| !advertised(one.address));
         excluded.map(|one| one.finish(sink, interface)).collect()
     }
@@ -469,7 +470,7 @@ impl Draft {
     fn finish_scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
         let mut tracked = Vec::new();
         for one in &self.scripts {
-            let Some(found) = with.scripts.find(sink, one) else { continue };
+            let Some(found) = track::find_script(sink, with.scripts, one) else { continue };
             if with.drops_weights() && found.weight.value != 0 {
                 let name = &found.script;
                 let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: ignored");

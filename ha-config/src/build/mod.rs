@@ -17,8 +17,12 @@ mod statement;
 mod strict;
 mod track;
 mod transport;
+mod unique;
 mod validate;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use self::unique::Unique;
 use crate::{
     Parsed,
     diagnostic::{Sink, Span},
@@ -35,12 +39,15 @@ struct Built<T> {
     value: T,
 }
 
+/// By name.
+type Named<T> = Unique<String, Built<T>>;
+
 /// Everything that has been read, before references are looked up.
 #[derive(Default)]
 struct Blocks {
-    scripts: Vec<Built<Option<Script>>>,
-    groups: Vec<Built<group::Draft>>,
-    instances: Vec<Built<instance::Draft>>,
+    scripts: Named<Option<Script>>,
+    groups: Named<group::Draft>,
+    instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
     inactive: Vec<Setting>,
 }
@@ -53,7 +60,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     for (keyword, statement) in &top {
         match keyword.name {
             "global_defs" => {
-                let late = !blocks.instances.is_empty();
+                let late = !blocks.instances.as_slice().is_empty();
                 global.read(&mut sink, statement, late);
             }
             "vrrp_script" => named(&mut sink, &mut blocks.scripts, statement, |sink, name| {
@@ -79,13 +86,14 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
 /// Reads a block with a name and keeps it, unless its name is taken.
 fn named<T>(
     sink: &mut Sink,
-    built: &mut Vec<Built<T>>,
+    built: &mut Named<T>,
     statement: &Statement,
     read: impl FnOnce(&mut Sink, &Word) -> T,
 ) {
     let Some(name) = statement.value(0) else { return };
     let value = read(sink, name);
-    if let Some(first) = built.iter().find(|other| other.name.text == name.text) {
+    let block = Built { name: name.clone(), range: statement.span, value };
+    if let Err(first) = built.insert(name.text.clone(), block) {
         let place = sink.place(first.name.span);
         sink.error_help(
             name.span,
@@ -97,7 +105,6 @@ fn named<T>(
     if name.text.is_empty() {
         sink.error(name.span, "the name is empty");
     }
-    built.push(Built { name: name.clone(), range: statement.span, value });
 }
 
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
@@ -107,17 +114,18 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         .filter(|script| !sink.has_error_in(script.range))
         .filter_map(|script| script.value.clone())
         .collect();
-    let lookup = track::Scripts { built: &blocks.scripts, usable: &scripts };
-    let finish_group =
-        |group: &Built<group::Draft>| group.value.finish(sink, group, &lookup, &blocks.instances);
+    let finish_group = |group| group::finish(sink, group, blocks);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
+    let mut homes: BTreeMap<&str, &SyncGroup> = BTreeMap::new();
+    for group in &groups {
+        homes.extend(group.members.iter().map(|member| (member.as_str(), group)));
+    }
     let mut instances: Vec<(Span, Instance)> = Vec::new();
     for instance in &blocks.instances {
         let name = &instance.name;
-        let is_home = |group: &&SyncGroup| group.members.contains(&name.text);
-        let group = groups.iter().find(is_home);
-        let finish = instance::Finish { name, global: &global, scripts: &lookup, group };
+        let group = homes.get(name.text.as_str()).copied();
+        let finish = instance::Finish { name, global: &global, scripts: &blocks.scripts, group };
         if let Some(finished) = instance.value.finish(sink, &finish) {
             instances.push((instance.range, finished));
         }
@@ -129,8 +137,9 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     instances.retain(|(range, _)| !sink.has_error_in(*range));
     let instances: Vec<Instance> = instances.into_iter().map(|(_, instance)| instance).collect();
     // A group lives as long as it has a member that can be used.
+    let usable: BTreeSet<&str> = instances.iter().map(|one| one.name.as_str()).collect();
     for group in &mut groups {
-        group.members.retain(|name| instances.iter().any(|instance| instance.name == *name));
+        group.members.retain(|name| usable.contains(name.as_str()));
     }
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);

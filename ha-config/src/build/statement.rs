@@ -2,6 +2,7 @@
 //! words, with a block or without.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use crate::{
     diagnostic::{Severity, Sink, Span},
@@ -18,11 +19,13 @@ pub(super) fn supported<'a>(
     statements: &'a [Statement],
 ) -> Vec<(&'static Keyword, &'a Statement)> {
     let mut found: Vec<(&'static Keyword, &Statement)> = Vec::new();
+    let mut given = BTreeMap::new();
     for statement in statements {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
             Support::Now | Support::Inactive(_) => {
-                if check_shape(sink, keyword, statement) && counts(sink, &found, keyword, statement)
+                if check_shape(sink, keyword, statement)
+                    && counts(sink, &mut given, keyword, statement)
                 {
                     found.push((keyword, statement));
                 }
@@ -253,19 +256,20 @@ fn report_extra(sink: &mut Sink, keyword: &Keyword, extra: &Word, line: Span) {
 }
 
 /// Whether a statement counts that may be there already, of which it warns.
-fn counts(
+fn counts<'a>(
     sink: &mut Sink,
-    found: &[(&'static Keyword, &Statement)],
+    given: &mut BTreeMap<&'static str, &'a Statement>,
     keyword: &Keyword,
-    statement: &Statement,
+    statement: &'a Statement,
 ) -> bool {
     // Blocks that are repeated add up.
     if keyword.body.is_some() {
         return true;
     }
-    let Some((_, first)) = found.iter().find(|(other, _)| other.name == keyword.name) else {
+    let first = *given.entry(keyword.name).or_insert(statement);
+    if core::ptr::eq(first, statement) {
         return true;
-    };
+    }
     let is_ignored = match keyword.again {
         Again::Counts => false,
         Again::Ignored => true,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ha_core::{Priority, Version};
 
-use super::{Built, global, instance};
+use super::{Named, global, instance};
 use crate::{
     diagnostic::{Sink, Span},
     model::{Authentication, InitialState, Instance, Transport},
@@ -106,12 +106,12 @@ pub(super) fn warn_of_silence(
     sink: &mut Sink,
     global: &global::Draft,
     instances: &[(Span, Instance)],
-    drafts: &[Built<instance::Draft>],
+    drafts: &Named<instance::Draft>,
 ) {
     let mut names = Vec::new();
     let mut place = None;
     for (_, instance) in instances {
-        let draft = drafts.iter().find(|draft| draft.name.text == instance.name);
+        let draft = drafts.find(&instance.name);
         let Some(draft) = draft.map(|draft| &draft.value) else { continue };
         if instance.strict && !instance.accept && !draft.refuses_packets() {
             names.push(format!("`{}`", instance.name));

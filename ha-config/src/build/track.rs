@@ -1,8 +1,8 @@
 //! `track_interface` and `track_script`: the same blocks in a group and in an instance.
 
-use super::{Built, statement::entries};
+use super::{Named, statement::entries, unique::Unique};
 use crate::{
-    diagnostic::Sink,
+    diagnostic::{Severity, Sink},
     model::{Script, TrackInterface, TrackScript, Weight},
     suggest,
     tree::{Statement, Word},
@@ -17,6 +17,9 @@ pub(super) struct Tracked {
     weight: Option<Weight>,
 }
 
+/// By name.
+pub(super) type List = Unique<String, Tracked>;
+
 impl Tracked {
     /// As an interface.
     pub(super) fn interface(&self, sink: &Sink) -> TrackInterface {
@@ -28,32 +31,31 @@ impl Tracked {
     }
 }
 
-/// All scripts of the file, and those that can be run.
-pub(super) struct Scripts<'a> {
-    pub(super) built: &'a [Built<Option<Script>>],
-    pub(super) usable: &'a [Script],
+/// What `tracked` names; that there is no such script is reported.
+pub(super) fn find_script(
+    sink: &mut Sink,
+    scripts: &Named<Option<Script>>,
+    tracked: &Tracked,
+) -> Option<TrackScript> {
+    let name = &tracked.name;
+    let Some(built) = scripts.find(&name.text) else {
+        unknown(sink, name, "vrrp_script", scripts.iter().map(|one| one.name.text.as_str()));
+        return None;
+    };
+    let usable = built.value.as_ref().filter(|_| !sink.has_error_in(built.range));
+    let Some(script) = usable else {
+        sink.error(name.span, format!("the `vrrp_script` `{}` has errors", name.text));
+        return None;
+    };
+    Some(TrackScript {
+        script: script.name.clone(),
+        weight: tracked.weight.unwrap_or(script.weight),
+        place: sink.place(name.span),
+    })
 }
 
-impl Scripts<'_> {
-    /// What `tracked` names; that there is no such script is reported.
-    pub(super) fn find(&self, sink: &mut Sink, tracked: &Tracked) -> Option<TrackScript> {
-        let name = &tracked.name;
-        if let Some(script) = self.usable.iter().find(|script| script.name == name.text) {
-            return Some(TrackScript {
-                script: script.name.clone(),
-                weight: tracked.weight.unwrap_or(script.weight),
-                place: sink.place(name.span),
-            });
-        }
-        let names = self.built.iter().map(|script| script.name.text.as_str());
-        if names.clone().any(|known| known == name.text) {
-            sink.error(name.span, format!("the `vrrp_script` `{}` has errors", name.text));
-        } else {
-            unknown(sink, name, "vrrp_script", names);
-        }
-        None
-    }
-}
+/// A name is not compared with more: a suggestion may be missed, but not take seconds.
+const COMPARED_MAX: usize = 1000;
 
 /// Says that there is no `kind` called `name`.
 pub(super) fn unknown<'a>(
@@ -63,21 +65,22 @@ pub(super) fn unknown<'a>(
     known: impl Iterator<Item = &'a str>,
 ) {
     let message = format!("there is no `{kind}` called `{}`", name.text);
-    match suggest::nearest(&name.text, known) {
+    let known = known.take(COMPARED_MAX);
+    let near =
+        if sink.is_full(Severity::Error) { None } else { suggest::nearest(&name.text, known) };
+    match near {
         Some(near) => sink.error_help(name.span, message, format!("did you mean `{near}`?")),
         None => sink.error(name.span, message),
     }
 }
 
 /// Adds the lines of `list` to `tracked`, each name once.
-pub(super) fn read(sink: &mut Sink, list: &Statement, tracked: &mut Vec<Tracked>) {
+pub(super) fn read(sink: &mut Sink, list: &Statement, tracked: &mut List) {
     for entry in entries(sink, list) {
         let Ok(weight) = value::weight_option(sink, &entry.values) else { continue };
         let name = &entry.head;
-        if tracked.iter().any(|other| other.name.text == name.text) {
+        if tracked.insert(name.text.clone(), Tracked { name: name.clone(), weight }).is_err() {
             sink.warning(name.span, format!("`{}` is tracked twice: ignored", name.text));
-            continue;
         }
-        tracked.push(Tracked { name: name.clone(), weight });
     }
 }

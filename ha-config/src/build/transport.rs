@@ -7,6 +7,7 @@ use ha_core::Family;
 use super::{
     address::family,
     statement::{Value, entries},
+    unique::Unique,
 };
 use crate::{
     diagnostic::{Sink, Span},
@@ -23,7 +24,7 @@ pub(super) struct Draft {
     block: Option<Span>,
     /// All of every `unicast_peer` block.
     ranges: Vec<Span>,
-    peers: Vec<Spanned<Peer>>,
+    peers: Unique<IpAddr, Spanned<Peer>>,
     ttl: Option<Spanned<u8>>,
     /// Where it is said that there is no multicast for want of peers.
     pub(super) unicast_only: Option<Span>,
@@ -50,10 +51,8 @@ impl Draft {
         for entry in entries(sink, list) {
             let Some(peer) = read_peer(sink, entry) else { continue };
             let span = entry.head.span;
-            if self.peers.iter().any(|other| other.value.address == peer.address) {
+            if self.peers.insert(peer.address, Spanned { value: peer, span }).is_err() {
                 sink.warning(span, format!("`{}` is a peer already: ignored", peer.address));
-            } else {
-                self.peers.push(Spanned { value: peer, span });
             }
         }
     }

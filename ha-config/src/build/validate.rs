@@ -1,8 +1,8 @@
 //! What can only be judged when every block is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocks, Built, group, instance};
+use super::{Blocks, Named, group, instance};
 use crate::{
     diagnostic::{Sink, Span},
     model::{Instance, SyncGroup},
@@ -11,11 +11,12 @@ use crate::{
 /// An instance stays in the first group that names it.
 pub(super) fn one_group_each(
     sink: &mut Sink,
-    drafts: &[Built<group::Draft>],
+    drafts: &Named<group::Draft>,
     groups: &mut [SyncGroup],
 ) {
     let mut homes: BTreeMap<&str, &str> = BTreeMap::new();
     for (draft, group) in drafts.iter().zip(groups) {
+        let mut elsewhere = BTreeSet::new();
         for member in &draft.value.members {
             let Some(home) = homes.get(member.text.as_str()) else {
                 homes.insert(&member.text, &draft.name.text);
@@ -23,8 +24,9 @@ pub(super) fn one_group_each(
             };
             let message = format!("`{}` is in the group `{home}` already", member.text);
             sink.error(member.span, message);
-            group.members.retain(|name| *name != member.text);
+            elsewhere.insert(&member.text);
         }
+        group.members.retain(|name| !elsewhere.contains(name));
     }
 }
 
@@ -32,7 +34,7 @@ pub(super) fn one_group_each(
 pub(super) fn unique_routers(
     sink: &mut Sink,
     instances: &[(Span, Instance)],
-    drafts: &[Built<instance::Draft>],
+    drafts: &Named<instance::Draft>,
 ) {
     let mut routers = BTreeMap::new();
     for (_, instance) in instances {
@@ -41,7 +43,7 @@ pub(super) fn unique_routers(
             routers.insert(key, &instance.name);
             continue;
         };
-        let draft = drafts.iter().find(|draft| draft.name.text == instance.name);
+        let draft = drafts.find(&instance.name);
         if let Some(vrid) = draft.and_then(|draft| draft.value.vrid) {
             let message = format!(
                 "`{first}` has the VRID {} on `{}` already",
@@ -55,7 +57,7 @@ pub(super) fn unique_routers(
 
 /// A file of which nothing would run is no configuration; other errors may be the reason, though.
 pub(super) fn something_to_run(sink: &mut Sink, blocks: &Blocks) {
-    if blocks.instances.is_empty() && !sink.has_errors() {
+    if blocks.instances.as_slice().is_empty() && !sink.has_errors() {
         let message = "there is no `vrrp_instance` in the file: nothing would run";
         sink.error(Span::START, message);
     }
@@ -70,9 +72,10 @@ pub(super) fn unused_scripts(sink: &mut Sink, blocks: &Blocks) {
     let by_groups = blocks.groups.iter().flat_map(|group| &group.value.scripts);
     let by_instances = blocks.instances.iter().flat_map(|instance| &instance.value.scripts);
     let tracked = by_groups.chain(by_instances);
+    let tracked: BTreeSet<&str> = tracked.map(|one| one.name.text.as_str()).collect();
     for script in &blocks.scripts {
         let name = &script.name;
-        if !tracked.clone().any(|tracked| tracked.name.text == name.text) {
+        if !tracked.contains(name.text.as_str()) {
             let message = format!("the script `{}` is tracked nowhere: it is not run", name.text);
             sink.warning(name.span, message);
         }
