@@ -130,6 +130,7 @@ impl Engine {
         instance.seen = instance.seen.max(Some(heard));
         instance.statistics.adverts_received += u64::from(count);
         instance.statistics.adverts_absorbed += u64::from(count);
+        instance.peers.hear_again(said.source);
         self.hear(now, id, heard, said, actions);
     }
 

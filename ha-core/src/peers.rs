@@ -88,6 +88,13 @@ impl Peers {
         Seen { notices, has_forgotten }
     }
 
+    /// A router said again what it had said: there is nothing new, but it was heard.
+    pub(crate) fn hear_again(&mut self, source: IpAddr) {
+        if self.0.iter().any(|peer| peer.source == source) {
+            self.make_last(source);
+        }
+    }
+
     /// Puts the sender last, new or known; says whether another one had to go for it.
     fn make_last(&mut self, source: IpAddr) -> bool {
         if let Some(place) = self.0.iter().position(|peer| peer.source == source) {

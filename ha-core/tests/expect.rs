@@ -248,6 +248,27 @@ fn what_was_heard_counts_as_handled_and_is_told_apart() {
     assert_eq!((before.adverts_absorbed, now.adverts_absorbed), (0, 3));
 }
 
+/// Of the senders that are remembered, the one heard longest ago is forgotten.
+#[test]
+fn who_is_heard_again_is_not_forgotten() {
+    let mut scene = Scene::of(|_| {});
+    for host in 101..=115 {
+        scene.hear(ID, sender(Family::V4, host), 200);
+    }
+    scene.hear(ID, scene.master, 200);
+    for host in 101..=115 {
+        scene.hear(ID, sender(Family::V4, host), 99);
+    }
+    scene.handle(Input::Heard { instance: ID, at: scene.now, count: 1 });
+    scene.hear(ID, sender(Family::V4, 116), 99);
+    let message = message(DIALECT, 0, 200);
+    let received =
+        Received { instance: ID, at: scene.now, source: scene.master, message: &message };
+    let mut actions = Actions::default();
+    scene.engine.handle(scene.now, Input::Advertisement(received), &mut actions);
+    assert_eq!(actions.as_slice(), [], "the Master is known");
+}
+
 /// A stamp of the future must not put a takeover off for as long as it likes.
 #[test]
 fn a_stamp_of_the_future_counts_as_now() {

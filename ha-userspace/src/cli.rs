@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) status_files: StatusFiles,
     pub(crate) xdp: XdpChoice,
     pub(crate) pass_unknown_vrids: bool,
+    /// Whether advertisements that say nothing new wake nobody.
+    pub(crate) absorbs: bool,
     pub(crate) scheduling: Policy,
     /// Files that get the process's number.
     pub(crate) pid_files: Vec<PathBuf>,
@@ -159,6 +161,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         },
         xdp: arguments.xdp,
         pass_unknown_vrids: arguments.xdp_unknown_vrid == UnknownVrid::Pass,
+        absorbs: !arguments.no_absorb,
         scheduling: match arguments.sched {
             Scheduling::Auto => Policy::Auto,
             Scheduling::Deadline => Policy::Deadline,

@@ -191,7 +191,8 @@ impl Run {
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
         let tap = recorder.map(|recorder| recorder.start(&of_engine)).transpose()?;
-        let setup = Setup { plan: of_engine, choice, policy, xdp, tap };
+        let absorbs = options.absorbs;
+        let setup = Setup { plan: of_engine, choice, absorbs, policy, xdp, tap };
         let engine = EngineThread::start(setup).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");

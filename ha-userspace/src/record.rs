@@ -252,7 +252,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::engine::decide::Decider;
+    use crate::{engine::decide::Decider, io::slots::Slots};
 
     const TEXT: &str = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 1\n version 2\n \
         authentication {\n auth_type PASS\n auth_pass secret88\n }\n \
@@ -284,6 +284,11 @@ mod tests {
         Plan::new(&ha_config::parse("x", text).config, &[]).0
     }
 
+    fn decider(plan: &Plan, recorder: &Recorder) -> Decider {
+        let slots = Arc::new(Slots::new().unwrap());
+        Decider::new(plan.engine.clone(), slots, true, Some(recorder.start(plan).unwrap()))
+    }
+
     fn replay(text: &str) -> Vec<String> {
         let mut told_of = Vec::new();
         play(text, &mut |told| match told {
@@ -306,8 +311,7 @@ mod tests {
         let message = Template::encode(template, 200, ChecksumScope::Message);
         assert!(message.ends_with(b"secret88"));
         for _ in 0..2 {
-            let mut decider =
-                Decider::new(plan.engine.clone(), Some(recorder.start(&plan).unwrap()));
+            let mut decider = decider(&plan, &recorder);
             let now = clock::now();
             let (instance, source) = (InstanceId(0), "192.0.2.10".parse().unwrap());
             decider.handle(now, Input::Source { instance, address: Some(source) });
@@ -337,8 +341,7 @@ mod tests {
         let recorder = Recorder::create(&path).unwrap();
         let before = plan();
         let other = TEXT.replace("VI_1", "VI_2").replace("id 1", "id 2");
-        let mut decider =
-            Decider::new(before.engine.clone(), Some(recorder.start(&before).unwrap()));
+        let mut decider = decider(&before, &recorder);
         let now = clock::now();
         let (instance, source) = (InstanceId(0), "192.0.2.10".parse().unwrap());
         decider.handle(now, Input::Source { instance, address: Some(source) });

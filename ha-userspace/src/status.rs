@@ -105,6 +105,7 @@ fn instance(instance: &InstanceSnapshot) -> Value {
         "heard_ago_ms": instance.heard_ago.map(|ago| ago.as_secs_f64() * 1e3),
         "statistics": {
             "adverts_received": statistics.adverts_received,
+            "adverts_absorbed": statistics.adverts_absorbed,
             "adverts_sent": statistics.adverts_sent,
             "became_master": statistics.became_master,
             "released_master": statistics.released_master,

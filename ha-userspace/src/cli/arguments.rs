@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// What becomes of frames for virtual routers that are not configured here
     #[arg(long, value_enum, default_value = "drop")]
     pub(super) xdp_unknown_vrid: UnknownVrid,
+    /// Have every advertisement wake the engine, also those that say what the last one said
+    #[arg(long)]
+    pub(super) no_absorb: bool,
     /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) sched: Scheduling,

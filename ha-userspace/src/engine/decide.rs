@@ -1,26 +1,105 @@
-//! The engine and what it wants done. Every input goes through here, so that a record has them all.
+//! The engine and what it wants done. Every input goes through here, so that a record has them all,
+//! and so that the engine is told of what was absorbed before it is told of anything that came later.
+
+use std::sync::Arc;
 
 use ha_core::{
-    Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant, Reload,
+    Absorption, Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant,
+    Received, Reload,
 };
 
-use crate::{plan::Plan, record::Tap};
+use crate::{io::slots::Slots, plan::Plan, record::Tap};
 
 /// The engine, its actions that wait to be carried out, and who records both.
 #[derive(Debug)]
 pub(crate) struct Decider {
     engine: Engine,
     actions: Actions,
+    slots: Arc<Slots>,
+    absorption: Absorption,
+    /// The engine's time; it never goes back.
+    now: Instant,
+    /// When the slots of all instances were read last.
+    caught_up: Option<Instant>,
     tap: Option<Tap>,
 }
 
 impl Decider {
-    pub(crate) fn new(config: Config, tap: Option<Tap>) -> Self {
-        Self { engine: Engine::new(config), actions: Actions::default(), tap }
+    /// Reads `slots`, and has them absorb what is expected if `absorbs`.
+    pub(crate) fn new(config: Config, slots: Arc<Slots>, absorbs: bool, tap: Option<Tap>) -> Self {
+        Self {
+            engine: Engine::new(config),
+            actions: Actions::default(),
+            slots,
+            absorption: Absorption::new(absorbs),
+            now: Instant::default(),
+            caught_up: None,
+            tap,
+        }
     }
 
     /// Has the engine decide; what it wants is added to the actions.
     pub(crate) fn handle(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Advertisement(received) => self.catch_up(now, received.instance),
+            Input::Heard { .. } | Input::Deadline { .. } => {}
+            Input::Start
+            | Input::Tracker { .. }
+            | Input::Source { .. }
+            | Input::AddressesUsable { .. }
+            | Input::AddressesMissing { .. }
+            | Input::Shutdown => self.catch_up_all(now),
+        }
+        self.give(now, input);
+    }
+
+    /// Fires what is due.
+    pub(crate) fn fire(&mut self, now: Instant) {
+        while let Some(input) = self.absorption.due(&self.engine, self.slots.as_slice(), now) {
+            self.give(now, input);
+        }
+    }
+
+    /// When everything is carried out: looks after those whose deadlines come soon, and has the slots
+    /// absorb what is expected now. It may lead to more actions.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        while let Some(input) = self.absorption.ahead(&self.engine, self.slots.as_slice(), now) {
+            self.give(now, input);
+        }
+        let slots = Arc::clone(&self.slots);
+        while let Some(input) = self.absorption.publish(&mut self.engine, slots.as_slice()) {
+            self.give(now, input);
+        }
+    }
+
+    /// Tells the engine all that was absorbed.
+    pub(crate) fn catch_up_all(&mut self, now: Instant) {
+        // An interface's news are many inputs of one moment.
+        if self.caught_up.replace(now) == Some(now) {
+            return;
+        }
+        let ids = (0..).map(InstanceId);
+        for id in ids.take(self.slots.as_slice().len()) {
+            if self.engine.instance(id).is_none() {
+                return;
+            }
+            self.catch_up(now, id);
+        }
+    }
+
+    fn catch_up(&mut self, now: Instant, id: InstanceId) {
+        if let Some(input) = self.absorption.unread(self.slots.as_slice(), id) {
+            self.give(now, input);
+        }
+    }
+
+    fn give(&mut self, now: Instant, input: Input<'_>) {
+        // The kernel's stamps are of the same clock, and may be younger than the caller's reading.
+        let mut now = self.now.max(now);
+        if let Input::Heard { at, .. } | Input::Advertisement(Received { at, .. }) = input {
+            now = now.max(at);
+        }
+        self.now = now;
         self.decide(
             |engine, actions| engine.handle(now, input, actions),
             |tap, decided| tap.note(now, input, decided),
@@ -29,6 +108,8 @@ impl Decider {
 
     /// See [`Engine::stop_for`]; `plan` is what comes next.
     pub(crate) fn stop_for(&mut self, now: Instant, plan: &Plan, reload: &Reload) {
+        self.catch_up_all(now);
+        let now = self.now.max(now);
         self.decide(
             |engine, actions| engine.stop_for(reload, actions),
             |tap, decided| tap.note_stop_for(now, plan, reload, decided),
@@ -37,6 +118,7 @@ impl Decider {
 
     /// See [`Engine::reload`]; [`Self::stop_for`] comes first.
     pub(crate) fn reload(&mut self, now: Instant, reload: Reload) {
+        let now = self.now.max(now);
         self.decide(
             |engine, actions| engine.reload(now, reload, actions),
             |tap, decided| tap.note_reload(now, decided),

@@ -47,6 +47,8 @@ const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) struct Setup {
     pub(crate) plan: Plan,
     pub(crate) choice: XdpChoice,
+    /// Whether advertisements that say nothing new wake nobody.
+    pub(crate) absorbs: bool,
     pub(crate) policy: Policy,
     /// `None`: packet sockets are used.
     pub(crate) xdp: Option<Xdp>,
@@ -78,9 +80,16 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, choice, policy, xdp, tap } = setup;
-        let parts =
-            Parts { plan, choice, xdp, commands: command_queue, reports: report_queue, tap };
+        let Setup { plan, choice, absorbs, policy, xdp, tap } = setup;
+        let parts = Parts {
+            plan,
+            choice,
+            absorbs,
+            xdp,
+            commands: command_queue,
+            reports: report_queue,
+            tap,
+        };
         let work = move || {
             LocalSet::new().block_on(&runtime, async {
                 match open(parts, policy).await {

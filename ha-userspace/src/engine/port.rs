@@ -3,9 +3,10 @@
 use std::{io, net::IpAddr, rc::Rc};
 
 use ha_common::{
-    abi::COUNTERS_LEN,
+    abi::{COUNTERS_LEN, Content},
     check::{self, Reason, Verdict},
     frame::{Bytes, Datagram},
+    slot::SharedSlot,
 };
 use ha_core::{InstanceId, Instant};
 use tokio::{sync::Notify, task::JoinHandle};
@@ -83,8 +84,12 @@ impl Listener {
             // An error of the socket (interface down) is the link notification's to tell.
             let Ok(Some(len)) = self.socket.recv(&mut buffer) else { return true };
             let reason = judge(buffer.get(..len).unwrap_or(&buffer));
-            if let Some(count) = reason.and_then(|reason| counters.get_mut(reason.index())) {
-                *count += 1;
+            // As in the program, an absorbed frame is an accepted one too.
+            let also = reason.filter(|reason| *reason == Reason::Absorbed);
+            for reason in reason.into_iter().chain(also.map(|_| Reason::Accepted)) {
+                if let Some(count) = counters.get_mut(reason.index()) {
+                    *count += 1;
+                }
             }
         }
         false
@@ -95,6 +100,14 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// What a frame is judged by that comes by a packet socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judges<'a> {
+    pub(crate) tables: &'a Tables,
+    pub(crate) associations: &'a Associations,
+    pub(crate) slots: &'a [SharedSlot],
 }
 
 /// What a port is opened with.
@@ -208,11 +221,11 @@ impl Port {
     /// are empty now. Does nothing where XDP does it.
     pub(crate) fn receive(
         &mut self,
-        tables: &Tables,
-        associations: &Associations,
+        judges: Judges<'_>,
         now: Instant,
         mut take: impl FnMut(Advert<'_>),
     ) -> bool {
+        let Judges { tables, associations, slots } = judges;
         let Self { ifindex, speech, counters, hearing: _ } = self;
         let mut are_empty = true;
         for listener in &speech.plain {
@@ -222,7 +235,7 @@ impl Port {
                     let end = datagram.payload_offset + datagram.payload_len;
                     Ok(frame.get(datagram.payload_offset..end).unwrap_or_default())
                 };
-                hand_on(verdict, now, open, &mut take)
+                hand_on(verdict, slots, now, open, &mut take)
             });
         }
         if let Some(listener) = &speech.ah {
@@ -234,7 +247,7 @@ impl Port {
                     let source = tables::address(datagram.family, datagram.source);
                     associations.open(instance, source, packet)
                 };
-                hand_on(verdict, now, open, &mut take)
+                hand_on(verdict, slots, now, open, &mut take)
             });
         }
         are_empty
@@ -276,6 +289,7 @@ async fn watch(socket: Rc<PacketSocket>, arrived: Rc<Notify>) {
 /// put a takeover off, but not bring one about.
 fn hand_on<'a>(
     verdict: Verdict,
+    slots: &[SharedSlot],
     now: Instant,
     open: impl FnOnce(InstanceId, &Datagram) -> Result<&'a [u8], Reason>,
     take: &mut impl FnMut(Advert<'_>),
@@ -289,6 +303,13 @@ fn hand_on<'a>(
                 Ok(message) => message,
                 Err(reason) => return Some(reason),
             };
+            let content = Content::of(datagram.source, message);
+            let slot = usize::try_from(accepted.slot).ok().and_then(|slot| slots.get(slot));
+            if let (Some(slot), Some(content)) = (slot, content)
+                && slot.stamp(now.as_nanos(), &content)
+            {
+                return Some(Reason::Absorbed);
+            }
             let source = tables::address(datagram.family, datagram.source);
             take(Advert { instance, at: now, source, message });
             Some(Reason::Accepted)

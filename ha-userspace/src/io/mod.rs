@@ -13,6 +13,7 @@ pub(crate) mod namespace;
 pub(crate) mod neighbours;
 pub(crate) mod packet_socket;
 pub(crate) mod schedule;
+pub(crate) mod slots;
 pub(crate) mod tables;
 pub(crate) mod timer;
 pub(crate) mod xdp;

@@ -8,10 +8,8 @@ use std::{
     io,
     mem::offset_of,
     net::IpAddr,
-    num::NonZeroUsize,
     os::fd::{AsFd as _, OwnedFd},
-    ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::Arc,
 };
 
 use aya::{
@@ -26,18 +24,18 @@ use aya_log::EbpfLogger;
 use ha_common::{
     abi::{
         self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
-        Slot, names,
+        names,
     },
     check::Reason,
 };
 use ha_core::{Family, InstanceId, Instant};
 use log::Log;
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use tokio::io::unix::AsyncFd;
 
 use crate::{
     cli::XdpChoice,
     io::{
+        slots::Slots,
         sys,
         tables::{self, Tables},
     },
@@ -72,7 +70,7 @@ pub(crate) struct Xdp {
     peers: BpfHashMap<MapData, PeerKey, PeerRule>,
     counters: PerCpuHashMap<MapData, u32, Counters>,
     ring: RingBuf<MapData>,
-    slots: Slots,
+    slots: Arc<Slots>,
     links: BTreeMap<u32, XdpLinkId>,
     /// What the maps hold, to write differences only.
     written: Tables,
@@ -98,7 +96,7 @@ impl Xdp {
             .map_err(|error| refused(&error))?;
         let program = program(&mut ebpf)?;
         program.load().map_err(|error| refused(&error))?;
-        let slots = Slots::map(take(&mut ebpf, names::SLOTS)?)?;
+        let slots = Arc::new(Slots::of_program(take(&mut ebpf, names::SLOTS)?)?);
         let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
             io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
         })?;
@@ -194,9 +192,9 @@ impl Xdp {
         write_map(&mut self.addresses, &mut self.written.addresses, &tables.addresses)
     }
 
-    /// When the last valid frame of an instance came, by the kernel's stamp.
-    pub(crate) fn heard(&self, instance: InstanceId) -> Option<Instant> {
-        self.slots.heard(instance)
+    /// What the program stamps, and what it absorbs.
+    pub(crate) fn slots(&self) -> Arc<Slots> {
+        Arc::clone(&self.slots)
     }
 
     /// Hands every waiting record to `take`, at most `limit` of them; says whether it is empty now.
@@ -250,55 +248,6 @@ impl<'a> Advert<'a> {
 
 fn field<const N: usize>(header: &[u8], offset: usize) -> Option<[u8; N]> {
     header.get(offset..)?.first_chunk().copied()
-}
-
-/// The slots, mapped into this process.
-#[derive(Debug)]
-struct Slots {
-    memory: NonNull<Slot>,
-    len: NonZeroUsize,
-    /// The mapping alone would keep the map alive; the descriptor is kept for symmetry with it.
-    _data: MapData,
-}
-
-// SAFETY: the mapping belongs to this value alone, and is read atomically.
-unsafe impl Send for Slots {}
-
-impl Slots {
-    fn map(map: Map) -> io::Result<Self> {
-        let Map::Array(data) = map else {
-            return Err(io::Error::other("the slots in the XDP program are not an array"));
-        };
-        let count = usize::try_from(abi::INSTANCES_MAX).unwrap_or(0);
-        let len = NonZeroUsize::new(count * size_of::<Slot>())
-            .ok_or_else(|| io::Error::other("there are no slots"))?;
-        // SAFETY: a new mapping of the kernel's choosing replaces nothing.
-        let memory =
-            unsafe { mmap(None, len, ProtFlags::PROT_READ, MapFlags::MAP_SHARED, data.fd(), 0) }
-                .map_err(io::Error::from)?;
-        Ok(Self { memory: memory.cast(), len, _data: data })
-    }
-
-    fn heard(&self, instance: InstanceId) -> Option<Instant> {
-        if instance.0 >= abi::INSTANCES_MAX {
-            return None;
-        }
-        let index = usize::try_from(instance.0).ok()?;
-        // SAFETY: the index is within the mapping (checked above), a slot is aligned to 64 bytes,
-        // and the kernel writes the field by a single aligned store.
-        let nanos = unsafe {
-            let slot = self.memory.add(index).as_ptr();
-            AtomicU64::from_ptr(&raw mut (*slot).heard_nanos).load(Ordering::Acquire)
-        };
-        (nanos != 0).then(|| Instant::from_nanos(nanos))
-    }
-}
-
-impl Drop for Slots {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `map` with this length, and no reference into it outlives `heard`.
-        unsafe { munmap(self.memory.cast(), self.len.get()) }.ok();
-    }
 }
 
 fn program(ebpf: &mut Ebpf) -> io::Result<&mut XdpProgram> {

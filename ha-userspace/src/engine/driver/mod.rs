@@ -2,12 +2,13 @@
 //!
 //! Decisions are taken with the kernel's stamps. Every turn first hears everything that waits, and a
 //! takeover is decided with the last stamp read at that very moment, so a late turn of this loop
-//! costs time but never blames a peer.
+//! costs time but never blames a peer. What says nothing new is absorbed by the kernel, and found in
+//! the slots when somebody's deadline comes.
 
 mod ports;
 mod snapshot;
 
-use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc};
+use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use ha_core::{Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition};
 use tokio::{
@@ -23,7 +24,7 @@ use crate::{
         associations::Associations,
         decide::Decider,
         effects::{Effects, Surroundings},
-        port::Port,
+        port::{Judges, Port},
         retry::Retries,
     },
     io::{
@@ -32,6 +33,7 @@ use crate::{
         links::{self, Links},
         lock,
         neighbours::NeighbourSocket,
+        slots::Slots,
         tables::Tables,
         timer::Timer,
         xdp::{Advert, Xdp},
@@ -54,6 +56,7 @@ pub(crate) struct Driver {
     xdp: Option<Xdp>,
     /// Readable when the ring has records; a hint only.
     ring: Option<AsyncFd<OwnedFd>>,
+    slots: Arc<Slots>,
     ports: BTreeMap<String, Port>,
     tables: Tables,
     associations: Associations,
@@ -76,6 +79,8 @@ enum Wake {
 pub(crate) struct Parts {
     pub(crate) plan: Plan,
     pub(crate) choice: XdpChoice,
+    /// Whether advertisements that say nothing new wake nobody.
+    pub(crate) absorbs: bool,
     pub(crate) xdp: Option<Xdp>,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) reports: mpsc::Sender<Report>,
@@ -88,21 +93,26 @@ impl Driver {
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts { plan, choice, xdp, commands, reports, tap } = parts;
+        let Parts { plan, choice, absorbs, xdp, commands, reports, tap } = parts;
         let addresses = AddressSocket::open()?;
         let ledger = addresses.ledger();
         let announcer = Announcer::open()?;
         let neighbours = NeighbourSocket::open()?;
         let effects = Effects::new(addresses, announcer, neighbours, &plan, reports);
         let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
+        let slots = match &xdp {
+            Some(xdp) => xdp.slots(),
+            None => Arc::new(Slots::new()?),
+        };
         let mut driver = Self {
-            engine: Decider::new(plan.engine.clone(), tap),
+            engine: Decider::new(plan.engine.clone(), Arc::clone(&slots), absorbs, tap),
             effects,
             links: Links::open().await?,
             timer: Timer::new()?,
             choice,
             xdp,
             ring,
+            slots,
             ports: BTreeMap::new(),
             tables: Tables::default(),
             associations: Associations::new(&plan, clock::unix_time()),
@@ -206,7 +216,7 @@ impl Driver {
     fn turn(&mut self) -> bool {
         let is_empty = self.receive(clock::now());
         let now = clock::now();
-        self.fire(now);
+        self.engine.fire(now);
         self.retry(now);
         self.apply(now);
         self.effects.announce_paced(now);
@@ -221,7 +231,7 @@ impl Driver {
     }
 
     fn receive(&mut self, now: Instant) -> bool {
-        let Self { plan, engine, effects, xdp, ports, tables, associations, .. } = self;
+        let Self { plan, engine, effects, xdp, slots, ports, tables, associations, .. } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
                 instance: advert.instance,
@@ -233,22 +243,13 @@ impl Driver {
         };
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
-            is_empty &= port.receive(tables, associations, now, &mut take);
+            let judges = Judges { tables, associations, slots: slots.as_slice() };
+            is_empty &= port.receive(judges, now, &mut take);
         }
         if let Some(refusal) = associations.take_refusal() {
             effects.tell_refusal(now, plan, refusal);
         }
         is_empty
-    }
-
-    fn fire(&mut self, now: Instant) {
-        while let Some(deadline) = self.engine.next_deadline() {
-            if deadline.at > now {
-                return;
-            }
-            let heard = deadline.takeover.and_then(|id| self.xdp.as_ref()?.heard(id));
-            self.engine.handle(now, Input::Deadline { heard });
-        }
     }
 
     /// Addresses that could not be set may be possible now.
@@ -265,7 +266,18 @@ impl Driver {
         }
     }
 
+    /// Carries out what the engine wants, until it wants nothing more.
     fn apply(&mut self, now: Instant) {
+        loop {
+            self.carry_out(now);
+            self.engine.settle(now);
+            if self.engine.actions().is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, now: Instant) {
         while !self.engine.actions().is_empty() {
             let Self { plan, links, ports, effects, engine, associations, .. } = self;
             let around = Surroundings { now, plan, links, ports, associations };

@@ -9,8 +9,9 @@ use crate::{
 };
 
 impl Driver {
-    pub(super) fn snapshot(&self) -> Snapshot {
+    pub(super) fn snapshot(&mut self) -> Snapshot {
         let now = clock::now();
+        self.engine.catch_up_all(now);
         let instances = self.plan.instances.numbered();
         let instances = instances.filter_map(|(number, plan)| {
             let instance = self.engine.instance(InstanceId(number))?;
