@@ -8,6 +8,8 @@ use std::cell::RefCell;
 use ha_config::{Counts, Diagnostic, Host, Parsed, parse_with};
 use libfuzzer_sys::fuzz_target;
 
+#[path = "../../ha-config/tests/support/fixed_point.rs"]
+mod fixed_point;
 #[path = "../../ha-config/tests/support/well_formed.rs"]
 mod well_formed;
 
@@ -15,6 +17,8 @@ mod well_formed;
 const BETWEEN_FILES: char = '\u{c}';
 /// 1000 errors and 1000 warnings.
 const DIAGNOSTICS_MAX: usize = 2000;
+/// As much as a line may have.
+const EFFECTIVE_BYTES_MAX: usize = 64 << 10;
 const EXCERPT_CHARS_MAX: usize = 300;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -23,6 +27,10 @@ fuzz_target!(|bytes: &[u8]| {
     let main = disk.files.first().copied().unwrap_or_default();
     let parsed = parse_with("/0", main, &disk);
     well_formed::check(&parsed.config, &text);
+    // Beyond that a line or the whole may be more than is read.
+    if ha_config::effective(&parsed.config).len() <= EFFECTIVE_BYTES_MAX {
+        fixed_point::check(&parsed.config, &text);
+    }
     assert!(parsed.diagnostics.len() <= DIAGNOSTICS_MAX);
     for diagnostic in &parsed.diagnostics {
         check_place(diagnostic, &disk);

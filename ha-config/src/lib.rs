@@ -4,6 +4,7 @@
 
 mod build;
 mod diagnostic;
+mod effective;
 mod keywords;
 mod lexer;
 mod model;
@@ -17,6 +18,7 @@ use std::collections::BTreeSet;
 
 pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
+    effective::effective,
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
         Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting, SmtpServer,

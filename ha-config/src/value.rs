@@ -195,13 +195,19 @@ fn escape(chars: &mut core::iter::Peekable<core::str::Chars<'_>>) -> char {
         't' => '\t',
         'v' => '\x0b',
         'x' => code(chars, 16, 2, 0).unwrap_or('x'),
-        'c' => {
-            chars.next().map_or('c', |c| u8::try_from(c).map_or(c, |byte| char::from(byte & 0x1f)))
-        }
+        'c' => chars.next().map_or('c', control),
         digit if digit.is_digit(8) => {
             code(chars, 8, 2, digit.to_digit(8).unwrap_or(0)).unwrap_or(digit)
         }
         other => other,
+    }
+}
+
+/// What a keyboard's Ctrl makes of `c`, but for NUL.
+fn control(c: char) -> char {
+    match u8::try_from(c) {
+        Ok(byte) if byte & 0x1f != 0 => char::from(byte & 0x1f),
+        Ok(_) | Err(_) => c,
     }
 }
 
@@ -256,6 +262,8 @@ mod tests {
         check("/s.sh a#b", &["/s.sh", "a#b"]);
         check(" '' ", &[""]);
         assert_eq!(split("/s.sh it's"), Err('\''));
-        assert!(!split("\\x00").unwrap().concat().contains('\0'));
+        for nul in ["\\x00", "\\0", "\\c@"] {
+            assert!(!split(nul).unwrap().concat().contains('\0'), "{nul}");
+        }
     }
 }

@@ -7,39 +7,21 @@
 //! eth2) was compared by hand for every accepted file: see `tests/data/README.md`.
 
 #[cfg(test)]
+#[path = "support/golden.rs"]
+mod golden;
+
+#[cfg(test)]
 mod tests {
-    use std::{
-        env, fs,
-        path::{Path, PathBuf},
-    };
+    use std::path::Path;
 
     use ha_config::{Diagnostic, Parsed, parse};
 
-    fn root() -> &'static Path {
-        Path::new(env!("CARGO_MANIFEST_DIR"))
-    }
-
-    fn read(path: &Path) -> String {
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    }
+    use crate::golden::{confs, expect, read, root};
 
     fn parse_file(path: &Path) -> Parsed {
         let text = read(path);
         let name = path.file_name().unwrap().to_str().unwrap();
         parse(name, &text)
-    }
-
-    /// The file next to `path` with another ending must be `actual`.
-    fn expect(path: &Path, actual: &str) {
-        if env::var_os("UPDATE_EXPECT").is_some() {
-            fs::write(path, actual).unwrap();
-        }
-        let expected = if path.exists() { read(path) } else { String::new() };
-        assert!(
-            expected == actual,
-            "{} differs; UPDATE_EXPECT=1 writes it. Now:\n{actual}",
-            path.display()
-        );
     }
 
     /// Each with the text that it is about.
@@ -78,28 +60,16 @@ mod tests {
         expect(expected, &(list(&parsed.diagnostics) + &left));
     }
 
-    fn confs(directory: &str) -> Vec<PathBuf> {
-        let directory = root().join("tests/data").join(directory);
-        let mut confs: Vec<PathBuf> = fs::read_dir(&directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|ending| ending == "conf"))
-            .collect();
-        confs.sort();
-        assert!(!confs.is_empty(), "no files in {}", directory.display());
-        confs
-    }
-
     #[test]
     fn accepted() {
-        for conf in confs("accepted") {
+        for conf in confs("tests/data/accepted") {
             check_accepted(&conf, &conf.with_extension("model"));
         }
     }
 
     #[test]
     fn rejected() {
-        for conf in confs("rejected") {
+        for conf in confs("tests/data/rejected") {
             check_rejected(&conf, &conf.with_extension("txt"));
         }
     }

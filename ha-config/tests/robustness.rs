@@ -1,6 +1,9 @@
 //! No input may panic or hang: damaged files and noise.
 
 #[cfg(test)]
+#[path = "support/fixed_point.rs"]
+mod fixed_point;
+#[cfg(test)]
 #[path = "support/well_formed.rs"]
 mod well_formed;
 
@@ -10,7 +13,7 @@ mod tests {
 
     use ha_config::{Diagnostic, Host, parse, parse_with};
 
-    use crate::well_formed;
+    use crate::{fixed_point, well_formed};
 
     fn files() -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -35,6 +38,10 @@ mod tests {
             assert!(!found.to_line().contains(char::is_control), "{found:?}");
         }
         well_formed::check(&parsed.config, text);
+        // It takes much longer than the rest.
+        if text.len().is_multiple_of(16) {
+            fixed_point::check(&parsed.config, text);
+        }
     }
 
     #[test]

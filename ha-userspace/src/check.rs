@@ -31,6 +31,16 @@ pub(crate) enum Format {
     Json,
 }
 
+/// Whether the effective configuration is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Effective {
+    No,
+    /// That of a file without errors: one with errors is not run, so it has none.
+    OfSound,
+    /// That of what is sound of the file.
+    OfAny,
+}
+
 /// The command `check`: shows everything, on standard error (text), standard output (JSON) or at
 /// the end of `log_file`. Warnings alone are no failure.
 pub(crate) fn run(
@@ -38,6 +48,7 @@ pub(crate) fn run(
     config_id: Option<&str>,
     log_file: Option<&Path>,
     format: Format,
+    effective: Effective,
 ) -> ExitCode {
     let checked = read(path, "name another one").and_then(|text| {
         let name = path.display().to_string();
@@ -55,6 +66,7 @@ pub(crate) fn run(
                 }
             }
         }
+        print_effective(&parsed, effective)?;
         Ok(parsed.counts.errors)
     });
     match checked {
@@ -174,6 +186,18 @@ fn summary(parsed: &Parsed, name: &str) -> String {
     format!("{name}: {errors} error(s), {warnings} warning(s){part}")
 }
 
+/// Prints the effective configuration, if it is to be.
+fn print_effective(parsed: &Parsed, effective: Effective) -> Result<(), String> {
+    match effective {
+        Effective::No => Ok(()),
+        Effective::OfSound if parsed.counts.errors > 0 => {
+            warn!("nothing is run of a file with errors: --keep-going prints what is sound of it");
+            Ok(())
+        }
+        Effective::OfSound | Effective::OfAny => print(&ha_config::effective(&parsed.config)),
+    }
+}
+
 /// Diagnostics have a form of their own, not a log's.
 fn show(text: &str, log_file: Option<&Path>) -> Result<(), String> {
     let Some(log_file) = log_file else {
@@ -232,13 +256,16 @@ mod tests {
         let broken = Scratch::new("broken", broken.as_bytes());
         let error = source(&broken.0).load().unwrap_err();
         assert!(error.contains("error(s), listed above"), "{error}");
-        assert_eq!(run(&broken.0, None, None, Format::Text), ExitCode::from(EXIT_ERRORS));
+        assert_eq!(
+            run(&broken.0, None, None, Format::Text, Effective::No),
+            ExitCode::from(EXIT_ERRORS)
+        );
         let keep_going = Source { keep_going: true, ..source(&broken.0) };
         let kept = keep_going.load().unwrap().instances;
         assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
         let sound = Scratch::new("sound", SOUND.as_bytes());
         assert_eq!(source(&sound.0).load().unwrap().instances.len(), 1);
-        assert_eq!(run(&sound.0, None, None, Format::Text), ExitCode::SUCCESS);
+        assert_eq!(run(&sound.0, None, None, Format::Text, Effective::No), ExitCode::SUCCESS);
     }
 
     #[test]
@@ -247,7 +274,7 @@ mod tests {
         let error = source(missing).load().unwrap_err();
         assert!(error.contains("/nonexistent/ha.conf"), "{error}");
         assert!(error.ends_with("; name another one with --config"), "{error}");
-        assert_eq!(run(missing, None, None, Format::Text), ExitCode::FAILURE);
+        assert_eq!(run(missing, None, None, Format::Text, Effective::No), ExitCode::FAILURE);
         assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
     }
 
@@ -261,7 +288,10 @@ mod tests {
     fn a_log_file_is_added_to() {
         let sound = Scratch::new("checked", SOUND.as_bytes());
         let log = Scratch::new("log", b"before\n");
-        assert_eq!(run(&sound.0, None, Some(&log.0), Format::Text), ExitCode::SUCCESS);
+        assert_eq!(
+            run(&sound.0, None, Some(&log.0), Format::Text, Effective::No),
+            ExitCode::SUCCESS
+        );
         let text = fs::read_to_string(&log.0).unwrap();
         assert!(text.starts_with("before\n"), "{text}");
         assert!(text.ends_with(": 0 error(s), 0 warning(s)\n"), "{text}");

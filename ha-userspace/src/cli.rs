@@ -21,7 +21,7 @@ use tracing::{error, warn};
 use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
 pub(crate) use self::{arguments::XdpChoice, lookup::print};
 use crate::{
-    check::{self, Format, Source},
+    check::{self, Effective, Format, Source},
     daemon,
     io::{namespace, schedule::Policy},
     logging::{self, Log, StandardError},
@@ -90,9 +90,14 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
     };
     let config_id = arguments.config_id.as_deref();
     match (&arguments.command, &arguments.config_test) {
-        (Some(Work::Check { file: named, format }), log_file) => {
+        (Some(Work::Check { file: named, format, effective }), log_file) => {
             let log_file = log_file.as_ref().and_then(Option::as_deref);
-            check::run(&file(named), config_id, log_file, *format)
+            let printed = match (effective, arguments.keep_going) {
+                (false, _) => Effective::No,
+                (true, false) => Effective::OfSound,
+                (true, true) => Effective::OfAny,
+            };
+            check::run(&file(named), config_id, log_file, *format, printed)
         }
         (Some(Work::Explain { keyword }), _) => {
             exit_code(lookup::explain(keyword).and_then(|text| print(&text)))
@@ -100,7 +105,7 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
         (Some(Work::Completions { shell }), _) => exit_code(print(&lookup::completions(*shell))),
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
         (None, Some(log_file)) => {
-            check::run(&file(&None), config_id, log_file.as_deref(), Format::Text)
+            check::run(&file(&None), config_id, log_file.as_deref(), Format::Text, Effective::No)
         }
         (None, None) => exit_code(run_daemon(arguments, settings, file(&None))),
     }

@@ -106,7 +106,8 @@ pub(super) fn entries<'a>(sink: &mut Sink, list: &'a Statement) -> Vec<&'a State
 /// All words of a list whose entries are single words, several of which may share a line.
 pub(super) fn entry_words<'a>(sink: &mut Sink, list: &'a Statement) -> Vec<&'a Word> {
     let lines = entries(sink, list);
-    lines.into_iter().flat_map(|line| core::iter::once(&line.head).chain(&line.values)).collect()
+    let words = lines.into_iter().flat_map(|line| core::iter::once(&line.head).chain(&line.values));
+    words.filter(|word| !is_stray_semicolon(sink, word)).collect()
 }
 
 /// A keyword of the table that `build` forgot; a test holds that there is none.

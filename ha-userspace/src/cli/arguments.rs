@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(short = 'i', long, value_name = "ID", global = true)]
     pub(super) config_id: Option<String>,
     /// Run what is sound of a configuration with errors, instead of nothing of it
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) keep_going: bool,
     /// Where status.json is written
     #[arg(long, value_name = "DIR", default_value = "/run/ha")]
@@ -89,6 +89,11 @@ pub(super) enum Work {
         /// (docs/check.md has its fields)
         #[arg(long, value_enum, default_value = "text")]
         format: Format,
+        /// Print what is run of it, with every default, as keepalived.conf to standard output:
+        /// passwords (`auth_pass`) too, as it is a file to run. Nothing if there are errors, unless
+        /// --keep-going is given
+        #[arg(long, conflicts_with = "format")]
+        effective: bool,
     },
     /// Say what a keyword of keepalived.conf takes, its default, and what becomes of it here; exit 1
     /// if there is none of this name

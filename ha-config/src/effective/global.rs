@@ -1,0 +1,54 @@
+//! `global_defs`.
+
+use super::{
+    script::user,
+    writer::{Writer, seconds},
+};
+use crate::model::{Firewall, Global, Mail, SmtpServer};
+
+/// Without the defaults of instances, which are in the instances.
+pub(super) fn write(writer: &mut Writer, global: &Global) {
+    let Global {
+        router_id,
+        mail,
+        script_user,
+        script_security,
+        startup_delay,
+        delay_after_boot,
+        garp_interval,
+        gna_interval,
+        firewall: Firewall { priority, counters },
+        inactive,
+    } = global;
+    writer.block("global_defs", None, |writer| {
+        writer.optional("router_id", router_id.as_ref(), "the host's name");
+        match script_user {
+            Some(script_user) => writer.line("script_user", user(script_user)),
+            None => writer.silent("script_user", "(keepalived_script, else root)"),
+        }
+        writer.presence("enable_script_security", *script_security);
+        write_mail(writer, mail);
+        writer.nonzero("vrrp_startup_delay", *startup_delay);
+        writer.nonzero("vrrp_delay_after_boot", *delay_after_boot);
+        writer.nonzero("vrrp_garp_interval", *garp_interval);
+        writer.nonzero("vrrp_gna_interval", *gna_interval);
+        writer.value("nftables_priority", priority);
+        writer.presence("nftables_counters", *counters);
+        for setting in inactive {
+            writer.setting(setting);
+        }
+    });
+}
+
+fn write_mail(writer: &mut Writer, mail: &Mail) {
+    let Mail { to, from, server, connect_timeout, helo_name } = mail;
+    writer.list("notification_email", to, |address| vec![address.clone()]);
+    if let Some(from) = from {
+        writer.value("notification_email_from", from);
+    }
+    if let Some(SmtpServer { host, port }) = server {
+        writer.line("smtp_server", [host.clone(), port.to_string()]);
+    }
+    writer.value("smtp_connect_timeout", seconds(*connect_timeout));
+    writer.optional("smtp_helo_name", helo_name.as_ref(), "the host's name");
+}

@@ -1,0 +1,72 @@
+//! The model as keepalived.conf again: one file a block, as in `build`.
+//!
+//! The structs of the model are taken apart field by field, without `..`: who adds a field is told
+//! by the compiler to write it here. What is written is looked up in the keyword table, so that a
+//! keyword cannot have one name here and another one there.
+
+mod announce;
+mod global;
+mod group;
+mod instance;
+mod notify;
+mod quote;
+mod script;
+mod track;
+mod transport;
+mod writer;
+
+use std::collections::BTreeSet;
+
+use self::writer::Writer;
+use crate::model::{Authentication, Config};
+
+/// `config` as a keepalived.conf with every default in it. Lists and scripts that are not there are
+/// not mentioned.
+///
+/// Reading it gives the same model again, but for the numbers of lines, and that the same text.
+/// What is said of it then has its cause in the model: what is not active yet, a script that is
+/// tracked nowhere, a group of one member, strict mode, a password of which only a part counts, and
+/// words too many after what is not active yet. Of everything else that was said of the original
+/// file nothing is left, because what it was said of is either resolved or left out.
+///
+/// Passwords are in it, because without them it would be another configuration. A text that is
+/// larger than what may be read (64 MiB, two million words: some 20,000 instances) is written all
+/// the same.
+#[must_use]
+pub fn effective(config: &Config) -> String {
+    let Config { global, scripts, groups, instances, pacing, inactive } = config;
+    let mut writer = Writer::default();
+    writer.remark("The effective configuration: what counts, with every default.");
+    writer
+        .remark("In comments: defaults that have no words, or that keepalived 2.2 does not take.");
+    writer
+        .remark("Left out: what has no effect here. `check` of the original names each such line.");
+    if instances.iter().any(|instance| instance.authentication != Authentication::None) {
+        writer.remark("SECRET: auth_pass is in it. Take it out before you show this to anybody.");
+    }
+    global::write(&mut writer, global);
+    for group in pacing {
+        announce::write_pacing(&mut writer, group);
+    }
+    for setting in inactive {
+        writer.setting(setting);
+    }
+    for script in scripts {
+        script::write(&mut writer, script);
+    }
+    let reversed = scripts.iter().filter(|script| script.weight.reverse);
+    let reversed = reversed.map(|script| script.name.as_str()).collect();
+    for group in groups {
+        group::write(&mut writer, group, &reversed);
+    }
+    for instance in instances {
+        instance::write(&mut writer, instance, &reversed);
+    }
+    writer.into_text()
+}
+
+/// The names of the scripts that say `reverse` themselves.
+type Reversed<'a> = BTreeSet<&'a str>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Words in such quotes that reading them gives the same words: what is a comment, a brace, a
+//! definition, an `include` or a condition elsewhere is none in quotes.
+//!
+//! Written as keepalived 2.2.7 reads it too, as far as it does: it knows double quotes around a
+//! word, with `\"` inside of them, and both kinds around the arguments of a command.
+
+/// `text` as one word of the file. It has no line feed, as no word of a file has one.
+pub(super) fn quote(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
+    let mut quoted = String::from('"');
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (c, chars.peek()) {
+            ('"', _) => quoted.push_str("\\\""),
+            // In quotes it would be the escape of what follows; outside of them it is itself.
+            ('\\', None | Some('\\' | '"' | '\'')) => quoted.push_str("\"\\\""),
+            // What keepalived defines by itself begins with `_`; nothing else is defined here.
+            ('$', Some('_' | '{')) => quoted.push_str("$\"\""),
+            _ => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// The words of a command as the one word that is split again when it is read.
+pub(super) fn command(argv: &[String]) -> String {
+    let arguments: Vec<String> = argv.iter().map(|argument| quote_argument(argument)).collect();
+    arguments.join(" ")
+}
+
+fn quote_argument(text: &str) -> String {
+    let is_special =
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '\\');
+    if text.is_empty() {
+        return "''".to_owned();
+    }
+    if !text.contains(is_special) {
+        return text.to_owned();
+    }
+    let preferred = if text.contains('\'') { '"' } else { '\'' };
+    let mut quoted = String::new();
+    let mut open = None;
+    for c in text.chars() {
+        let wanted = match c {
+            '"' => '\'',
+            '\'' => '"',
+            _ => open.unwrap_or(preferred),
+        };
+        if open != Some(wanted) {
+            quoted.extend(open);
+            quoted.push(wanted);
+            open = Some(wanted);
+        }
+        if c == '\\' || c.is_control() {
+            quoted.extend(format!("\\x{:02x}", u32::from(c)).chars());
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.extend(open);
+    quoted
+}
+
+/// Whether a word needs no quotes, wherever in a line it is.
+fn is_plain(text: &str) -> bool {
+    let is_harmless = |c: char| c.is_ascii_alphanumeric() || "_-./:,=+%@".contains(c);
+    !text.is_empty()
+        && text.chars().all(is_harmless)
+        && !text.starts_with('@')
+        && !text.starts_with("include")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::Setting, parse};
+
+    /// What is read of `word`, as the last and as a middle word of a line and as an entry of a list.
+    fn read(word: &str) -> [String; 3] {
+        let quoted = quote(word);
+        let text = format!(
+            "global_defs {{\n router_id {quoted}\n notify_fifo {quoted} x\n \
+             notification_email {{\n {quoted}\n }}\n}}\n"
+        );
+        let global = parse("", &text).config.global;
+        let [Setting { values, .. }] = global.inactive.as_slice() else { panic!("{text}") };
+        [global.router_id.unwrap(), values[0].clone(), global.mail.to.concat()]
+    }
+
+    #[test]
+    fn words_are_read_as_they_were() {
+        for word in [
+            "",
+            "a",
+            "a b",
+            " ",
+            "#",
+            "a!b",
+            "{",
+            "}",
+            "a{b}",
+            "\"",
+            "'",
+            "it's",
+            "\"it's\"",
+            "\\",
+            "\\\\",
+            "a\\",
+            "\\'",
+            "\\\"\\",
+            "\\x41",
+            "a\\ b",
+            "$",
+            "$A",
+            "$A=b",
+            "${A}",
+            "$_HASH",
+            "${_HASH}",
+            "${_ENV HOME}",
+            "x${_BANG}y",
+            "~SEQ(a,1,2)",
+            "~LST(a,b)",
+            "@x",
+            "@",
+            "include",
+            "include /x",
+            "includea",
+            "ä",
+            "\u{a0}",
+            "\t",
+            "\u{1}",
+            "a,b=c%d",
+        ] {
+            assert_eq!(read(word), [word; 3], "{}", quote(word));
+        }
+    }
+
+    #[test]
+    fn plain_words_stay_plain() {
+        for word in ["VI_1", "192.0.2.1/24", "2001:db8::1", "eth0.10", "a@b.example", "-nodad"] {
+            assert_eq!(quote(word), word);
+        }
+        assert_eq!(quote("/bin/echo it's"), "\"/bin/echo it's\"");
+        assert_eq!(quote("say \"it\""), r#""say \"it\"""#);
+    }
+
+    #[test]
+    fn commands_are_split_as_they_were() {
+        for argument in [
+            "", "a", "a b", "it's", "\"q\"", "'\"", "\\", "\\n", "\n", "\r", "\u{7f}", "\u{85}",
+            "#", "$_HASH", "{}", "ä", "\u{2028}", " a ", "a\\'b",
+        ] {
+            let argv = ["/bin/echo", argument, "z"].map(str::to_owned);
+            let text = format!(
+                "vrrp_script s {{\n script {}\n}}\nvrrp_instance V {{\n interface eth0\n \
+                 virtual_router_id 1\n virtual_ipaddress {{\n 192.0.2.1\n }}\n}}\n",
+                quote(&command(&argv))
+            );
+            let config = parse("", &text).config;
+            assert_eq!(config.scripts[0].command.argv, argv, "{text}");
+        }
+    }
+}
