@@ -142,13 +142,7 @@ fn a_pause_of_the_backup_has_no_effect_on_the_wire() {
     if !require::require_daemon() {
         return;
     }
-    let mut pair = Pair::new();
-    for side in Side::BOTH {
-        let config = config(Dialect::V3Multicast, side);
-        pair.node_mut(side).start(Program::Daemon, &config, &[]);
-        await_held(&pair, 2, 0);
-    }
-    await_absorbed(&mut pair);
+    let mut pair = start();
     for missed in [1, 2, 6] {
         let before = absorbed(&mut pair);
         let since = Stamp::now();
@@ -165,6 +159,18 @@ fn a_pause_of_the_backup_has_no_effect_on_the_wire() {
         let of_b = pair.heard(INTERFACE, Stamp::default());
         assert!(of_b.iter().all(|heard| heard.from == Side::A), "{}", pair.logs());
     }
+}
+
+/// A is Master, and B absorbs what it says.
+fn start() -> Pair {
+    let mut pair = Pair::new();
+    for side in Side::BOTH {
+        let config = config(Dialect::V3Multicast, side);
+        pair.node_mut(side).start(Program::Daemon, &config, &[]);
+        await_held(&pair, 2, 0);
+    }
+    await_absorbed(&mut pair);
+    pair
 }
 
 fn absorbed(pair: &mut Pair) -> u64 {
@@ -195,13 +201,7 @@ fn everything_is_released_when_the_daemon_is_killed() {
     if !require::require_daemon() {
         return;
     }
-    let mut pair = Pair::new();
-    for side in Side::BOTH {
-        let config = config(Dialect::V3Multicast, side);
-        pair.node_mut(side).start(Program::Daemon, &config, &[]);
-        await_held(&pair, 2, 0);
-    }
-    await_absorbed(&mut pair);
+    let mut pair = start();
     let pid = pair.node_mut(Side::B).router().process().pid();
     let (maps, programs) = (held_in_kernel(pid, "map_id:"), held_in_kernel(pid, "prog_id:"));
     assert!(maps.len() > 5 && !programs.is_empty(), "{maps:?} {programs:?}");
