@@ -1,16 +1,19 @@
 //! SIGHUP: the difference is applied, and what did not change misses nothing.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, process::Command};
 
 use ha_tests::{
     capture::Capture,
     clock::Stamp,
     config::{self, Dialect},
     decode,
+    netns::Namespace,
     pair::{Pair, Side},
-    process::{Program, Router},
-    require, wait,
+    process::{Process, Program, Router},
+    require,
+    tempdir::TempDir,
+    wait,
 };
 use nix::sys::signal::Signal;
 
@@ -121,6 +124,84 @@ fn what_makes_it_another_router_starts_that_one_anew() {
     let status = router.status();
     assert_eq!(status.xdp("eth2"), "unknown", "{}", router.log());
     assert_eq!(status.statistic("VI_1", "became_master"), 1, "{}", router.log());
+}
+
+/// The kernel's news about addresses in a namespace, from its start on.
+struct Monitor {
+    process: Process,
+    _directory: TempDir,
+}
+
+impl Monitor {
+    /// An address that nobody else uses: its news come after those of everything before.
+    const MARK: &str = "203.0.113.99";
+
+    fn start(namespace: &Namespace) -> Self {
+        let directory = TempDir::new("monitor");
+        let mut command = Command::new("ip");
+        command.args(["monitor", "address"]);
+        let log = directory.path().join("log");
+        let process = Process::start(namespace, command, &log, None);
+        let monitor = Self { process, _directory: directory };
+        let hears = || {
+            namespace.ip(&format!("addr replace {}/32 dev lo", Self::MARK));
+            monitor.process.log().contains(Self::MARK)
+        };
+        assert!(wait::holds_within(SOON, hears), "{}", monitor.process.log());
+        monitor
+    }
+
+    /// Whether `address` was removed at any time.
+    fn has_seen_removal_of(&self, namespace: &Namespace, address: &str) -> bool {
+        namespace.ip(&format!("addr del {}/32 dev lo", Self::MARK));
+        let is_removal = |line: &str, of: &str| line.contains("Deleted") && line.contains(of);
+        let log = wait::eventually_some(SOON, "the news about the mark", || {
+            let log = self.process.log();
+            log.lines().any(|line| is_removal(line, Self::MARK)).then_some(log)
+        });
+        log.lines().any(|line| is_removal(line, &format!("{address}/")))
+    }
+}
+
+/// One of the second's.
+const MOVING: &str = "203.0.113.14";
+
+/// Two Masters, and back: whichever of them comes first, the address is never gone, and the new one
+/// sees to it that it stays.
+#[test]
+fn an_address_that_moves_from_one_master_to_another_stays() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let namespace = pair.node(Side::A).namespace();
+    let of_second = two("");
+    let line = format!("        {MOVING}\n");
+    let last_of_first = "        198.51.100.14\n";
+    let of_first =
+        of_second.replace(&line, "").replace(last_of_first, &format!("{last_of_first}{line}"));
+    let mut router = start(&pair, Side::A, &of_second);
+    await_state(&mut router, "VI_1", "MASTER");
+    await_state(&mut router, "VI_2", "MASTER");
+    let is_there = || namespace.has_address(INTERFACE, MOVING);
+    assert!(wait::holds_within(SOON, is_there), "{}", router.log());
+
+    for (text, owner) in [(&of_first, "VI_1"), (&of_second, "VI_2")] {
+        let monitor = Monitor::start(namespace);
+        reload(&mut router, text, "read again: 2 go on");
+        // It answers when the reload is carried out.
+        let before = router.status().statistic(owner, "addresses_removed");
+        assert!(!monitor.has_seen_removal_of(namespace, MOVING), "to {owner}: {}", router.log());
+        assert!(is_there(), "to {owner}: {}", router.log());
+        assert_eq!(before, 0, "{}", router.log());
+
+        namespace.ip(&format!("addr del {MOVING}/32 dev {INTERFACE}"));
+        let is_missed = || router.status().statistic(owner, "addresses_removed") == 1;
+        assert!(wait::holds_within(SOON, is_missed), "{owner}: {}", router.log());
+        assert!(wait::holds_within(SOON, is_there), "{owner}: {}", router.log());
+    }
+    assert!(router.stop().success());
+    assert!(!is_there(), "an address is left");
 }
 
 const INSTANCES: u8 = 250;

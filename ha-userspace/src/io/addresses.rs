@@ -69,7 +69,7 @@ impl AddressChange {
         }
     }
 
-    fn key(&self) -> Key {
+    pub(crate) fn key(&self) -> Key {
         (self.ifindex, self.address, self.prefix_len)
     }
 
@@ -122,7 +122,7 @@ impl AddressChange {
 }
 
 /// Interface, address, prefix length: what the kernel tells addresses apart by.
-type Key = (u32, IpAddr, u8);
+pub(crate) type Key = (u32, IpAddr, u8);
 
 /// The socket that changes addresses, and the [`Ledger`] of what it has set.
 #[derive(Debug)]
@@ -167,6 +167,9 @@ impl AddressSocket {
             };
             if is_gone {
                 present.remove(&change.key());
+            } else if change.present {
+                // A removal of the same before it has taken it out.
+                present.insert(change.key());
             }
         }
         results

@@ -4,6 +4,7 @@
 //! addresses in one batch, then announcements. What people and scripts see is sent to the main
 //! thread last.
 
+mod addressing;
 mod advertising;
 mod announcing;
 
@@ -13,7 +14,6 @@ use std::{
     time::Duration,
 };
 
-use ha_config::Address;
 use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
@@ -27,9 +27,9 @@ use crate::{
         port::Port,
     },
     io::{
-        addresses::{AddressChange, AddressSocket, PROTOCOL_MARK},
+        addresses::{AddressChange, AddressSocket},
         announce::Announcer,
-        links::{self, Links},
+        links::Links,
         neighbours::NeighbourSocket,
     },
     plan::Plan,
@@ -143,7 +143,7 @@ impl Effects {
         &mut self,
         around: Surroundings<'_>,
         actions: &[Action],
-    ) -> Vec<InstanceId> {
+    ) -> BTreeSet<InstanceId> {
         let mut advertisements = Vec::new();
         let mut addresses = BTreeMap::new();
         let mut announcements = BTreeMap::new();
@@ -215,57 +215,6 @@ impl Effects {
         }
     }
 
-    fn set_addresses(
-        &mut self,
-        around: Surroundings<'_>,
-        wanted: &BTreeMap<InstanceId, bool>,
-    ) -> Vec<InstanceId> {
-        let mut owners = Vec::new();
-        let mut changes = Vec::new();
-        let mut failed = Vec::new();
-        for (&instance, &present) in wanted {
-            let additions = present.then(|| additions(around, instance));
-            let Some(outlet) = self.outlet(instance) else { continue };
-            let wishes = if let Some((additions, missing)) = additions {
-                let before = outlet.set.replace(additions.clone()).unwrap_or_default();
-                let is_wanted = |old: &AddressChange| additions.contains(old);
-                let gone = before.into_iter().filter(|old| !is_wanted(old)).map(removal);
-                let gone: Vec<AddressChange> = gone.collect();
-                for change in &gone {
-                    outlet.seen.remove(&(change.ifindex, change.address));
-                }
-                owners.extend(gone.iter().map(|_| instance));
-                changes.extend(gone);
-                if let Some(missing) = missing {
-                    self.report(around.now, Message::Trouble(missing));
-                    failed.push(instance);
-                }
-                additions
-            } else {
-                // Removed exactly as added: an interface may have another name by now.
-                let set = outlet.set.take().unwrap_or_default();
-                outlet.seen.clear();
-                self.pacer.forget(instance);
-                set.into_iter().map(removal).collect()
-            };
-            owners.extend(wishes.iter().map(|_| instance));
-            changes.extend(wishes);
-        }
-        let results = self.addresses.apply(&changes);
-        for ((result, change), instance) in results.into_iter().zip(&changes).zip(owners) {
-            let Err(error) = result else { continue };
-            let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
-            let verb = if change.present { "set" } else { "remove" };
-            let what = format!("{name}: cannot {verb} {}: {error}", change.address);
-            self.report(around.now, Message::Trouble(what));
-            if change.present {
-                failed.push(instance);
-            }
-        }
-        failed.dedup();
-        failed
-    }
-
     /// Removes what a run before this one left; says what could not be removed.
     pub(crate) fn remove(&mut self, now: Instant, leftovers: &[AddressChange]) {
         let results = self.addresses.apply(leftovers);
@@ -278,28 +227,6 @@ impl Effects {
             };
             self.report(now, text);
         }
-    }
-
-    /// Instances that miss an address: it was seen on its interface since it was set, and is not
-    /// there any more.
-    pub(crate) fn find_missing(&mut self, links: &Links) -> Vec<InstanceId> {
-        let present: BTreeSet<(u32, IpAddr)> = links
-            .iter()
-            .flat_map(|link| link.addresses.iter().map(|own| (link.index, own.address)))
-            .collect();
-        let mut missing = Vec::new();
-        for (number, outlet) in (0..).zip(&mut self.outlets) {
-            let Some(set) = &outlet.set else { continue };
-            for change in set {
-                let key = (change.ifindex, change.address);
-                if present.contains(&key) {
-                    outlet.seen.insert(key);
-                } else if outlet.seen.remove(&key) && missing.last() != Some(&InstanceId(number)) {
-                    missing.push(InstanceId(number));
-                }
-            }
-        }
-        missing
     }
 
     fn trouble(&mut self, now: Instant, instance: InstanceId, text: String) {
@@ -336,44 +263,6 @@ impl Effects {
 /// Whether an instance has begun to listen.
 fn is_return(transition: Transition) -> bool {
     matches!(transition.from, State::Init | State::Fault) && transition.to == State::Backup
-}
-
-/// The addresses of an instance as they are to be set, and what is in the way of one.
-fn additions(
-    around: Surroundings<'_>,
-    instance: InstanceId,
-) -> (Vec<AddressChange>, Option<String>) {
-    let mut additions = Vec::new();
-    let mut missing = None;
-    let Some(plan) = around.plan.instance(instance) else { return (additions, missing) };
-    for address in &plan.addresses {
-        let Some(link) = around.links.by_name(&address.interface) else {
-            let Address { address, interface, .. } = address;
-            let name = &plan.name;
-            missing = Some(format!("{name}: cannot set {address}: there is no {interface}"));
-            continue;
-        };
-        // An owner's address is the interface's own, set by the administrator: not ours to touch.
-        let is_its_own =
-            |own: &links::Address| own.address == address.address && own.protocol != PROTOCOL_MARK;
-        if plan.is_owner && link.addresses.iter().any(is_its_own) {
-            continue;
-        }
-        additions.push(AddressChange {
-            present: true,
-            ifindex: link.index,
-            address: address.address,
-            prefix_len: address.prefix_len,
-            broadcast: address.broadcast,
-            scope: address.scope.0,
-            label: address.label.clone(),
-        });
-    }
-    (additions, missing)
-}
-
-fn removal(addition: AddressChange) -> AddressChange {
-    AddressChange { present: false, ..addition }
 }
 
 fn is_due(last: &mut Option<Instant>, now: Instant) -> bool {
