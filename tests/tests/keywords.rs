@@ -73,6 +73,20 @@ fn an_address_that_somebody_removes_is_put_back_and_announced() {
     assert_eq!(master.log().matches("somebody removed").count(), 1, "{}", master.log());
 }
 
+/// Removes an address on A whenever it is there, until `is_enough`; says whether it came to that.
+fn remove_until(pair: &Pair, is_enough: impl Fn() -> bool) -> bool {
+    let namespace = pair.node(Side::A).namespace();
+    let [first, _] = VIRTUAL;
+    wait::holds_within(SOON, || {
+        if namespace.has_address(INTERFACE, &first.to_string()) {
+            let words = ["addr", "del", &format!("{first}/32"), "dev", INTERFACE];
+            // It may just have been given up.
+            drop(namespace.output_of("ip", &words));
+        }
+        is_enough()
+    })
+}
+
 #[test]
 fn somebody_who_removes_addresses_for_good_is_given_way_to() {
     if !require::require_daemon() {
@@ -83,17 +97,8 @@ fn somebody_who_removes_addresses_for_good_is_given_way_to() {
     await_state(&mut master, "MASTER");
     let mut backup = start(&pair, Side::B, 100, "", "");
     await_state(&mut backup, "BACKUP");
-    let namespace = pair.node(Side::A).namespace();
-    let [first, _] = VIRTUAL;
     // Ten removals are put up with; the waits before them add up to some five seconds.
-    let is_given_up = wait::holds_within(SOON, || {
-        if namespace.has_address(INTERFACE, &first.to_string()) {
-            let words = ["addr", "del", &format!("{first}/32"), "dev", INTERFACE];
-            // It may just have been given up.
-            drop(namespace.output_of("ip", &words));
-        }
-        master.log().contains("MASTER -> FAULT")
-    });
+    let is_given_up = remove_until(&pair, || master.log().contains("MASTER -> FAULT"));
     assert!(is_given_up, "{}", master.log());
     await_state(&mut backup, "MASTER");
     assert_eq!(master.status().statistic("VI_1", "addresses_removed"), 11, "{}", master.log());
@@ -101,6 +106,37 @@ fn somebody_who_removes_addresses_for_good_is_given_way_to() {
     // Nobody removes anything any more: it tries again, and is the better one.
     await_state(&mut master, "MASTER");
     await_state(&mut backup, "BACKUP");
+}
+
+#[test]
+fn somebody_who_goes_on_removing_addresses_is_given_way_to_for_longer_each_time() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let mut master = start(&pair, Side::A, 150, "", "");
+    await_state(&mut master, "MASTER");
+    let mut backup = start(&pair, Side::B, 100, "", "");
+    await_state(&mut backup, "BACKUP");
+    for times in 1..=4 {
+        let is_given_up = || master.log().matches("MASTER -> FAULT").count() == times;
+        assert!(remove_until(&pair, is_given_up), "not {times} times: {}", master.log());
+    }
+    let mut goodbye = None;
+    let mut silences = Vec::new();
+    for heard in pair.heard(INTERFACE, Stamp::default()) {
+        if heard.from != Side::A {
+        } else if heard.advert.priority == 0 {
+            goodbye = Some(heard.at);
+        } else if let Some(goodbye) = goodbye.take() {
+            silences.push(heard.at.since(goodbye));
+        }
+    }
+    // The pause before it is tried again, from a second on, and then the time of a Backup.
+    let at_least = [1, 2, 4].map(Duration::from_secs);
+    assert_eq!(silences.len(), at_least.len(), "{silences:?}: {}", master.log());
+    let are_long = silences.iter().zip(at_least).all(|(silence, pause)| *silence > pause);
+    assert!(are_long, "{silences:?}: {}", master.log());
 }
 
 #[test]

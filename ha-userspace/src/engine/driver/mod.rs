@@ -283,15 +283,28 @@ impl Driver {
             let around = Surroundings { now, plan, links, ports, associations };
             let failed = effects.apply(around, engine.actions());
             for action in self.engine.actions() {
-                if let Action::Addresses { instance, present: true } = *action
-                    && !failed.contains(&instance)
-                {
-                    self.retries.forget(instance);
-                }
-                if let Action::Transition(Transition { instance, cause, .. }) = *action
-                    && cause == Cause::AddressesRemoved
-                {
-                    self.retries.put_off(now, instance);
+                match *action {
+                    Action::Addresses { instance, present: true }
+                        if !failed.contains(&instance) =>
+                    {
+                        self.retries.handle_set(now, instance);
+                    }
+                    Action::Addresses { instance, present: false }
+                    | Action::Restoring { instance, .. } => self.retries.handle_gone(now, instance),
+                    Action::Transition(Transition {
+                        instance,
+                        cause: Cause::AddressesRemoved,
+                        ..
+                    }) => self.retries.give_way(now, instance),
+                    Action::Addresses { .. }
+                    | Action::Transition(_)
+                    | Action::Advertise { .. }
+                    | Action::Announce { .. }
+                    | Action::Notify(_)
+                    | Action::Priority { .. }
+                    | Action::Rejected { .. }
+                    | Action::Noticed { .. }
+                    | Action::Late { .. } => {}
                 }
             }
             self.engine.forget_actions();

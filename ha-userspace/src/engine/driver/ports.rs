@@ -48,6 +48,9 @@ impl Driver {
         self.effects.reload(&plan);
         self.associations.reload(&plan, clock::unix_time());
         self.plan = plan;
+        for &id in reload.retired.iter().chain(&reload.restart) {
+            self.retries.forget(id);
+        }
         self.engine.reload(now, reload);
         self.handle_change();
         Ok(())
