@@ -53,9 +53,12 @@ impl Decider {
         self.give(now, input);
     }
 
-    /// Fires what is due.
-    pub(crate) fn fire(&mut self, now: Instant) {
-        while let Some(input) = self.absorption.due(&self.engine, self.slots.as_slice(), now) {
+    /// Fires what was due at `heard_until`. What came due since then waits for the next turn: this
+    /// thread may not have run meanwhile, and frames of the time before it may be unread.
+    pub(crate) fn fire(&mut self, now: Instant, heard_until: Instant) {
+        while let Some(input) =
+            self.absorption.due(&self.engine, self.slots.as_slice(), heard_until)
+        {
             self.give(now, input);
         }
     }

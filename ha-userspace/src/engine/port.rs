@@ -13,11 +13,12 @@ use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
     cli::XdpChoice,
+    clock,
     engine::associations::Associations,
     io::{
         advert_socket::{AdvertSocket, Channel},
         links::{Kind, Link},
-        packet_socket::PacketSocket,
+        packet_socket::{self, PacketSocket},
         tables::{self, Tables},
         xdp::{Advert, Mode, Xdp},
     },
@@ -25,8 +26,9 @@ use crate::{
 
 /// Longest Ethernet frame that is read: a jumbo frame with two tags.
 const FRAME_MAX: usize = 9_216 + 22;
-/// Frames taken from one socket before other work gets its turn.
-const FRAMES_PER_TURN: usize = 256;
+/// Frames taken from one socket before other work gets its turn: all that can wait there when the
+/// turn begins. With any of them unread a living Master could look silent.
+const FRAMES_PER_TURN: usize = packet_socket::FRAMES_MAX;
 
 /// An open interface.
 #[derive(Debug)]
@@ -73,17 +75,18 @@ impl Listener {
         Ok(Self { socket, task })
     }
 
-    /// Hands what waits to `judge` and counts what it says; says whether nothing waits any more.
+    /// Hands what waits to `judge`, with the moment at which it was read, and counts what it says;
+    /// says whether nothing waits any more.
     fn drain(
         &self,
         counters: &mut [u64; COUNTERS_LEN],
-        mut judge: impl FnMut(&[u8]) -> Option<Reason>,
+        mut judge: impl FnMut(&[u8], Instant) -> Option<Reason>,
     ) -> bool {
         let mut buffer = [0; FRAME_MAX];
         for _ in 0..FRAMES_PER_TURN {
             // An error of the socket (interface down) is the link notification's to tell.
             let Ok(Some(len)) = self.socket.recv(&mut buffer) else { return true };
-            let reason = judge(buffer.get(..len).unwrap_or(&buffer));
+            let reason = judge(buffer.get(..len).unwrap_or(&buffer), clock::now());
             // As in the program, an absorbed frame is an accepted one too.
             let also = reason.filter(|reason| *reason == Reason::Absorbed);
             for reason in reason.into_iter().chain(also.map(|_| Reason::Accepted)) {
@@ -219,17 +222,12 @@ impl Port {
 
     /// Judges what waits in the packet sockets and hands on what is accepted; says whether they
     /// are empty now. Does nothing where XDP does it.
-    pub(crate) fn receive(
-        &mut self,
-        judges: Judges<'_>,
-        now: Instant,
-        mut take: impl FnMut(Advert<'_>),
-    ) -> bool {
+    pub(crate) fn receive(&mut self, judges: Judges<'_>, mut take: impl FnMut(Advert<'_>)) -> bool {
         let Judges { tables, associations, slots } = judges;
         let Self { ifindex, speech, counters, hearing: _ } = self;
         let mut are_empty = true;
         for listener in &speech.plain {
-            are_empty &= listener.drain(counters, |frame| {
+            are_empty &= listener.drain(counters, |frame, now| {
                 let verdict = check::judge(&Bytes(frame), tables, *ifindex);
                 let open = |_instance, datagram: &Datagram| {
                     let end = datagram.payload_offset + datagram.payload_len;
@@ -239,7 +237,7 @@ impl Port {
             });
         }
         if let Some(listener) = &speech.ah {
-            are_empty &= listener.drain(counters, |frame| {
+            are_empty &= listener.drain(counters, |frame, now| {
                 let verdict = check::judge_ah(&Bytes(frame), tables, *ifindex);
                 let open = |instance, datagram: &Datagram| {
                     let end = datagram.payload_offset + datagram.payload_len;

@@ -17,8 +17,13 @@ use tokio::io::unix::AsyncFd;
 
 use super::{advert_socket::Channel, sys};
 
-/// Room for about a thousand frames; under a flood the newest are dropped, not memory taken.
+/// Room for some two thousand frames; under a flood the newest are dropped, not memory taken.
 const RECEIVE_BYTES: usize = 1 << 20;
+/// What of the room a frame takes at least: the kernel's `sk_buff` and `skb_shared_info`.
+const FRAME_ROOM_MIN: usize = 512;
+/// Frames that wait in a socket at most; the kernel doubles the room that it is asked for
+/// (socket(7), `SO_RCVBUF`).
+pub(crate) const FRAMES_MAX: usize = 2 * RECEIVE_BYTES / FRAME_ROOM_MIN;
 /// Errors that the interface left on the socket, before the frames.
 const STALE_ERRORS_MAX: usize = 4;
 /// More than any frame has.

@@ -214,9 +214,10 @@ impl Driver {
     /// Hears what waits, fires what is due, carries it out; says whether there is nothing left to
     /// do until something happens.
     fn turn(&mut self) -> bool {
-        let is_empty = self.receive(clock::now());
+        let heard_until = clock::now();
+        let is_empty = self.receive();
         let now = clock::now();
-        self.engine.fire(now);
+        self.engine.fire(now, heard_until);
         self.retry(now);
         self.apply(now);
         self.effects.announce_paced(now);
@@ -230,7 +231,9 @@ impl Driver {
         is_empty
     }
 
-    fn receive(&mut self, now: Instant) -> bool {
+    /// Hears all that waits, or in a flood at least what waited at the beginning; says whether it
+    /// was all.
+    fn receive(&mut self) -> bool {
         let Self { plan, engine, effects, xdp, slots, ports, tables, associations, .. } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
@@ -239,15 +242,15 @@ impl Driver {
                 source: advert.source,
                 message: advert.message,
             };
-            engine.handle(now, Input::Advertisement(received));
+            engine.handle(clock::now(), Input::Advertisement(received));
         };
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
             let judges = Judges { tables, associations, slots: slots.as_slice() };
-            is_empty &= port.receive(judges, now, &mut take);
+            is_empty &= port.receive(judges, &mut take);
         }
         if let Some(refusal) = associations.take_refusal() {
-            effects.tell_refusal(now, plan, refusal);
+            effects.tell_refusal(clock::now(), plan, refusal);
         }
         is_empty
     }

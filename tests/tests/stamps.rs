@@ -1,0 +1,93 @@
+//! What a takeover is decided by: also frames that waited.
+
+use core::time::Duration;
+
+use ha_tests::{
+    clock::Stamp,
+    pair::{Heard, Pair, Side},
+    process::{Program, Router, Start},
+    require, wait,
+};
+use nix::sys::signal::Signal;
+
+const SOON: Duration = Duration::from_secs(30);
+const INTERFACE: &str = "bond0";
+
+fn await_log(router: &Router, word: &str) {
+    let comes = wait::holds_within(SOON, || router.log().contains(word));
+    assert!(comes, "no `{word}`: {}", router.log());
+}
+
+fn await_state(router: &mut Router, instance: &str, state: &str) {
+    let comes = wait::holds_within(SOON, || router.status().state(instance) == state);
+    assert!(comes, "{instance} is not {state}: {}", router.log());
+}
+
+/// Virtual routers that both have, at an advertisement a second.
+const SLOW: core::ops::RangeInclusive<u8> = 1..=100;
+/// Those that only the Master has, ten times as fast: they fill the Backup's socket.
+const FAST: core::ops::RangeInclusive<u8> = 101..=150;
+/// How long the Backup does not run: three intervals and the skew time of priority 100
+/// (256 - 100) / 256, and not an interval more, after which it would listen first.
+const PAUSE: Duration = Duration::from_millis(3_700);
+
+fn routers(numbers: impl Iterator<Item = u8>, priority: u8, interval: &str) -> String {
+    let router = |vrid: u8| {
+        format!(
+            "vrrp_instance VI_{vrid} {{\n    interface {INTERFACE}\n    virtual_router_id {vrid}\n    \
+             version 3\n    priority {priority}\n    advert_int {interval}\n    \
+             garp_master_repeat 1\n    virtual_ipaddress {{\n        203.0.113.{vrid}\n    }}\n}}\n"
+        )
+    };
+    numbers.map(router).collect()
+}
+
+#[test]
+fn nobody_takes_over_while_frames_of_a_living_master_are_unread() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let start = |side: Side, text: &str, words| {
+        let start = Start { words, etc: None };
+        let router = Router::start_with(Program::Daemon, pair.node(side).namespace(), text, &start);
+        await_log(&router, "engine thread");
+        router
+    };
+    let text = routers(SLOW, 150, "1") + &routers(FAST, 150, "0.1");
+    let mut master = start(Side::A, &text, &[]);
+    for vrid in SLOW {
+        await_state(&mut master, &format!("VI_{vrid}"), "MASTER");
+    }
+    let mut backup = start(Side::B, &routers(SLOW, 100, "1"), &["--xdp", "off"]);
+    let knows =
+        |status: &ha_tests::status::Status, vrid| status.master(&format!("VI_{vrid}")).is_some();
+    let knows_all = || {
+        let status = backup.status();
+        SLOW.into_iter().all(|vrid| knows(&status, vrid))
+    };
+    assert!(wait::holds_within(SOON, knows_all), "{}", backup.log());
+
+    let heard_after = |moment: Stamp| pair.heard(INTERFACE, moment);
+    let from_master = |heard: &Heard| heard.from == Side::A;
+    backup.process().signal(Signal::SIGSTOP);
+    let stopped = Stamp::now();
+    let is_late = || heard_after(stopped + PAUSE).iter().any(from_master);
+    let goes_on = wait::holds_within(SOON, is_late);
+    let waiting = heard_after(stopped).len();
+    backup.process().signal(Signal::SIGCONT);
+    assert!(goes_on, "{}", master.log());
+    // Far more than one of each that both have.
+    assert!(waiting > 1_000, "only {waiting} frames");
+
+    // Long enough for one who listens.
+    let ran = Stamp::now();
+    let is_over = || heard_after(ran + PAUSE * 2).iter().any(from_master);
+    assert!(wait::holds_within(SOON, is_over), "{}", master.log());
+    let status = backup.status();
+    let became_master = |vrid: &u8| status.statistic(&format!("VI_{vrid}"), "became_master") > 0;
+    let taken: Vec<u8> = SLOW.filter(became_master).collect();
+    assert!(taken.is_empty(), "{} of {waiting} frames: {taken:?}", taken.len());
+    let said = heard_after(Stamp::default()).iter().filter(|heard| heard.from == Side::B).count();
+    assert_eq!(said, 0, "{}", backup.log());
+}
