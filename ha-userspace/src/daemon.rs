@@ -388,7 +388,7 @@ fn load_xdp(options: &Options, tasks: &mut JoinSet<()>) -> io::Result<Option<Xdp
     if options.xdp == XdpChoice::Off {
         return Ok(None);
     }
-    match Xdp::load(options.pass_unknown_vrids) {
+    match clock::check_stamps().and_then(|()| Xdp::load(options.pass_unknown_vrids)) {
         Ok(mut xdp) => {
             bridge_logs(&mut xdp, tasks);
             Ok(Some(xdp))

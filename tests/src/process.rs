@@ -179,12 +179,24 @@ impl Router {
         config: &str,
         start: &Start<'_>,
     ) -> Self {
+        Self::start_under(&[], program, namespace, config, start)
+    }
+
+    /// Started by another program, which becomes it: `wrapper` is that one's command line.
+    pub fn start_under(
+        wrapper: &[&str],
+        program: Program,
+        namespace: &Namespace,
+        config: &str,
+        start: &Start<'_>,
+    ) -> Self {
         let directory = TempDir::new("router");
         let config = directory.write("keepalived.conf", config);
         let command = match program {
             Program::Daemon => daemon_command(&config, directory.path(), start.words),
             Program::Keepalived => keepalived_command(&config, directory.path()),
         };
+        let command = wrapped(wrapper, command);
         let log = directory.path().join("log");
         let process = Process::start(namespace, command, &log, start.etc);
         Self { process, directory }
@@ -218,6 +230,14 @@ impl Router {
     pub fn stop(&mut self) -> ExitStatus {
         self.process.stop()
     }
+}
+
+/// `wrapper` with `command` as its last words.
+fn wrapped(wrapper: &[&str], command: Command) -> Command {
+    let Some((program, words)) = wrapper.split_first() else { return command };
+    let mut whole = Command::new(program);
+    whole.args(words).arg(command.get_program()).args(command.get_args());
+    whole
 }
 
 fn daemon_command(config: &Path, directory: &Path, words: &[&str]) -> Command {

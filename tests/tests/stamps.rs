@@ -1,9 +1,10 @@
-//! What a takeover is decided by: also frames that waited.
+//! What a takeover is decided by: frames that waited, and stamps that must be of the daemon's clock.
 
 use core::time::Duration;
 
 use ha_tests::{
     clock::Stamp,
+    config::{self, Dialect},
     pair::{Heard, Pair, Side},
     process::{Program, Router, Start},
     require, wait,
@@ -90,4 +91,48 @@ fn nobody_takes_over_while_frames_of_a_living_master_are_unread() {
     assert!(taken.is_empty(), "{} of {waiting} frames: {taken:?}", taken.len());
     let said = heard_after(Stamp::default()).iter().filter(|heard| heard.from == Side::B).count();
     assert_eq!(said, 0, "{}", backup.log());
+}
+
+/// The kernel's stamps know of no time namespace.
+const AN_HOUR_AHEAD: [&str; 4] = ["unshare", "--time", "--monotonic", "3600"];
+
+#[test]
+fn a_clock_that_is_not_the_kernel_s_is_not_compared_with_its_stamps() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = Pair::new();
+    let text = |side, priority| config::instance(Dialect::V3Multicast, side, priority, "");
+    pair.node_mut(Side::A).start(Program::Daemon, &text(Side::A, 150), &[]);
+    await_log(pair.node_mut(Side::A).router(), "engine thread");
+    await_state(pair.node_mut(Side::A).router(), "VI_1", "MASTER");
+    let start = |words: &[&str]| {
+        let start = Start { words, etc: None };
+        let (namespace, text) = (pair.node(Side::B).namespace(), text(Side::B, 100));
+        Router::start_under(&AN_HOUR_AHEAD, Program::Daemon, namespace, &text, &start)
+    };
+    for mode in ["native", "generic"] {
+        let words = ["--xdp", mode];
+        let mut demanding = start(&words);
+        let status = demanding.process().wait(SOON);
+        assert!(!status.success(), "{}", demanding.log());
+        assert!(demanding.log().contains("time namespace"), "{}", demanding.log());
+    }
+
+    let mut backup = start(&[]);
+    await_log(&backup, "engine thread");
+    let since = Stamp::now();
+    let heard = || pair.heard(INTERFACE, since);
+    // Ten intervals: whoever hears nothing takes over after less than four.
+    let is_over = || heard().iter().filter(|heard| heard.from == Side::A).count() > 10;
+    assert!(wait::holds_within(SOON, is_over), "{}", pair.logs());
+    let of_backup = heard().iter().filter(|heard| heard.from == Side::B).count();
+    assert_eq!(of_backup, 0, "{}", backup.log());
+    let status = backup.status();
+    assert_eq!(status.state("VI_1"), "BACKUP", "{}", backup.log());
+    assert_eq!(status.xdp(INTERFACE), "off");
+    assert_eq!(backup.log().matches("time namespace").count(), 1, "{}", backup.log());
+
+    pair.node_mut(Side::A).kill();
+    await_state(&mut backup, "VI_1", "MASTER");
 }
