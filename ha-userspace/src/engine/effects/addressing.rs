@@ -40,10 +40,8 @@ impl Effects {
         let mut added = Vec::new();
         let mut failed = BTreeSet::new();
         for (&instance, &present) in wanted {
-            let additions = present.then(|| additions(around, instance));
-            let Some(outlet) = self.outlet(instance) else { continue };
-            let before = outlet.set.take().unwrap_or_default();
-            let after = additions.map(|(additions, missing)| {
+            let after = present.then(|| {
+                let (additions, missing) = additions(around, instance);
                 if let Some(missing) = missing {
                     failed.insert(instance);
                     self.report(around.now, Message::Trouble(missing));
@@ -51,6 +49,7 @@ impl Effects {
                 additions
             });
             let Some(outlet) = self.outlet(instance) else { continue };
+            let before = outlet.set.take().unwrap_or_default();
             for old in before {
                 if after.as_ref().is_none_or(|after| !after.contains(&old)) {
                     let was_seen = outlet.seen.remove(&(old.ifindex, old.address));
