@@ -31,6 +31,7 @@ pub mod process;
 pub mod program;
 pub mod reference;
 pub mod require;
+pub mod sandbox;
 pub mod scene;
 pub mod status;
 mod sys;

@@ -1,8 +1,7 @@
 //! The log: where messages go, and that nobody has to wait for whoever reads them there.
 //!
-//! Standard error and the log file are written by a thread each, since they may stall, and the
-//! daemon must still stop then; syslog's socket takes a message at once or loses it ([`syslog`]).
-//! What is lost is counted, and said.
+//! Each place is written to by a thread of its own, since it may stall, and the daemon must still
+//! stop then. What is lost is counted, and said.
 
 mod prefix;
 mod syslog;
@@ -109,7 +108,7 @@ impl Log {
                 ));
             }
             let format = Prefix { syslog: Some((*facility, process::id())) };
-            syslog = Some(plain(opened).event_format(format).boxed());
+            syslog = Some(plain(log.queue(opened)).event_format(format).boxed());
         }
         let file = settings.file.as_deref().map(open).transpose()?;
         let file = file.map(|file| plain(log.queue(file)).with_ansi(false).boxed());
@@ -119,7 +118,8 @@ impl Log {
             if env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
                 troubles.push(format!("{} is not used: {error}", EnvFilter::DEFAULT_ENV));
             }
-            EnvFilter::new(if settings.detail { "debug" } else { "info" })
+            // Of its own: what the libraries say in detail is for who debugs them.
+            EnvFilter::new(if settings.detail { "info,ha_userspace=debug" } else { "info" })
         });
         let layers = [syslog, file, standard_error].into_iter().flatten().collect::<Vec<_>>();
         tracing_subscriber::registry().with(layers).with(filter).init();

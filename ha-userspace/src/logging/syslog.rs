@@ -1,4 +1,4 @@
-//! The local syslog: a datagram socket that is never waited for.
+//! The local syslog: a datagram socket, which is not waited for without end.
 
 use std::{
     io::{self, Write},
@@ -6,15 +6,16 @@ use std::{
     path::{Path, PathBuf},
     process,
     str::FromStr,
-    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
-
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::prefix;
 
 /// Severity of a warning (RFC 3164 §4.1.1).
 const WARNING: u8 = 4;
+/// A syslog that has taken nothing for as long stands still. Less than what the end of the daemon
+/// waits for its last messages.
+const BUSY_MAX: Duration = Duration::from_secs(1);
 
 /// A facility by its number (RFC 3164 §4.1.1).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,19 +43,23 @@ impl FromStr for Facility {
 
 /// A socket of our own, and the path of syslog's: looked up for each message, so that syslog may
 /// be restarted.
+///
+/// It waits for a syslog that is busy, as a burst of messages is more than its socket holds; so it
+/// belongs on a thread of its own. For one that takes nothing at all it waits once.
 #[derive(Debug)]
 pub(super) struct Syslog {
     socket: UnixDatagram,
     path: PathBuf,
     facility: Facility,
-    lost: AtomicU64,
+    /// Messages since the last that was taken.
+    lost: u64,
 }
 
 impl Syslog {
     pub(super) fn open(path: &Path, facility: Facility) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket, path: path.to_owned(), facility, lost: AtomicU64::new(0) })
+        socket.set_write_timeout(Some(BUSY_MAX))?;
+        Ok(Self { socket, path: path.to_owned(), facility, lost: 0 })
     }
 
     /// Why nobody listens there, if nobody does. That may come later.
@@ -62,42 +67,33 @@ impl Syslog {
         UnixDatagram::unbound().and_then(|socket| socket.connect(&self.path)).err()
     }
 
-    fn send(&self, message: &[u8]) {
-        // First, so that it stands where the messages are missing.
-        self.tell_lost();
-        if self.socket.send_to(message, &self.path).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+    /// After messages that were lost it first tells how many, where they are missing.
+    fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        if self.lost > 0 {
+            let (header, lost) = (prefix::header(self.facility, WARNING, process::id()), self.lost);
+            let text =
+                format!("{header}{lost} messages are not in this log: syslog did not take them");
+            self.socket.send_to(text.as_bytes(), &self.path)?;
+            self.lost = 0;
+            self.socket.set_nonblocking(false)?;
         }
-    }
-
-    fn tell_lost(&self) {
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost == 0 {
-            return;
-        }
-        let header = prefix::header(self.facility, WARNING, process::id());
-        let text = format!("{header}{lost} messages are not in this log: syslog did not take them");
-        if self.socket.send_to(text.as_bytes(), &self.path).is_err() {
-            self.lost.fetch_add(lost, Ordering::Relaxed);
-        }
+        self.socket.send_to(message, &self.path).map(drop)
     }
 }
 
-/// One message, as `Prefix` writes it.
-#[derive(Debug)]
-pub(super) struct Message<'a>(&'a Syslog);
-
-impl<'a> MakeWriter<'a> for Syslog {
-    type Writer = Message<'a>;
-
-    fn make_writer(&'a self) -> Message<'a> {
-        Message(self)
-    }
-}
-
-impl Write for Message<'_> {
+/// One write is one message, as `Prefix` makes it; what syslog does not take is counted.
+impl Write for Syslog {
     fn write(&mut self, message: &[u8]) -> io::Result<usize> {
-        self.0.send(message);
+        match self.send(message) {
+            Ok(()) => {}
+            // Whoever writes tries again: the kernel ends the wait for its own reasons, too.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(_) => {
+                self.lost += 1;
+                // It is not waited for again before it takes something.
+                self.socket.set_nonblocking(true)?;
+            }
+        }
         Ok(message.len())
     }
 
@@ -108,7 +104,7 @@ impl Write for Message<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs};
+    use std::{env, fs, thread};
 
     use super::*;
 
@@ -120,18 +116,43 @@ mod tests {
         assert_eq!(["8", "local8", "", "local", "mail", "10"].map(number), [None; 6]);
     }
 
-    #[test]
-    fn a_full_socket_does_not_block_and_what_is_lost_is_said() {
-        let path = env::temp_dir().join(format!("ha-syslog-{}", process::id()));
+    fn listen(name: &str) -> (PathBuf, UnixDatagram) {
+        let path = env::temp_dir().join(format!("ha-syslog-{}-{name}", process::id()));
         let listener = UnixDatagram::bind(&path).unwrap();
+        (path, listener)
+    }
+
+    #[test]
+    fn a_burst_waits_for_who_reads_it() {
+        let (path, listener) = listen("burst");
+        listener.set_read_timeout(Some(BUSY_MAX * 10)).unwrap();
+        let mut syslog = Syslog::open(&path, Facility::DAEMON).unwrap();
+        let sent = 10_000_u32;
+        let writer = thread::spawn(move || {
+            for number in 0..sent {
+                syslog.write_all(number.to_string().as_bytes()).unwrap();
+            }
+        });
+        let mut buffer = [0; 256];
+        for number in 0..sent {
+            let length = listener.recv(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], number.to_string().as_bytes());
+        }
+        writer.join().unwrap();
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_nobody_reads_costs_one_wait_and_what_is_lost_is_said() {
+        let (path, listener) = listen("unread");
         listener.set_nonblocking(true).unwrap();
-        let syslog = Syslog::open(&path, Facility::DAEMON).unwrap();
+        let mut syslog = Syslog::open(&path, Facility::DAEMON).unwrap();
         assert!(syslog.trouble().is_none());
-        // Many times what the kernel queues for a socket (net.unix.max_dgram_qlen); the test would
-        // hang if one of them waited.
+        // Many times what the kernel queues for a socket (net.unix.max_dgram_qlen): the test would
+        // take hours if each of them waited.
         let sent = 10_000_u64;
         for _ in 0..sent {
-            syslog.make_writer().write_all(b"<30>x").unwrap();
+            syslog.write_all(b"<30>x").unwrap();
         }
         let mut buffer = [0; 256];
         let mut receive = || {
@@ -143,7 +164,7 @@ mod tests {
             taken += 1;
         }
         assert!(0 < taken && taken < sent, "{taken}");
-        syslog.make_writer().write_all(b"<30>y").unwrap();
+        syslog.write_all(b"<30>y").unwrap();
         let told = receive().unwrap();
         let lost = format!(": {} messages are not in this log", sent - taken);
         assert!(told.starts_with("<28>") && told.contains(&lost), "{told}");
