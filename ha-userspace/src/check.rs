@@ -19,7 +19,7 @@ use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// keepalived's exit code for a file with errors (`keepalived -t`).
+/// The exit code for a file with errors, as in keepalived(8); 2.2.7 itself ends with 5.
 const EXIT_ERRORS: u8 = 4;
 
 /// How what is wrong is told.
