@@ -22,7 +22,7 @@ mod tests {
         fn glob(&self, pattern: &str) -> Vec<String> {
             let matches = |path: &str| match pattern.split_once('*') {
                 Some((before, after)) => path.starts_with(before) && path.ends_with(after),
-                None => path == pattern,
+                None => path == pattern || pattern.ends_with('/') && path.starts_with(pattern),
             };
             self.files.keys().filter(|path| matches(path)).map(|&path| path.to_owned()).collect()
         }
@@ -305,11 +305,25 @@ mod tests {
         check_files(CONF_D, "include d/none\nx", &["x"], &[warning]);
         check_files(CONF_D, "includer d/none\nx", &["x"], &[warning]);
         check_files(CONF_D, "includem d/none\nx", &["x"], &[error]);
-        check_files(CONF_D, "includew d/none\nx", &["x"], &[warning]);
+        check_files(CONF_D, "includew d/none\nx", &["x"], &[error]);
         check_files(CONF_D, "include d/none*\nx", &["x"], &[]);
         check_files(CONF_D, "includem d/none*\nx", &["x"], &[]);
         check_files(CONF_D, "includew d/none*\nx", &["x"], &[unmatched]);
         check_files(CONF_D, "includea d/none*\nx", &["x"], &[unmatched]);
+        // keepalived: "Config files missing", and exit code 0, 0, 0, 6, 6, 0.
+        let lost = "no file matches `no/*.c`: there is no directory `/etc/no`";
+        let check_lost = |keyword: &str, severity: &str| {
+            let complaint = format!("/etc/f:4:1: {severity}: {lost}");
+            check_files(CONF_D, &format!("{keyword} no/*.c\nx"), &["x"], &[&complaint]);
+        };
+        check_lost("include", "warning");
+        check_lost("includer", "warning");
+        check_lost("includeb", "warning");
+        check_lost("includem", "error");
+        check_lost("includew", "error");
+        // One of several, by braces: `includeb` is what makes it an error.
+        let complaint = format!("/etc/f:4:1: warning: {lost}");
+        check_files(CONF_D, "includew {no/*.c,d/f1}\nx", &["f1", "x"], &[&complaint]);
         check_files(
             CONF_D,
             "include d/f{1,9}\nx",

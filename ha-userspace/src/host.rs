@@ -120,6 +120,12 @@ mod tests {
         assert_eq!(host.read(directory.to_str().unwrap(), 9).unwrap_err(), "it is not a file");
         let a = directory.join("conf.d/a.conf");
         assert!(host.read(a.to_str().unwrap(), 9).unwrap_err().starts_with("it is larger"));
+        let is_directory =
+            |name: &str| !host.glob(&format!("{}/{name}/", directory.display())).is_empty();
+        assert_eq!(
+            ["conf.d", "main.conf", "conf.d/a.conf"].map(is_directory),
+            [true, false, false]
+        );
         fs::remove_dir_all(&directory).unwrap();
     }
 }

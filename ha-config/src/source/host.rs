@@ -4,7 +4,8 @@
 /// Files, environment and names of the host.
 pub trait Host {
     /// The paths that match `pattern`, which has no braces: sorted, and none if there is none. A
-    /// pattern without wildcards matches the file of that name, if there is one.
+    /// pattern without wildcards matches the file of that name, if there is one; one that ends
+    /// in `/` matches directories only.
     fn glob(&self, pattern: &str) -> Vec<String>;
 
     /// The text of a file of at most `bytes_max` bytes.

@@ -11,6 +11,7 @@ use crate::{
 const FILES_MAX: usize = 4096;
 /// Of one pattern, after its braces.
 const ALTERNATIVES_MAX: usize = 1024;
+const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 /// What makes a missing file an error (`include_check`).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -147,6 +148,15 @@ fn first_braces(pattern: &str) -> Option<(&str, Vec<&str>, &str)> {
     None
 }
 
+/// What an `include` line names and is not there.
+struct Missing<'a> {
+    name: &'a str,
+    /// `name`, seen from the root.
+    path: &'a str,
+    /// It is one of several that braces stand for.
+    has_braces: bool,
+}
+
 impl Reader<'_> {
     /// Reads what an `include` line names.
     pub(super) fn include(&mut self, line: &Line) {
@@ -180,7 +190,7 @@ impl Reader<'_> {
             let path = join(&directory, &name);
             let found = self.host.glob(&path);
             if found.is_empty() {
-                self.missing(span, checks, &name, has_braces);
+                self.missing(span, checks, &Missing { name: &name, path: &path, has_braces });
             }
             for path in found {
                 self.included(line, span, checks, &path);
@@ -188,30 +198,47 @@ impl Reader<'_> {
         }
     }
 
-    fn missing(&mut self, span: Span, checks: Checks, name: &str, has_braces: bool) {
-        let has_wildcard = name.contains(['*', '?', '[']);
-        let is_error = match (has_wildcard, has_braces) {
+    /// Says what keepalived 2.2.7 says of a `name` that stands for no file, as severely.
+    fn missing(&mut self, span: Span, checks: Checks, missing: &Missing<'_>) {
+        let Missing { name, path, has_braces } = *missing;
+        let has_wildcard = name.contains(WILDCARDS);
+        let lost = if has_wildcard { self.lost_directory(path) } else { None };
+        // To keepalived, a directory that is not there is like a file that is not: the one loses
+        // files as the other does. An empty `conf.d` is what many begin with.
+        let is_error = match (has_wildcard && lost.is_none(), has_braces) {
             (true, _) => checks.wildcard,
             (false, true) => checks.brace,
-            (false, false) => checks.matching,
+            (false, false) => checks.matching || checks.wildcard,
         };
-        if has_wildcard && !is_error {
+        if has_wildcard && lost.is_none() && !is_error {
             return;
         }
-        let message = if has_wildcard {
-            format!("no file matches `{name}`")
-        } else {
-            format!("there is no file `{name}`")
+        let message = match lost {
+            Some(directory) => {
+                format!("no file matches `{name}`: there is no directory `{directory}`")
+            }
+            None if has_wildcard => format!("no file matches `{name}`"),
+            None => format!("there is no file `{name}`"),
         };
         let help = if name.starts_with(['"', '\'']) {
             Some("quotes are taken as a part of the name: remove them")
+        } else if name.contains(char::is_whitespace) {
+            Some("white space is a part of the name: give each name an `include` line of its own")
         } else if is_error {
-            None
+            Some("correct the name, or use `include`, which goes on without the file")
         } else {
             Some("it is read without this file; `includea` would make it an error")
         };
         let severity = if is_error { Severity::Error } else { Severity::Warning };
         self.sink.push(severity, span, &message, help);
+    }
+
+    /// The directory before the first wildcard of `path`, if it is not there.
+    fn lost_directory<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let wildcard = path.find(WILDCARDS)?;
+        let (directory, _) = path.get(..wildcard)?.rsplit_once('/')?;
+        let is_lost = !directory.is_empty() && self.host.glob(&format!("{directory}/")).is_empty();
+        is_lost.then_some(directory)
     }
 
     fn included(&mut self, line: &Line, span: Span, checks: Checks, path: &str) {
