@@ -89,7 +89,8 @@ pub(crate) struct Source {
     pub(crate) keep_going: bool,
     /// Log what is run.
     pub(crate) dump: bool,
-    /// Show what is wrong on standard error, with the lines of the file; else a message for each.
+    /// Show what is wrong on standard error, with the lines of the file; else a message for each,
+    /// which goes wherever the log goes.
     pub(crate) with_carets: bool,
 }
 

@@ -156,8 +156,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
             config_id: arguments.config_id.clone(),
             keep_going: arguments.keep_going,
             dump: arguments.log.dump_conf,
-            // Anywhere else a line is a message, with a severity of its own.
-            with_carets: settings.standard_error && StandardError::find() != StandardError::Journal,
+            with_carets: shows_carets(settings, StandardError::find()),
         },
         status_files: if arguments.keepalived_paths {
             StatusFiles::Keepalived
@@ -176,6 +175,13 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         pid_files: pid_files.cloned().collect(),
         record: arguments.record.clone(),
     }
+}
+
+/// Lines of the file are for whoever sees standard error. Anywhere else a line is a message, with a
+/// severity of its own, and what is wrong must be there too.
+fn shows_carets(settings: &logging::Settings, standard_error: StandardError) -> bool {
+    let is_only = settings.syslog.is_none() && settings.file.is_none();
+    settings.standard_error && is_only && standard_error != StandardError::Journal
 }
 
 /// Standard error is what syslog is to keepalived, unless syslog is asked for by its facility.
@@ -299,6 +305,17 @@ mod tests {
         assert_eq!(places("-G -S 0"), (true, false, false));
         assert_eq!(places("-G -g /l"), (false, false, true));
         assert_eq!(places("-G -g /l -l"), (true, false, true));
+    }
+
+    #[test]
+    fn carets_are_shown_where_nothing_else_is_written_to() {
+        let shows = |line: &str, it| shows_carets(&log_settings(&parse(line).log), it);
+        assert!(shows("-D", StandardError::Plain));
+        assert!(shows("-G", StandardError::Terminal { colours: true }));
+        assert!(!shows("-D", StandardError::Journal));
+        for line in ["-S 0", "-l -S 0", "-g /l", "-l -g /l", "-G -g /l"] {
+            assert!(!shows(line, StandardError::Plain), "{line}");
+        }
     }
 
     #[test]

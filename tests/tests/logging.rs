@@ -253,3 +253,38 @@ fn the_journal_gets_severities() {
     let (output, _) = said("", "export JOURNAL_STREAM=1:1");
     assert!(!output.contains("<6>") && output.contains(CHANGE), "{output}");
 }
+
+/// Syslog and a file are told what is wrong with a configuration that is not run, at the start and at a
+/// reload.
+#[test]
+fn what_is_wrong_with_a_configuration_is_in_every_log() {
+    if !require::require_daemon() {
+        return;
+    }
+    let broken = |keyword: &str| config().replace("priority 150", &format!("{keyword} 1"));
+    for words in ["-g /mnt/file", "-l -S 0", "-S 0 -g /mnt/file"] {
+        let (pair, sandbox) = (Pair::new(), Sandbox::new());
+        let syslog = sandbox.listen(pair.client());
+        let mut messages = String::new();
+        let mut is_told = |what: &str| {
+            messages.extend(drain(&syslog));
+            let in_file = || sandbox.directory().read("file").contains(what);
+            (!words.contains("-S") || messages.contains(what))
+                && (!words.contains("-g") || in_file())
+        };
+        let split: Vec<&str> = words.split_whitespace().collect();
+        let mut refused =
+            sandbox.start(pair.node(NODE).namespace(), &broken("inteval"), &split, "");
+        assert!(!refused.wait(SOON).success(), "{}", refused.log());
+        assert!(is_told("inteval"), "{words}:\n{}", refused.log());
+
+        let mut daemon = start(&pair, &sandbox, words, "");
+        await_master(&pair, &daemon);
+        sandbox.directory().write("keepalived.conf", &broken("prioritaet"));
+        daemon.signal(Signal::SIGHUP);
+        let is_refused = || is_told("the running configuration stays");
+        assert!(wait::holds_within(SOON, is_refused), "{words}:\n{}", daemon.log());
+        assert!(is_told("prioritaet"), "{words}:\n{}", daemon.log());
+        stop(daemon);
+    }
+}
