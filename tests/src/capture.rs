@@ -19,7 +19,7 @@ use std::{
 use nix::{
     cmsg_space,
     errno::Errno,
-    net::if_::if_nameindex,
+    net::if_::{if_nameindex, if_nametoindex},
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         socket::{LinkAddr, MsgFlags, recvmsg, setsockopt, sockopt::ReceiveTimestampns},
@@ -57,6 +57,14 @@ const INTERESTING: [sys::Instruction; 14] = [
     (0x06, 0, 0, 0),       // 13 drop
 ];
 
+/// Before [`INTERESTING`]: drops what goes out (`SKF_AD_PKTTYPE`, Linux
+/// Documentation/networking/filter.rst).
+const INCOMING: [sys::Instruction; 3] = [
+    (0x28, 0, 0, 0xffff_f004), // ldh [SKF_AD_OFF + SKF_AD_PKTTYPE]
+    (0x15, 0, 1, 4),           // PACKET_OUTGOING
+    (0x06, 0, 0, 0),           // drop
+];
+
 /// A frame, when it passed, and by which interface.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Frame {
@@ -86,8 +94,18 @@ struct Shared {
 impl Capture {
     /// Captures in `namespace` until dropped or until `frames_max` frames are held.
     pub fn start(namespace: &Namespace, frames_max: usize) -> Self {
+        Self::start_with(namespace, &INTERESTING, None, frames_max)
+    }
+
+    fn start_with(
+        namespace: &Namespace,
+        program: &[sys::Instruction],
+        port: Option<&str>,
+        frames_max: usize,
+    ) -> Self {
         let (socket, names) = namespace.run(|| {
-            let socket = open().expect("a packet socket");
+            let index = port.map(|port| if_nametoindex(port).expect("the interface"));
+            let socket = open(program, index).expect("a packet socket");
             (socket, interface_names())
         });
         let shared = Arc::new(Shared {
@@ -99,6 +117,12 @@ impl Capture {
         let for_thread = Arc::clone(&shared);
         let thread = thread::spawn(move || for_thread.record(&socket, &names));
         Self { shared, thread: Some(thread) }
+    }
+
+    /// Captures what comes in by the interface `port` of `namespace`, and nothing else.
+    pub fn start_at_port(namespace: &Namespace, port: &str, frames_max: usize) -> Self {
+        let program = [&INCOMING[..], &INTERESTING[..]].concat();
+        Self::start_with(namespace, &program, Some(port), frames_max)
     }
 
     /// The frames so far, oldest first.
@@ -178,12 +202,12 @@ impl Shared {
     }
 }
 
-fn open() -> io::Result<OwnedFd> {
+fn open(program: &[sys::Instruction], index: Option<u32>) -> io::Result<OwnedFd> {
     let socket = sys::packet_socket()?;
-    sys::attach_filter(socket.as_fd(), &INTERESTING)?;
+    sys::attach_filter(socket.as_fd(), program)?;
     sys::set_receive_buffer(&socket, RECEIVE_BUFFER_BYTES)?;
     setsockopt(&socket, ReceiveTimestampns, &true)?;
-    sys::listen(socket.as_fd(), None)?;
+    sys::listen(socket.as_fd(), index)?;
     Ok(socket)
 }
 

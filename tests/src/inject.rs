@@ -21,6 +21,12 @@ impl Injector {
         })
     }
 
+    /// Sends `frame`, from the Ethernet header on, unless the kernel has no room for it now: for
+    /// more frames than an interface takes. Whether it was sent.
+    pub fn send_if_room(&self, frame: &[u8]) -> bool {
+        sys::send_frame(self.socket.as_fd(), self.ifindex, frame).is_ok()
+    }
+
     /// Sends `frame`, from the Ethernet header on.
     pub fn send(&self, frame: &[u8]) {
         sys::send_frame(self.socket.as_fd(), self.ifindex, frame).expect("send a frame");

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "results are for whoever typed the command")]
 #![expect(clippy::print_stderr, reason = "progress and errors, kept apart from results")]
 
+mod bench;
 mod build;
 mod ci;
 mod ebpf;
@@ -38,6 +39,9 @@ cargo xtask COMMAND
        --count N        so many
        --seed N         from this seed on; alone: the story of this one
        --log            its whole log instead
+  bench                 this daemon and keepalived, measured on the wire, to target/bench/report.md (root)
+       --section NAME   only takeover, reload, stress, flood or scale
+       --full           all of it, an hour; without it less than ten minutes
   ci                    formatting, lints, tidy, licences, fuzzing, then every test
   tidy                  the rules that no compiler checks
   ebpf build            the eBPF object, target/ebpf/ha-ebpf
@@ -74,6 +78,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["test", options @ ..] => test::run(&workspace, &test::Options::parse(options)?),
         ["fuzz", options @ ..] => fuzz::run(&workspace, &fuzz::Options::parse(options)?),
         ["sim", options @ ..] => sim::run(&workspace, &sim::Options::parse(options)?),
+        ["bench", arguments @ ..] => bench::run(&workspace, arguments),
         ["ci"] => ci::run(&workspace),
         ["tidy"] => tidy::run(&workspace),
         ["ebpf", "build"] => ebpf::run_build(&workspace),

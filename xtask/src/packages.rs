@@ -20,6 +20,11 @@ pub(crate) struct Need {
 }
 
 pub(crate) const IPROUTE2: Need = Need { program: "ip", package: "iproute2" };
+pub(crate) const BENCH: [Need; 3] = [
+    Need { program: "keepalived", package: "keepalived" },
+    Need { program: "chrt", package: "util-linux" },
+    IPROUTE2,
+];
 pub(crate) const TESTS: [Need; 7] = [
     Need { program: "keepalived", package: "keepalived" },
     Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
