@@ -11,6 +11,7 @@ mod well_formed;
 mod tests {
     use std::{fs, path::Path};
 
+    use ha_common::abi::INSTANCES_MAX;
     use ha_config::{Diagnostic, Host, parse, parse_with};
 
     use crate::{fixed_point, well_formed};
@@ -269,6 +270,31 @@ mod tests {
         let large = format!("#{}\ninclude /big\n", "x".repeat(60_000));
         let left = (64 << 20) - large.len();
         check_chain(0, &large, &format!("warning: `/big` cannot be read: {left} bytes"));
+    }
+
+    #[test]
+    fn instances_are_not_more_than_the_kernel_has_room_for() {
+        let block = |number: u32| {
+            format!(
+                "vrrp_instance V{number} {{\ninterface e{number}\nvirtual_router_id 1\n\
+                 virtual_ipaddress {{\n192.0.2.1\n}}\n}}\n"
+            )
+        };
+        let mut text: String = (0..INSTANCES_MAX).map(block).collect();
+        let full = parse("f", &text);
+        assert_eq!(full.diagnostics, []);
+
+        text.push_str(&block(INSTANCES_MAX));
+        text.push_str(&block(INSTANCES_MAX + 1));
+        let parsed = parse("f", &text);
+        let said: Vec<String> = parsed.diagnostics.iter().map(Diagnostic::to_line).collect();
+        // Seven lines each.
+        let error = "f:114689:15: error: 16386 instances are more than the 16384 that can run";
+        assert_eq!(said, [error]);
+        let help = "this one and those after it need another host: the kernel's tables are full";
+        let helps: Vec<_> = parsed.diagnostics.iter().map(|one| one.help.as_deref()).collect();
+        assert_eq!(helps, [Some(help)]);
+        assert_eq!(parsed.config, full.config, "the others run where errors are left out");
     }
 
     /// How often they may repeat is tested beside the reader, with smaller limits.

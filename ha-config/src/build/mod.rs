@@ -122,7 +122,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         homes.extend(group.members.iter().map(|member| (member.as_str(), group)));
     }
     let mut instances: Vec<(Span, Instance)> = Vec::new();
-    for instance in &blocks.instances {
+    for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
         let finish = instance::Finish { name, global: &global, scripts: &blocks.scripts, group };

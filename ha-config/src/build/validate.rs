@@ -2,11 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocks, Named, group, instance};
+use ha_common::abi::INSTANCES_MAX;
+
+use super::{Blocks, Built, Named, group, instance};
 use crate::{
     diagnostic::{Sink, Span},
     model::{Instance, SyncGroup},
 };
+
+/// The instances that the kernel's tables have room for; the first one beyond is reported.
+pub(super) fn runnable<'a>(
+    sink: &mut Sink,
+    instances: &'a Named<instance::Draft>,
+) -> &'a [Built<instance::Draft>] {
+    let most = usize::try_from(INSTANCES_MAX).unwrap_or(usize::MAX);
+    let Some((runnable, beyond)) = instances.as_slice().split_at_checked(most) else {
+        return instances.as_slice();
+    };
+    if let Some(first) = beyond.first() {
+        let count = instances.as_slice().len();
+        let message = format!("{count} instances are more than the {INSTANCES_MAX} that can run");
+        let help = "this one and those after it need another host: the kernel's tables are full";
+        sink.error_help(first.name.span, message, help);
+    }
+    runnable
+}
 
 /// An instance stays in the first group that names it.
 pub(super) fn one_group_each(
