@@ -210,8 +210,15 @@ impl Parser<'_> {
         let same_line = |token: &&Token| matches!(token.kind, Kind::Word(_)) && token.row == row;
         let opens = tail.iter().find(|token| !same_line(token));
         if opens.is_some_and(|token| token.kind == Kind::Open) {
-            let place = self.sink.place(word.span);
-            self.close_all(&format!("`{}` begins in {place}", word.text));
+            let begins = (word.span.file, word.span.line);
+            if (innermost.span.file, innermost.span.line) == begins {
+                self.close_all(
+                    "a sequence repeats its own line only; repeat a `$NAME=` of several",
+                );
+            } else {
+                let place = self.sink.place(word.span);
+                self.close_all(&format!("`{}` begins in {place}", word.text));
+            }
         }
     }
 

@@ -126,7 +126,18 @@ mod tests {
     fn undefined_names_stay() {
         // keepalived 2.2.7 takes the braces of `${B}` for those of a block; its manual says that it
         // remains.
-        check("", "$A a${B}c pa$$word $1 $", &["$A", "a${B}c", "pa$$word", "$1", "$"]);
+        let undefined = |column: u32| {
+            format!(
+                "/etc/f:4:{column}: warning: nothing defines this `$` word: it stands for itself"
+            )
+        };
+        check_files(
+            &[],
+            "$A a${B}c pa$$word $1 $",
+            &["$A", "a${B}c", "pa$$word", "$1", "$"],
+            &[&undefined(1), &undefined(5)],
+        );
+        check("", "\"echo $A\"", &["echo $A"]);
     }
 
     #[test]
@@ -280,8 +291,11 @@ mod tests {
         check_files(CONF_D, "include d/s p\ninclude d/windows", &["sp", "w1", "w2"], &[]);
         check_files(CONF_D, "include d/def\nafter ${D}", &["x", "dd", "after", "dd"], &[]);
         check_files(CONF_D, "@vm include d/f1\n@main include d/f2", &["f1"], &[]);
-        // keepalived 2.2.7 does not find the second one: it has left the directory.
-        check_files(CONF_D, "~SEQ(i,1,2) include d/f${i}", &["f1", "f2"], &[]);
+        // keepalived 2.2.7 does not find the second one: it has left the directory. Of one file that
+        // has `$i` in it, it makes two with the last value.
+        let differs = "/etc/f:4:1: warning: each file is read with its own value here; keepalived \
+                       reads all with the last one";
+        check_files(CONF_D, "~SEQ(i,1,2) include d/f${i}", &["f1", "f2"], &[differs]);
         check_files(
             CONF_D,
             "$F=d/f1\n$I=include d/f2\ninclude $F\n$I\nx include d/f1",

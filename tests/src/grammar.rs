@@ -18,9 +18,14 @@ use self::{
 };
 
 /// Beside the main file: what `include` lines of the grammar can name.
-pub const INCLUDED: [(&str, &str); 2] = [
+pub const INCLUDED: [(&str, &str); 3] = [
     ("global.conf", "global_defs {\n  router_id included\n}\n"),
     ("statement.conf", "dont_track_primary\n"),
+    (
+        "numbered.conf",
+        "vrrp_instance S_${I} {\ninterface eth0\nvirtual_router_id ${I}\n\
+         virtual_ipaddress {\n192.0.2.${I}/24\n}\n}\n",
+    ),
 ];
 
 /// The interfaces that the files name.

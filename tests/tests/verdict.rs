@@ -95,6 +95,9 @@ mod tests {
             return;
         }
         let directory = TempDir::new("verdict");
+        for (name, text) in grammar::INCLUDED {
+            directory.write(name, text);
+        }
         let namespace = namespace(&grammar::INTERFACES);
         for difference in Differences::read(&list("differences.txt")).iter() {
             let text = difference.example();

@@ -135,6 +135,18 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
 }
 
 fn suggestion(block: Block, word: &str) -> Option<String> {
+    // What is no near miss of a keyword, but is found in real files.
+    let help = match word {
+        "include" => Some("a file follows: `include FILE`"),
+        "real_server" => Some("`real_server` belongs in `virtual_server`, of the load balancer"),
+        _ if word.starts_with('[') || word.contains('@') => {
+            Some("a shell prompt was pasted, it seems: remove the line")
+        }
+        _ => None,
+    };
+    if help.is_some() {
+        return help.map(str::to_owned);
+    }
     // Another block's keyword, exactly, is likelier than a slip of the keyboard.
     let homes: Vec<&str> = keywords::TABLE
         .iter()

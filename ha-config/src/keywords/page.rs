@@ -16,7 +16,12 @@ pub(crate) fn explain(name: &str) -> Result<String, Option<&'static str>> {
             describe(&mut lines, block, keyword);
         }
     }
-    if lines.is_empty() { Err(suggest::nearest(name, names())) } else { Ok(lines.concat()) }
+    if !lines.is_empty() {
+        return Ok(lines.concat());
+    }
+    let containing = || names().into_iter().filter(|known| known.contains(name));
+    let shortest = || containing().min_by_key(|known| known.len()).filter(|_| !name.is_empty());
+    Err(suggest::nearest(name, names()).or_else(shortest))
 }
 
 /// All names in the table.

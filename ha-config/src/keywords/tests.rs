@@ -7,6 +7,12 @@ use super::*;
 use crate::{Severity, diagnostic::Diagnostic};
 
 #[test]
+fn a_part_of_a_name_is_enough_to_be_told_of_it() {
+    assert_eq!(crate::explain("vmac"), Err(Some("use_vmac")));
+    assert_eq!(crate::explain("nothing_like_it"), Err(None));
+}
+
+#[test]
 fn no_keyword_is_twice_in_a_block() {
     for (block, keywords) in TABLE {
         for (index, keyword) in keywords.iter().enumerate() {

@@ -248,10 +248,18 @@ impl Reader<'_> {
         } else {
             suggest::nearest(name, names).map(|near| format!("did you mean `{near}`?"))
         };
+        let span = self.span(line, reference.range.clone());
+        let before = line.text().get(..reference.range.start).unwrap_or("");
+        let is_word = before.is_empty() || before.ends_with(char::is_whitespace);
+        // A command in quotes may have variables of a shell.
+        let is_command = line.text().contains(['"', '\'']);
         if let Some(help) = help {
-            let span = self.span(line, reference.range.clone());
             let message = format!("`${name}` stands for itself here");
             self.sink.warning_help(span, message, help);
+        } else if !is_command && (!reference.is_bare || is_word) {
+            // Without the name: it may be a password.
+            let message = "nothing defines this `$` word: it stands for itself";
+            self.sink.warning_help(span, message, "define it before: `$NAME=value`");
         }
     }
 

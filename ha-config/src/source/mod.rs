@@ -195,6 +195,8 @@ impl Reader<'_> {
         let code = content.get(indent..comment.unwrap_or(content.len())).unwrap_or("");
         if let Some(comment) = comment
             && code.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '}'))
+            // A pasted `[user@host ~]# command` is complained of as a keyword.
+            && !code.starts_with('[')
         {
             let mark = Line::new("#", file, number, offset.saturating_add(comment));
             let span = self.span(&mark, 0..1);
@@ -316,6 +318,12 @@ impl Reader<'_> {
             }
         };
         let rest = line.after(head.end);
+        if include::find(rest.text()).is_some() {
+            let message =
+                "each file is read with its own value here; keepalived reads all with the last one";
+            let help = "to keep both the same, write the `include` lines one by one";
+            self.sink.warning_help(span, message, help);
+        }
         for round in sequence.rounds() {
             if self.is_full {
                 return;
