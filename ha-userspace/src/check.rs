@@ -50,7 +50,9 @@ pub(crate) fn run(
     format: Format,
     effective: Effective,
 ) -> ExitCode {
-    let checked = read(path, "name another one").and_then(|text| {
+    // Whoever checks may pipe it in, and interrupt what hangs.
+    let opened = File::open(path).map_err(|error| cannot_open(path, &error, "name another one"));
+    let checked = opened.and_then(|file| read(file, path)).and_then(|text| {
         let name = path.display().to_string();
         let parsed = ha_config::parse_with(&name, &text, &ThisHost::new(path, config_id));
         match format {
@@ -100,7 +102,7 @@ impl Source {
     /// # Errors
     /// One sentence; what is wrong in the file has been shown then.
     pub(crate) fn load(&self) -> Result<Config, String> {
-        let text = read(&self.path, "name another one with --config")?;
+        let text = read(self.open()?, &self.path)?;
         let name = self.path.display().to_string();
         let host = ThisHost::new(&self.path, self.config_id.as_deref());
         let parsed = ha_config::parse_with(&name, &text, &host);
@@ -124,6 +126,22 @@ impl Source {
         Ok(parsed.config)
     }
 
+    /// Opens it, if it is a file: anything else might never end, and no reload would come after.
+    fn open(&self) -> Result<File, String> {
+        let path = &self.path;
+        // Opening a pipe would wait for its other end.
+        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+        let advice = "name another one with --config";
+        let file = opened.map_err(|error| cannot_open(path, &error, advice))?;
+        if file.metadata().is_ok_and(|it| !it.is_file()) {
+            let name = path.display();
+            return Err(format!(
+                "cannot read the configuration {name}: it is not a regular file; {advice}"
+            ));
+        }
+        Ok(file)
+    }
+
     fn tell(&self, parsed: &Parsed, name: &str) -> Result<(), String> {
         if parsed.diagnostics.is_empty() {
             return Ok(());
@@ -144,11 +162,13 @@ impl Source {
     }
 }
 
-/// `advice`: what to do about a file that cannot be opened.
-fn read(path: &Path, advice: &str) -> Result<String, String> {
+/// `advice`: what to do about it.
+fn cannot_open(path: &Path, error: &io::Error, advice: &str) -> String {
+    format!("cannot open the configuration {}: {error}; {advice}", path.display())
+}
+
+fn read(file: File, path: &Path) -> Result<String, String> {
     let name = path.display();
-    let file = File::open(path)
-        .map_err(|error| format!("cannot open the configuration {name}: {error}; {advice}"))?;
     let mut bytes = Vec::new();
     file.take(FILE_BYTES_MAX + 1)
         .read_to_end(&mut bytes)
@@ -217,7 +237,9 @@ fn show(text: &str, log_file: Option<&Path>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::PathBuf, process};
+    use std::{env, fs, path::PathBuf, process, sync::mpsc, thread, time::Duration};
+
+    use nix::{sys::stat::Mode, unistd::mkfifo};
 
     use super::*;
 
@@ -277,6 +299,20 @@ mod tests {
         assert!(error.ends_with("; name another one with --config"), "{error}");
         assert_eq!(run(missing, None, None, Format::Text, Effective::No), ExitCode::FAILURE);
         assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
+    }
+
+    #[test]
+    fn what_may_never_end_is_not_run() {
+        let pipe = Scratch(env::temp_dir().join(format!("ha-check-{}-pipe", process::id())));
+        mkfifo(&pipe.0, Mode::S_IRWXU).unwrap();
+        for path in [&pipe.0, Path::new("/dev/zero")] {
+            let (answer, answered) = mpsc::channel();
+            let source = source(path);
+            thread::spawn(move || answer.send(source.load().map(drop)));
+            let answered = answered.recv_timeout(Duration::from_secs(20)).expect("an answer");
+            let error = answered.unwrap_err();
+            assert!(error.contains("it is not a regular file"), "{error}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, future, io,
     path::{Path, PathBuf},
+    pin::Pin,
     process,
     task::Poll,
     thread,
@@ -17,7 +18,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
     task::JoinSet,
-    time::timeout,
+    time::{Sleep, sleep, timeout},
 };
 use tracing::{error, info, warn};
 
@@ -56,8 +57,15 @@ struct Held {
     recorder: Option<Recorder>,
 }
 
-/// A configuration that is being read, or why it cannot be run.
-type Reading = oneshot::Receiver<Result<Plan, String>>;
+/// A reading of a file for as long is worth a word: the disk may be gone.
+const SLOW_READING: Duration = Duration::from_secs(5);
+
+/// A configuration that is being read.
+struct Reading {
+    /// It, or why it cannot be run.
+    answer: oneshot::Receiver<Result<Plan, String>>,
+    slow: Pin<Box<Sleep>>,
+}
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug)]
@@ -247,7 +255,7 @@ impl Run {
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
-                plan = answer(&mut reading) => {
+                plan = answer(&mut reading, &options.source.path) => {
                     reading = None;
                     let reloaded = match plan {
                         Ok(plan) => self.reload(plan, held).await,
@@ -306,24 +314,33 @@ impl Run {
 /// Reads a configuration beside everything else: its file may be slow, and so may who reads the
 /// standard error, where its faults are shown.
 fn start_reading(options: &Options) -> io::Result<Reading> {
-    let (answer, reading) = oneshot::channel();
+    let (send, answer) = oneshot::channel();
     let (source, interfaces) = (options.source.clone(), options.interfaces.clone());
     // Nobody waits for its end: a stop must not.
     thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
         // Nobody may be interested any more.
-        answer.send(read_plan(&source, &interfaces)).ok();
+        send.send(read_plan(&source, &interfaces)).ok();
     })?;
-    Ok(reading)
+    #[expect(clippy::disallowed_methods, reason = "a hint to the operator may be late")]
+    let slow = Box::pin(sleep(SLOW_READING));
+    Ok(Reading { answer, slow })
 }
 
-async fn answer(reading: &mut Option<Reading>) -> Result<Plan, String> {
-    match reading {
-        Some(reading) => {
-            let failed = |_| Err("reading the configuration failed: please report this".to_owned());
-            reading.await.unwrap_or_else(failed)
+async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, String> {
+    let Some(Reading { answer, slow }) = reading else { return future::pending().await };
+    let is_news = !slow.is_elapsed();
+    let answered = tokio::select! {
+        answered = &mut *answer => answered,
+        () = slow.as_mut(), if is_news => {
+            warn!(
+                "{} is still being read, and another reload waits for it: look at its disk",
+                path.display()
+            );
+            answer.await
         }
-        None => future::pending().await,
-    }
+    };
+    let failed = |_| Err("reading the configuration failed: please report this".to_owned());
+    answered.unwrap_or_else(failed)
 }
 
 /// Reads what is to be run.
