@@ -21,6 +21,8 @@ use crate::{
     value::{self, Spanned},
 };
 
+const OWN_LINE: &str = "each keyword begins a line of its own";
+
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "one per thing that may be given")]
 pub(super) struct Draft {
@@ -241,7 +243,7 @@ impl Draft {
     pub(super) fn finish(&self, sink: &mut Sink, with: &Finish<'_>) -> Option<Instance> {
         let interface = self.finish_interface(sink);
         if !self.vrid_given {
-            sink.error(self.head, "`virtual_router_id` is missing");
+            sink.error_help(self.head, "`virtual_router_id` is missing", OWN_LINE);
         }
         let family = self.finish_family(sink);
         let (interface, family, vrid) = (interface?, family?, self.vrid?.value);
@@ -313,7 +315,7 @@ impl Draft {
                 let help = "keepalived finds it by `unicast_src_ip`; name it";
                 sink.error_help(source.span, "`interface` left out is not supported yet", help);
             } else {
-                sink.error(self.head, "`interface` is missing");
+                sink.error_help(self.head, "`interface` is missing", OWN_LINE);
             }
         }
         self.interface.as_ref()
