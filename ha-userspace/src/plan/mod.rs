@@ -4,11 +4,15 @@
 mod numbered;
 mod succession;
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use ha_config::{
     Address, Authentication, Command, Config, Firewall, Instance, Notify, Pacing, Peer, Script,
-    ScriptUser, Transport, Weight,
+    ScriptUser, SyncGroup, Transport, Weight,
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
@@ -122,7 +126,7 @@ impl Plan {
     /// may not expect of it.
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
-        let mut builder = Builder { config, trackers: Vec::new() };
+        let mut builder = Builder::new(config);
         let script_user = config.global.script_user.as_ref();
         let mut instances = Vec::new();
         let mut engine = ha_core::Config::default();
@@ -142,11 +146,13 @@ impl Plan {
         for interface in only.iter().filter(|name| !used.contains(name.as_str())) {
             warnings.push(format!("--iface {interface}: no vrrp_instance uses it"));
         }
+        let names = instances.iter().map(|instance| instance.name.as_str());
+        let numbers: BTreeMap<&str, InstanceId> = names.zip((0..).map(InstanceId)).collect();
         let mut groups = Vec::new();
         for group in &config.groups {
-            let members = (0..).zip(&instances);
-            let members = members.filter(|(_, instance)| group.members.contains(&instance.name));
-            let members: Vec<InstanceId> = members.map(|(id, _)| InstanceId(id)).collect();
+            let member = |name: &String| numbers.get(name.as_str()).copied();
+            let mut members: Vec<InstanceId> = group.members.iter().filter_map(member).collect();
+            members.sort_unstable();
             engine.groups.push(GroupConfig { members });
             let notify = notify_as(&group.notify, script_user);
             groups.push(GroupPlan { name: group.name.clone(), notify });
@@ -171,14 +177,36 @@ impl Plan {
     }
 }
 
-/// Gives each tracked thing a number.
+/// Gives each tracked thing a number. A file may have ten thousands of each: none is looked for by
+/// going through all others.
 struct Builder<'a> {
-    config: &'a Config,
+    script_user: Option<&'a ScriptUser>,
+    scripts: BTreeMap<&'a str, &'a Script>,
+    /// By the names of their members.
+    groups: BTreeMap<&'a str, &'a SyncGroup>,
     trackers: Vec<TrackerPlan>,
+    interface_numbers: BTreeMap<&'a str, TrackerId>,
+    script_numbers: BTreeMap<&'a str, TrackerId>,
 }
 
-impl Builder<'_> {
-    fn engine_instance(&mut self, instance: &Instance) -> InstanceConfig {
+impl<'a> Builder<'a> {
+    fn new(config: &'a Config) -> Self {
+        let scripts = config.scripts.iter().map(|script| (script.name.as_str(), script));
+        let members = config
+            .groups
+            .iter()
+            .flat_map(|group| group.members.iter().map(move |member| (member.as_str(), group)));
+        Self {
+            script_user: config.global.script_user.as_ref(),
+            scripts: scripts.collect(),
+            groups: members.collect(),
+            trackers: Vec::new(),
+            interface_numbers: BTreeMap::new(),
+            script_numbers: BTreeMap::new(),
+        }
+    }
+
+    fn engine_instance(&mut self, instance: &'a Instance) -> InstanceConfig {
         let garp = &instance.garp;
         InstanceConfig {
             vrid: instance.vrid,
@@ -206,8 +234,8 @@ impl Builder<'_> {
         }
     }
 
-    fn tracks(&mut self, instance: &Instance) -> Vec<Track> {
-        let group = self.config.group_of(&instance.name);
+    fn tracks(&mut self, instance: &'a Instance) -> Vec<Track> {
+        let group = self.groups.get(instance.name.as_str()).copied();
         let mut tracks = Vec::new();
         if instance.track_primary {
             let tracker = self.interface(&instance.interface);
@@ -232,32 +260,28 @@ impl Builder<'_> {
         tracks
     }
 
-    fn interface(&mut self, name: &str) -> TrackerId {
-        let is_it =
-            |tracker: &TrackerPlan| matches!(tracker, TrackerPlan::Interface(of) if of == name);
-        self.number(is_it, || TrackerPlan::Interface(name.to_owned()))
+    fn interface(&mut self, name: &'a str) -> TrackerId {
+        let trackers = &mut self.trackers;
+        let new = || add(trackers, TrackerPlan::Interface(name.to_owned()));
+        *self.interface_numbers.entry(name).or_insert_with(new)
     }
 
-    fn script(&mut self, name: &str) -> Option<TrackerId> {
-        let script = self.config.script(name)?;
-        let command = command_as(&script.command, self.config.global.script_user.as_ref());
-        let is_it =
-            |tracker: &TrackerPlan| matches!(tracker, TrackerPlan::Script(of) if of.name == name);
-        Some(self.number(is_it, || TrackerPlan::Script(Script { command, ..script.clone() })))
+    fn script(&mut self, name: &'a str) -> Option<TrackerId> {
+        let script = *self.scripts.get(name)?;
+        let (trackers, user) = (&mut self.trackers, self.script_user);
+        let new = || {
+            let command = command_as(&script.command, user);
+            add(trackers, TrackerPlan::Script(Script { command, ..script.clone() }))
+        };
+        Some(*self.script_numbers.entry(name).or_insert_with(new))
     }
+}
 
-    fn number(
-        &mut self,
-        is_it: impl Fn(&TrackerPlan) -> bool,
-        make: impl FnOnce() -> TrackerPlan,
-    ) -> TrackerId {
-        let known = self.trackers.iter().position(is_it);
-        let index = known.unwrap_or_else(|| {
-            self.trackers.push(make());
-            self.trackers.len() - 1
-        });
-        TrackerId(u32::try_from(index).unwrap_or(u32::MAX))
-    }
+/// The number of a tracker that comes after the others.
+fn add(trackers: &mut Vec<TrackerPlan>, tracker: TrackerPlan) -> TrackerId {
+    let number = u32::try_from(trackers.len()).unwrap_or(u32::MAX);
+    trackers.push(tracker);
+    TrackerId(number)
 }
 
 fn engine_track(tracker: TrackerId, weight: Weight) -> Track {
