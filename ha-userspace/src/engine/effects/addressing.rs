@@ -13,7 +13,7 @@ use super::{Effects, Surroundings};
 use crate::{
     engine::Message,
     io::{
-        addresses::{AddressChange, PROTOCOL_MARK},
+        addresses::{AddressChange, Key, PROTOCOL_MARK},
         links::{self, Links},
     },
 };
@@ -64,7 +64,7 @@ impl Effects {
                 None => self.pacer.forget(instance),
             }
         }
-        gone.retain(|gone| !self.stays(gone, &added));
+        self.keep_what_others_have(&mut gone, &added);
         let removals = gone.into_iter().map(|gone| (gone.instance, gone.removal));
         let (owners, changes): (Vec<_>, Vec<_>) = removals.chain(added).unzip();
         let results = self.addresses.apply(&changes);
@@ -81,26 +81,43 @@ impl Effects {
         failed
     }
 
-    /// Whether an instance has what another does not have any more. If so it has seen it, too.
-    fn stays(&mut self, gone: &Gone, added: &[(InstanceId, AddressChange)]) -> bool {
-        let key = gone.removal.key();
-        let is_it = |one: &AddressChange| one.key() == key;
-        // To have another label or scope it must be set anew.
-        let is_other =
-            |one: &AddressChange| AddressChange { present: false, ..one.clone() } != gone.removal;
-        if added.iter().any(|(_, one)| is_it(one) && is_other(one)) {
-            return false;
+    /// Takes out of `gone` what another instance has. If so that one has seen it, too.
+    fn keep_what_others_have(
+        &mut self,
+        gone: &mut Vec<Gone>,
+        added: &[(InstanceId, AddressChange)],
+    ) {
+        // All may give their addresses up at once: none is compared with all others.
+        let keys: BTreeSet<Key> = gone.iter().map(|gone| gone.removal.key()).collect();
+        let mut additions: BTreeMap<Key, Vec<&AddressChange>> = BTreeMap::new();
+        for (_, one) in added.iter().filter(|(_, one)| keys.contains(&one.key())) {
+            additions.entry(one.key()).or_default().push(one);
         }
-        let mut stays = false;
-        for outlet in &mut self.outlets {
-            if outlet.set.iter().flatten().any(is_it) {
-                stays = true;
-                if gone.was_seen {
-                    outlet.seen.insert((gone.removal.ifindex, gone.removal.address));
+        let mut holders: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        for (place, outlet) in self.outlets.iter().enumerate() {
+            for key in outlet.set.iter().flatten().map(AddressChange::key) {
+                if keys.contains(&key) {
+                    holders.entry(key).or_default().push(place);
                 }
             }
         }
-        stays
+        gone.retain(|Gone { removal, was_seen, instance: _ }| {
+            let key = removal.key();
+            // To have another label or scope it must be set anew.
+            let is_other = |one: &&AddressChange| {
+                AddressChange { present: false, ..(*one).clone() } != *removal
+            };
+            if additions.get(&key).is_some_and(|same| same.iter().any(is_other)) {
+                return true;
+            }
+            let Some(holders) = holders.get(&key) else { return true };
+            for place in holders.iter().filter(|_| *was_seen) {
+                if let Some(outlet) = self.outlets.get_mut(*place) {
+                    outlet.seen.insert((removal.ifindex, removal.address));
+                }
+            }
+            false
+        });
     }
 
     /// Instances that miss an address: it was seen on its interface since it was set, and is not
