@@ -196,14 +196,16 @@ pub(crate) fn group_by(config: &Config, retired: &[InstanceId]) -> (Vec<Group>, 
         }
         groups.push(Group::new(Some(GroupId(id)), members));
     }
-    let place = |(id, group): (u32, Option<usize>)| match group {
-        Some(group) => group,
-        None if retired.contains(&InstanceId(id)) => usize::MAX,
-        None => {
-            groups.push(Group::new(None, vec![InstanceId(id)]));
-            groups.len() - 1
+    for &id in retired {
+        if let Some(slot @ None) = group_of.get_mut(index(id)) {
+            *slot = Some(usize::MAX);
         }
+    }
+    let mut alone = |id| {
+        groups.push(Group::new(None, vec![InstanceId(id)]));
+        groups.len() - 1
     };
+    let place = |(id, group): (u32, Option<usize>)| group.unwrap_or_else(|| alone(id));
     let group_of = (0..).zip(group_of).map(place).collect();
     (groups, group_of)
 }

@@ -69,7 +69,7 @@ impl Engine {
         let mut old = old.into_iter();
         for ((number, config), group) in (0..).zip(config.instances).zip(group_of) {
             let id = InstanceId(number);
-            let before = old.next().filter(|_| !stopped.contains(&id));
+            let before = old.next().filter(|_| stopped.binary_search(&id).is_err());
             let Some(before) = before else {
                 self.instances.push(Instance::new(config, group));
                 continue;
@@ -120,35 +120,38 @@ impl Engine {
     }
 
     /// Who cannot go on, and with them their groups, old and new: all members of a group are in
-    /// one state.
+    /// one state. In the order of their numbers.
     fn stopped_by(&self, reload: &Reload, groups: &[Group], group_of: &[usize]) -> Vec<InstanceId> {
         let Reload { config, retired, restart, readdressed: _, new_trackers: _ } = reload;
-        let mut stopped: Vec<InstanceId> = Vec::new();
-        for (number, old) in (0..).zip(&self.instances) {
-            let id = InstanceId(number);
-            let new_group = group_of.get(index(id)).and_then(|group| groups.get(*group));
-            let members = |group: Option<&Group>| {
-                let mut members = group.map_or(Vec::new(), |group| group.members.clone());
-                members.sort_unstable();
-                members
-            };
-            let has_moved = members(new_group) != members(self.groups.get(old.group));
-            let owns = config.instances.get(index(id));
-            let owns = owns.is_some_and(|config| config.priority.is_owner());
-            if has_moved || owns != old.is_owner() || retired.contains(&id) || restart.contains(&id)
-            {
-                stopped.push(id);
+        let mut ends = vec![false; self.instances.len()];
+        for id in retired.iter().chain(restart) {
+            if let Some(ends) = ends.get_mut(index(*id)) {
+                *ends = true;
             }
         }
-        // Those whose group lost or got a member have moved too; what is left is a member that
-        // starts anew in a group that is the same.
-        let mut all = stopped.clone();
-        for id in stopped {
-            all.extend(self.group_of(id).iter().flat_map(|group| group.members.iter().copied()));
+        // By old group: a large one is looked at once, not once for each of its members.
+        let mut stopped = vec![false; self.groups.len()];
+        for (place, (old, ends)) in self.instances.iter().zip(ends).enumerate() {
+            let owns = config.instances.get(place);
+            let owns = owns.is_some_and(|config| config.priority.is_owner());
+            if let Some(stopped) = stopped.get_mut(old.group) {
+                *stopped |= ends || owns != old.is_owner();
+            }
         }
-        all.sort_unstable();
-        all.dedup();
-        all
+        let sorted = |group: &Group| {
+            let mut members = group.members.clone();
+            members.sort_unstable();
+            members
+        };
+        for (group, stopped) in self.groups.iter().zip(&mut stopped) {
+            // Where one member lost or got another one, all of them did.
+            let first = group.members.first().and_then(|id| group_of.get(index(*id)));
+            let new = first.and_then(|place| groups.get(*place));
+            *stopped |= new.map(sorted) != Some(sorted(group));
+        }
+        let stops = |old: &Instance| stopped.get(old.group).copied().unwrap_or(true);
+        let all = (0..).zip(&self.instances).filter(|(_, old)| stops(old));
+        all.map(|(number, _)| InstanceId(number)).collect()
     }
 
     fn runs(&self, id: InstanceId) -> bool {
