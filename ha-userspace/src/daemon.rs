@@ -39,7 +39,7 @@ use crate::{
     record::Recorder,
     report::Reporter,
     scripts::track::CheckScripts,
-    status::{self, Asked},
+    status::{self, Asked, StatusWriter},
 };
 
 /// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
@@ -125,7 +125,7 @@ struct PidFiles<'a>(&'a [PathBuf]);
 impl<'a> PidFiles<'a> {
     fn write(paths: &'a [PathBuf]) -> io::Result<Self> {
         for path in paths {
-            fs::write(path, format!("{}\n", process::id())).map_err(|error| {
+            status::replace(path, &format!("{}\n", process::id()), 0o644).map_err(|error| {
                 let text = format!("cannot write the pid file {}: {error}", path.display());
                 io::Error::new(error.kind(), text)
             })?;
@@ -182,6 +182,7 @@ struct Run {
     engine: EngineThread,
     reporter: Reporter,
     check_scripts: CheckScripts,
+    status_writer: StatusWriter,
     /// Has the XDP program's messages logged.
     _logger: JoinSet<()>,
     carriers: JoinSet<()>,
@@ -201,6 +202,7 @@ impl Run {
         let tap = recorder.map(|recorder| recorder.start(&of_engine)).transpose()?;
         let absorbs = options.absorbs;
         let setup = Setup { plan: of_engine, choice, absorbs, policy, xdp, tap };
+        let status_writer = StatusWriter::start()?;
         let engine = EngineThread::start(setup).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
@@ -209,7 +211,7 @@ impl Run {
         check_scripts.run(&plan);
         let carriers = watch_carriers(&plan);
         let reporter = Reporter::new(plan.clone());
-        Ok(Self { plan, engine, reporter, check_scripts, _logger: logger, carriers })
+        Ok(Self { plan, engine, reporter, check_scripts, status_writer, _logger: logger, carriers })
     }
 
     async fn until_stop(
@@ -251,7 +253,8 @@ impl Run {
                         Err(error) => error!("the running configuration stays: {error}"),
                     },
                     Order::Status(asked) => {
-                        write_status(&options.status_files.path(asked), &self.engine).await;
+                        let path = options.status_files.path(asked);
+                        write_status(path, &self.status_writer, &self.engine).await;
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
@@ -357,7 +360,7 @@ fn read_plan(source: &Source, interfaces: &[String]) -> Result<Plan, String> {
     Ok(plan)
 }
 
-async fn write_status(path: &Path, engine: &EngineThread) {
+async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread) {
     let (ask, answer) = oneshot::channel();
     let asked = async {
         engine.commands.send(Command::Status(ask)).await.ok()?;
@@ -368,9 +371,7 @@ async fn write_status(path: &Path, engine: &EngineThread) {
         warn!("no status: the engine thread does not answer");
         return;
     };
-    if let Err(error) = status::write(path, &snapshot) {
-        warn!("cannot write {}: {error}", path.display());
-    }
+    writer.write(path, snapshot);
 }
 
 /// Takes the locks that `plan` needs beside those that are held.

@@ -18,10 +18,13 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::mpsc::{self, SyncSender, TrySendError},
+    thread,
 };
 
 use ha_core::wire::Dialect;
 use serde_json::{Value, json};
+use tracing::warn;
 
 use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
 
@@ -53,21 +56,58 @@ impl StatusFiles {
     }
 }
 
-/// Replaces the file at `path` in one step. A symbolic link there is replaced, not followed.
-///
-/// # Errors
-/// The directory cannot be made or written to.
-pub(crate) fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
-    let text = render(snapshot);
+/// Status that waits while another is being written; more is refused.
+const WAITING_MAX: usize = 1;
+
+/// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
+pub(crate) struct StatusWriter(SyncSender<(PathBuf, Snapshot)>);
+
+impl StatusWriter {
+    /// Ends when this is dropped, and is not waited for.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub(crate) fn start() -> io::Result<Self> {
+        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Snapshot)>(WAITING_MAX);
+        thread::Builder::new().name("ha-status".to_owned()).spawn(move || {
+            for (path, snapshot) in waiting {
+                if let Err(error) = write(&path, &snapshot) {
+                    warn!("cannot write {}: {error}", path.display());
+                }
+            }
+        })?;
+        Ok(Self(send))
+    }
+
+    /// Has it written to `path`, unless others wait.
+    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot) {
+        if let Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) =
+            self.0.try_send((path, snapshot))
+        {
+            warn!("not written to {}: the status before is still being written", path.display());
+        }
+    }
+}
+
+fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
+    replace(path, &render(snapshot), 0o600)
+}
+
+/// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
+/// there is replaced, not followed.
+///
+/// # Errors
+/// The directory is not there, or cannot be written to.
+pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let mut temporary = OsString::from(path);
     temporary.push(".new");
     // A daemon that was killed while writing leaves it behind.
     drop(fs::remove_file(&temporary));
     let mut file: File =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
     file.write_all(text.as_bytes())?;
     fs::rename(&temporary, path)
 }
@@ -199,5 +239,17 @@ mod tests {
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_stalls_holds_nobody_up() {
+        let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
+        let writer = StatusWriter(send);
+        writer.write("/first".into(), snapshot());
+        // Neither waits, though nothing is taken.
+        writer.write("/second".into(), snapshot());
+        writer.write("/third".into(), snapshot());
+        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, [Path::new("/first")]);
     }
 }

@@ -71,6 +71,9 @@ fn pid_files_are_there_as_long_as_the_daemon() {
     }
     let (pair, sandbox) = (Pair::new(), Sandbox::new());
     let words = "-n -P -p /mnt/main.pid -r /mnt/vrrp.pid -c /mnt/checkers.pid";
+    // What another user could put there.
+    let victim = sandbox.directory().write("victim", "untouched");
+    symlink(&victim, sandbox.directory().path().join("vrrp.pid")).expect("a link");
     let daemon = start(&pair, &sandbox, &config(), words);
     await_master(&pair, &daemon);
     let directory = sandbox.directory();
@@ -78,6 +81,7 @@ fn pid_files_are_there_as_long_as_the_daemon() {
     for file in ["main.pid", "vrrp.pid"] {
         assert_eq!(directory.read(file), pid, "{file}");
     }
+    assert_eq!(directory.read("victim"), "untouched");
     // No process, no number; and the operator is told.
     assert!(!directory.path().join("checkers.pid").exists());
     assert!(daemon.log().contains("there is no checker process"), "{}", daemon.log());
