@@ -1,5 +1,5 @@
 //! What happens all the time must not wait for the allocator: an advertisement that says nothing new,
-//! a due one, an answer, a refused frame. Takeovers may allocate.
+//! a due one, an answer, a refused frame. Takeovers may allocate, and a reload, in proportion.
 
 #![expect(clippy::expect_used, reason = "a test reports by panicking")]
 
@@ -9,8 +9,8 @@ use std::{hint::black_box, time::Duration};
 
 use allocation_counter::measure;
 use ha_core::{
-    Action, Actions, Engine, Family, GroupConfig, Input, InstanceId, Instant, Received, State,
-    Version,
+    Action, Actions, Config, Engine, Family, GroupConfig, Input, InstanceId, Instant, Received,
+    Reload, State, Version,
 };
 
 const DIALECTS: [(Version, Family); 3] =
@@ -112,6 +112,25 @@ fn a_frame_is_refused() {
         let refused = |action: &Action| matches!(action, Action::Rejected { .. });
         assert_eq!(count(&actions, refused), usize::try_from(3 * ROUNDS).expect("small"));
     }
+}
+
+/// What a reload takes by which a sync group of `count` loses its first member.
+fn reload_bytes(count: u32) -> u64 {
+    let dialect @ (version, family) = DIALECTS[0];
+    let group = |first| vec![GroupConfig { members: (first..count).map(InstanceId).collect() }];
+    let mut engine = fixture::engine(dialect, count, group(0));
+    let instances = (0..count).map(|number| fixture::instance(version, family, number)).collect();
+    let config = Config { instances, groups: group(1), ..Config::default() };
+    let reload = Reload { config, retired: vec![InstanceId(0)], ..Reload::default() };
+    let mut actions = Actions::default();
+    measure(|| engine.reload(fixture::START, reload, &mut actions)).bytes_max
+}
+
+#[test]
+fn a_reload_of_a_large_group_takes_memory_in_proportion() {
+    // In proportion it is twice as much, with the square four times.
+    let (some, twice) = (reload_bytes(2000), reload_bytes(4000));
+    assert!(twice < 3 * some, "{some} bytes, then {twice}");
 }
 
 #[test]
