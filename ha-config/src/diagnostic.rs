@@ -153,6 +153,23 @@ impl Diagnostic {
     }
 }
 
+/// The keyword that a secret follows.
+const PASSWORD: &str = "auth_pass";
+
+/// What a message says, without a secret that is glued to the keyword.
+pub(crate) fn mask_glued(message: &str) -> String {
+    let lower = message.to_ascii_lowercase();
+    let end = lower.find(PASSWORD).map(|found| found.saturating_add(PASSWORD.len()));
+    let Some((before, rest)) = end.and_then(|end| message.split_at_checked(end)) else {
+        return message.to_owned();
+    };
+    let secret_end = rest.find(|c: char| c.is_whitespace() || c == '`').unwrap_or(rest.len());
+    let (secret, after) = rest.split_at(secret_end);
+    // A comma or a colon of the message's own stays.
+    let secret = if secret.len() > 1 { "****" } else { secret };
+    format!("{before}{secret}{after}")
+}
+
 /// Replaces what follows `auth_pass`, or a word that may be a mistyped `auth_pass`.
 pub(crate) fn mask_password(line: &str) -> String {
     // Only ASCII changes its case here, so offsets stay valid.
@@ -161,7 +178,11 @@ pub(crate) fn mask_password(line: &str) -> String {
         return mask_definition(line);
     };
     let (before, rest) = line.split_at(found);
-    let word_end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    // A secret may be glued to the keyword: `auth_pass=secret`, `auth_passsecret`.
+    let name_end = |c: char| !c.is_ascii_alphabetic() && c != '_';
+    let word_end = rest.find(name_end).unwrap_or(rest.len());
+    let is_whole = lower.get(found..).is_some_and(|rest| rest.starts_with(PASSWORD));
+    let word_end = if is_whole { PASSWORD.len() } else { word_end };
     let (word, secret) = rest.split_at(word_end);
     let masked: String = secret
         .chars()
@@ -194,6 +215,13 @@ mod tests {
     fn passwords_are_not_shown() {
         assert_eq!(mask_password("  auth_pass s3cr3t # x"), "  auth_pass ****** * *");
         assert_eq!(mask_password("a { auth_pas s } "), "a { auth_pas * } ");
+        assert_eq!(mask_password("auth_pass=s3cr"), "auth_pass*****");
+        assert_eq!(mask_password("auth_passs3cr x"), "auth_pass**** *");
+        assert_eq!(mask_password("auth_pas=s3"), "auth_pas***");
+        let unknown = |word: &str| mask_glued(&format!("unknown keyword `{word}` in x"));
+        assert_eq!(unknown("auth_pass=s3cr"), "unknown keyword `auth_pass****` in x");
+        assert_eq!(unknown("auth_passs3cr"), "unknown keyword `auth_pass****` in x");
+        assert_eq!(unknown("auth_pass"), "unknown keyword `auth_pass` in x");
         assert_eq!(mask_password("auth_psas s"), "auth_psas *");
         assert_eq!(mask_password(" $KEY=s3 t"), " $KEY=** *");
         assert_eq!(mask_password("priority 1"), "priority 1");

@@ -3,7 +3,7 @@
 use core::ops::Range;
 use std::{collections::BTreeSet, rc::Rc, sync::Arc};
 
-use crate::diagnostic::{Counts, Diagnostic, Place, Severity, Span, mask_password};
+use crate::diagnostic::{Counts, Diagnostic, Place, Severity, Span, mask_glued, mask_password};
 
 /// More of a severity are counted only: nobody reads them, and noise must not fill the memory.
 const COMPLAINTS_MAX: u32 = 1000;
@@ -189,6 +189,7 @@ fn without_mark(text: &str) -> &str {
 
 /// A message that quotes the file, fit to be shown.
 fn readable(message: &str) -> String {
+    let message = mask_glued(message);
     if message.chars().nth(MESSAGE_CHARS_MAX).is_none() {
         return message.chars().map(printable).collect();
     }
