@@ -21,8 +21,8 @@ pub use self::{
     effective::effective,
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
-        Mail, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting, SmtpServer,
-        SyncGroup, TrackInterface, TrackScript, Transport, Weight,
+        Mail, MulticastGroups, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting,
+        SmtpServer, SyncGroup, TrackInterface, TrackScript, Transport, Weight,
     },
     source::Host,
 };

@@ -7,7 +7,11 @@
 mod announce;
 mod setting;
 
-use core::{fmt, net::IpAddr, net::Ipv4Addr, time::Duration};
+use core::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
 
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
@@ -83,6 +87,8 @@ pub struct Global {
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: the same for unsolicited neighbour advertisements.
     pub gna_interval: Duration,
+    /// Where advertisements of instances without `unicast_peer` go.
+    pub multicast: MulticastGroups,
     /// What is set up for instances that do not accept packets to their addresses.
     pub firewall: Firewall,
     /// What is not active yet and has no field of its own.
@@ -101,6 +107,32 @@ pub struct Firewall {
 impl Default for Firewall {
     fn default() -> Self {
         Self { priority: -1, counters: false }
+    }
+}
+
+/// `vrrp_mcast_group4`, `vrrp_mcast_group6`: all nodes of a virtual router have the same.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MulticastGroups {
+    /// Default 224.0.0.18 (RFC 9568 §5.1.1.2).
+    pub v4: Ipv4Addr,
+    /// Default `ff02::12` (RFC 9568 §5.1.2.2).
+    pub v6: Ipv6Addr,
+}
+
+impl MulticastGroups {
+    /// The family's.
+    #[must_use]
+    pub fn of(&self, family: Family) -> IpAddr {
+        match family {
+            Family::V4 => self.v4.into(),
+            Family::V6 => self.v6.into(),
+        }
+    }
+}
+
+impl Default for MulticastGroups {
+    fn default() -> Self {
+        Self { v4: Ipv4Addr::new(224, 0, 0, 18), v6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12) }
     }
 }
 

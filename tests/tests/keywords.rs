@@ -216,3 +216,40 @@ fn preemption_waits_for_preempt_delay() {
     await_state(&mut higher, "MASTER");
     await_state(&mut lower, "BACKUP");
 }
+
+/// The peer is keepalived: both keep to another group, and neither hears what comes to the usual one.
+#[test]
+fn advertisements_go_to_another_group_and_come_from_it() {
+    if !require::require_keepalived() || !require::require_daemon() {
+        return;
+    }
+    let group = Ipv4Addr::new(233, 252, 0, 18);
+    let global = format!("vrrp_mcast_group4 {group}");
+    let pair = Pair::new();
+    let instance = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    let text = format!("global_defs {{\n{global}\n}}\n{instance}");
+    let since = Stamp::now();
+    let mut peer = Router::start(Program::Keepalived, pair.node(Side::A).namespace(), &text);
+    let claim = wait::some_within(SOON, || pair.first_claim(INTERFACE, Side::A, since));
+    assert!(claim.is_some(), "{}", peer.log());
+    let mut ours = start(&pair, Side::B, 100, "", &global);
+    let source = Dialect::V3Multicast.source(Side::A.number());
+    let hears_it = || ours.status().master("VI_1") == Some(source.as_str());
+    assert!(wait::holds_within(SOON, hears_it), "{}", ours.log());
+    assert_eq!(ours.status().state("VI_1"), "BACKUP", "{}", ours.log());
+
+    let since = Stamp::now();
+    peer.stop();
+    await_state(&mut ours, "MASTER");
+    let sent = pair.segment(INTERFACE).2.collect(since, |frame| {
+        let is_ours = Side::of_port(&frame.interface) == Some(Side::B) && !frame.is_outgoing;
+        decode::advert(frame).filter(|_| is_ours)
+    });
+    assert!(!sent.is_empty(), "{}", ours.log());
+    assert!(sent.iter().all(|advert| advert.destination == group), "{sent:?}");
+
+    // A router of a higher priority, but on the usual group: both are Master, as with keepalived.
+    let mut other = start(&pair, Side::A, 150, "", "");
+    await_state(&mut other, "MASTER");
+    assert_eq!(ours.status().state("VI_1"), "MASTER", "{}", ours.log());
+}

@@ -1,6 +1,10 @@
 //! `global_defs`: the daemon's own settings and the defaults of instances.
 
-use core::time::Duration;
+use core::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    time::Duration,
+};
 
 use ha_core::Version;
 
@@ -100,6 +104,16 @@ impl Draft {
             "vrrp_delay_after_boot" => global.delay_after_boot = delay(sink, first),
             "vrrp_garp_interval" => global.garp_interval = delay(sink, first),
             "vrrp_gna_interval" => global.gna_interval = delay(sink, first),
+            "vrrp_mcast_group4" => {
+                let group =
+                    group(sink, first.word, "an IPv4 multicast address", Ipv4Addr::is_multicast);
+                global.multicast.v4 = group.unwrap_or(global.multicast.v4);
+            }
+            "vrrp_mcast_group6" => {
+                let group =
+                    group(sink, first.word, "an IPv6 multicast address", Ipv6Addr::is_multicast);
+                global.multicast.v6 = group.unwrap_or(global.multicast.v6);
+            }
             "nftables_priority" => {
                 global.firewall.priority = first.number(sink).unwrap_or(global.firewall.priority);
             }
@@ -128,6 +142,20 @@ impl Draft {
 /// Without one where it cannot be read.
 fn delay(sink: &mut Sink, value: Value<'_>) -> Duration {
     value.seconds(sink).unwrap_or_default()
+}
+
+/// A multicast group's address; `expected` says of which family.
+fn group<T: FromStr>(
+    sink: &mut Sink,
+    word: &Word,
+    expected: &str,
+    is_multicast: impl FnOnce(&T) -> bool,
+) -> Option<T> {
+    let group = word.text.parse().ok().filter(is_multicast);
+    if group.is_none() {
+        value::bad(sink, word, expected);
+    }
+    group
 }
 
 /// `2` or `3`.

@@ -4,7 +4,7 @@ use super::{
     script::user,
     writer::{Writer, seconds},
 };
-use crate::model::{Firewall, Global, Mail, SmtpServer};
+use crate::model::{Firewall, Global, Mail, MulticastGroups, SmtpServer};
 
 /// Without the defaults of instances, which are in the instances.
 pub(super) fn write(writer: &mut Writer, global: &Global) {
@@ -17,6 +17,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         delay_after_boot,
         garp_interval,
         gna_interval,
+        multicast: MulticastGroups { v4, v6 },
         firewall: Firewall { priority, counters },
         inactive,
     } = global;
@@ -32,6 +33,8 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         writer.nonzero("vrrp_delay_after_boot", *delay_after_boot);
         writer.nonzero("vrrp_garp_interval", *garp_interval);
         writer.nonzero("vrrp_gna_interval", *gna_interval);
+        writer.value("vrrp_mcast_group4", v4);
+        writer.value("vrrp_mcast_group6", v6);
         writer.value("nftables_priority", priority);
         writer.presence("nftables_counters", *counters);
         for setting in inactive {

@@ -2,6 +2,8 @@
 
 use core::{net::IpAddr, time::Duration};
 
+use ha_core::Family;
+
 use crate::value::{LONGEST, decimal};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,7 +21,9 @@ pub(crate) enum Argument {
     OneOf(&'static [&'static str]),
     /// An IP address.
     Address,
-    /// The same with a prefix length, if wanted.
+    /// A multicast address of the family.
+    Group(Family),
+    /// An address with a prefix length, if wanted.
     Prefix,
     Interface,
     /// After one of these words, if wanted.
@@ -31,7 +35,8 @@ pub(crate) enum Argument {
 }
 
 use Argument::{
-    Address, After, Flag, Integer, Interface, Millis, Number, OneOf, Prefix, Rest, Seconds, Word,
+    Address, After, Flag, Group, Integer, Interface, Millis, Number, OneOf, Prefix, Rest, Seconds,
+    Word,
 };
 
 /// Any time that keepalived takes.
@@ -57,6 +62,7 @@ impl Argument {
             Flag => matches!(text, "on" | "true" | "yes" | "off" | "false" | "no"),
             OneOf(words) => words.contains(&text),
             Address => text.parse::<IpAddr>().is_ok(),
+            Group(family) => is_group(text, family),
             Prefix => is_prefix(text),
             Interface => is_interface_name(text),
             After(_, argument) => argument.accepts(text),
@@ -69,7 +75,7 @@ impl Argument {
         match self {
             After(words, _) => words,
             Number(..) | Integer(..) | Seconds(..) | Millis(..) | Flag | OneOf(_) | Address
-            | Prefix | Interface | Word(_) | Rest(_) => &[],
+            | Group(_) | Prefix | Interface | Word(_) | Rest(_) => &[],
         }
     }
 
@@ -95,6 +101,8 @@ impl Argument {
                 None => "anything".to_owned(),
             },
             Address => "an IP address".to_owned(),
+            Group(Family::V4) => "an IPv4 multicast address".to_owned(),
+            Group(Family::V6) => "an IPv6 multicast address".to_owned(),
             Prefix => "an IP address or network".to_owned(),
             Interface => "an interface name of 1 to 15 characters".to_owned(),
             Word(name) | Rest(name) => name.to_owned(),
@@ -119,6 +127,7 @@ impl Argument {
             Flag => "on|off".to_owned(),
             OneOf(words) => words.join("|"),
             Address => "ADDRESS".to_owned(),
+            Group(_) => "GROUP".to_owned(),
             Prefix => "ADDRESS[/LENGTH]".to_owned(),
             Interface => "INTERFACE".to_owned(),
             Word(name) => name.to_owned(),
@@ -130,6 +139,12 @@ impl Argument {
 fn is_interface_name(text: &str) -> bool {
     // `IFNAMSIZ` without its NUL.
     (1..=15).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c == '/')
+}
+
+fn is_group(text: &str, family: Family) -> bool {
+    text.parse().is_ok_and(|address: IpAddr| {
+        address.is_multicast() && address.is_ipv4() == (family == Family::V4)
+    })
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -2,14 +2,16 @@
 
 use core::time::Duration;
 
+use ha_core::Family;
+
 use super::{
     Argument,
-    Argument::{Address, Integer, Interface, Number, OneOf, Seconds, Word},
+    Argument::{Group, Integer, Interface, Number, OneOf, Seconds, Word},
     Keyword,
     argument::{TIME, U32_MAX},
     entry::MAIL_ADDRESSES,
     flag,
-    instance::{ALSO_OTHER_INTERFACES, DEAF, EXTRA, REPEAT, VERSION},
+    instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
         CARRIER, NO_BFD, NO_DBUS, NO_FIFO, NO_MAIL, NO_PROCESSES, NO_ROUTES, NO_SNMP, NO_STATICS,
@@ -83,9 +85,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     flag("vrrp_lower_prio_no_advert"),
     flag("vrrp_higher_prio_send_advert"),
     flag("v3_checksum_as_v2").acts_on_what_follows(),
-    // Other groups: an instance on the usual one would not hear its peers and be Master beside them.
-    row("vrrp_mcast_group4", &[Address]).default("224.0.0.18").refused(DEAF),
-    row("vrrp_mcast_group6", &[Address]).default("ff02::12").refused(DEAF),
+    row("vrrp_mcast_group4", &[Group(Family::V4)]).default("224.0.0.18"),
+    row("vrrp_mcast_group6", &[Group(Family::V6)]).default("ff02::12"),
     row("log_unknown_vrids", &[]).unsupported("they are counted: see status.json"),
     // The host.
     row("default_interface", &[Interface]).default("eth0").inactive(NO_STATICS),

@@ -3,6 +3,8 @@
 
 use core::time::Duration;
 
+use ha_core::Family;
+
 use super::*;
 use crate::{Severity, diagnostic::Diagnostic};
 
@@ -149,6 +151,8 @@ fn inside(argument: Argument) -> Vec<String> {
         Flag => ["on", "off", "true", "false", "yes", "no"].map(String::from).to_vec(),
         Argument::OneOf(words) => words.iter().map(|word| (*word).to_owned()).collect(),
         Argument::Address => vec!["192.0.2.9".to_owned()],
+        Argument::Group(Family::V4) => vec!["233.252.0.18".to_owned()],
+        Argument::Group(Family::V6) => vec!["ff02::1:18".to_owned()],
         Argument::Prefix => vec!["192.0.2.9".to_owned(), "192.0.2.0/24".to_owned()],
         Argument::Interface => vec!["eth0".to_owned(), "x".repeat(15)],
         Argument::After(words, argument) => {
@@ -196,6 +200,8 @@ fn outside(argument: Argument) -> Vec<String> {
         Flag => vec!["maybe".to_owned(), "1".to_owned()],
         Argument::OneOf(_) => vec!["other".to_owned()],
         Argument::Address => vec!["192.0.2.256".to_owned()],
+        Argument::Group(Family::V4) => vec!["192.0.2.9".to_owned(), "ff02::12".to_owned()],
+        Argument::Group(Family::V6) => vec!["fe80::12".to_owned(), "224.0.0.18".to_owned()],
         Argument::Prefix => vec!["192.0.2.0/33".to_owned(), "192.0.2.256".to_owned()],
         Argument::Interface => vec!["x".repeat(16), "a/b".to_owned()],
         Argument::After(_, argument) => outside(*argument),

@@ -12,6 +12,8 @@ use ha_common::{
     proto::{self, Family},
 };
 
+use ha_config::MulticastGroups;
+
 use crate::plan::InstancePlan;
 
 /// Rules of all instances that are on an interface, and the addresses that frames may come to.
@@ -24,9 +26,9 @@ pub(crate) struct Tables {
 
 impl Tables {
     /// No instance yet, but the groups: they are VRRP's, whoever uses them.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(groups: &MulticastGroups) -> Self {
         let mut tables = Self::default();
-        for group in [IpAddr::from(proto::GROUP_V4), IpAddr::from(proto::GROUP_V6)] {
+        for group in [Family::V4, Family::V6].map(|family| groups.of(family)) {
             tables.addresses.insert(address_key(0, group), ADDRESS_GROUP);
         }
         tables

@@ -11,8 +11,8 @@ use std::{
 };
 
 use ha_config::{
-    Address, Authentication, Command, Config, Firewall, Instance, Notify, Pacing, Peer, Script,
-    ScriptUser, SyncGroup, Transport, Weight,
+    Address, Authentication, Command, Config, Firewall, Global, Instance, MulticastGroups, Notify,
+    Pacing, Peer, Script, ScriptUser, SyncGroup, Transport, Weight,
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<GroupPlan>,
     /// By `TrackerId`.
     pub(crate) trackers: Numbered<TrackerPlan>,
+    /// Where frames of virtual routers without peers come to.
+    pub(crate) multicast: MulticastGroups,
     /// How packets are kept from what does not accept them.
     pub(crate) firewall: Firewall,
     /// How fast addresses are announced.
@@ -73,6 +75,8 @@ pub(crate) struct InstancePlan {
     pub(crate) pseudo_header: bool,
     /// Configured address to send from; `None`: the interface's primary (IPv6: link-local) one.
     pub(crate) source: Option<IpAddr>,
+    /// Where multicast advertisements go and come from.
+    pub(crate) multicast: IpAddr,
     /// Unicast peers; empty for multicast.
     pub(crate) peers: Vec<Peer>,
     /// TTL or hop limit of what is sent.
@@ -139,7 +143,7 @@ impl Plan {
                 continue;
             }
             engine.instances.push(builder.engine_instance(instance));
-            instances.push(instance_plan(instance, script_user));
+            instances.push(instance_plan(instance, &config.global));
         }
         let used: BTreeSet<&str> =
             instances.iter().map(|instance| instance.interface.as_str()).collect();
@@ -168,6 +172,7 @@ impl Plan {
             instances: instances.into_iter().collect(),
             groups,
             trackers: builder.trackers.into_iter().collect(),
+            multicast: config.global.multicast.clone(),
             firewall: config.global.firewall.clone(),
             pacing,
             after_start: config.global.startup_delay,
@@ -305,7 +310,7 @@ fn notify_as(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
     }
 }
 
-fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> InstancePlan {
+fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
     let authentication = match &instance.authentication {
         Authentication::None => wire::Authentication::None,
         Authentication::Pass(password) => wire::Authentication::Pass(*password.as_bytes()),
@@ -335,11 +340,12 @@ fn instance_plan(instance: &Instance, script_user: Option<&ScriptUser>) -> Insta
         },
         pseudo_header: instance.family == Family::V6 || is_version_3 && !instance.v3_checksum_as_v2,
         source,
+        multicast: global.multicast.of(instance.family),
         peers,
         ttl,
         addresses: instance.addresses.iter().chain(&instance.excluded).cloned().collect(),
         accepts: instance.accept,
-        notify: notify_as(&instance.notify, script_user),
+        notify: notify_as(&instance.notify, global.script_user.as_ref()),
     }
 }
 

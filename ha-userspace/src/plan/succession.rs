@@ -106,6 +106,7 @@ fn can_go_on(old: &InstancePlan, new: &InstancePlan) -> bool {
         && old.vrid == new.vrid
         && old.version == new.version
         && old.peers.is_empty() == new.peers.is_empty()
+        && (!new.peers.is_empty() || old.multicast == new.multicast)
         && Channel::of(old.family, &old.template) == Channel::of(new.family, &new.template)
 }
 

@@ -339,7 +339,7 @@ impl Driver {
     fn tell_engine(&mut self) -> io::Result<()> {
         let now = clock::now();
         let virtual_addresses = virtual_addresses(&self.plan);
-        let mut tables = Tables::new();
+        let mut tables = Tables::new(&self.plan.multicast);
         for link in self.links.iter() {
             for address in &link.addresses {
                 if !virtual_addresses.contains(&address.address) {

@@ -12,7 +12,7 @@ use super::Driver;
 use crate::{
     clock,
     engine::{
-        Message, effects,
+        Message,
         port::{Opening, Port, Speech, Spoken},
     },
     io::advert_socket::Channel,
@@ -131,7 +131,7 @@ fn channels_on(plan: &Plan, interface: &str) -> Vec<Spoken> {
         let channel = Channel::of(instance.family, &instance.template);
         let joined = channels.entry(channel).or_default();
         if instance.peers.is_empty() {
-            *joined = Some(effects::group(instance.family));
+            *joined = Some(instance.multicast);
         }
     }
     channels.into_iter().collect()

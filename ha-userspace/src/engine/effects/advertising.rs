@@ -5,8 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use ha_common::proto;
-use ha_core::{Family, InstanceId, wire::ChecksumScope};
+use ha_core::{InstanceId, wire::ChecksumScope};
 
 use super::{Effects, Surroundings};
 use crate::{
@@ -136,17 +135,9 @@ impl<'a> Post<'a> {
     }
 }
 
-/// The group that a family's advertisements go to.
-pub(crate) fn group(family: Family) -> IpAddr {
-    match family {
-        Family::V4 => IpAddr::from(proto::GROUP_V4),
-        Family::V6 => IpAddr::from(proto::GROUP_V6),
-    }
-}
-
 fn destinations(plan: &InstancePlan) -> Vec<IpAddr> {
     if plan.peers.is_empty() {
-        return vec![group(plan.family)];
+        return vec![plan.multicast];
     }
     plan.peers.iter().map(|peer| peer.address).collect()
 }

@@ -18,7 +18,6 @@ use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
 use self::advertising::Built;
-pub(crate) use self::advertising::group;
 use crate::{
     engine::{
         Message, Report,
