@@ -246,15 +246,14 @@ fn a_torn_slot_is_never_believed() {
         });
         let _over = Over(&is_over);
         let original = vectors::load(V3).frame;
-        for _ in 0..200 {
-            program.run_repeated(&mixture, 2_000);
-            if frames(&program.count_all(), Reason::Absorbed) > 0 {
-                break;
-            }
-        }
-        let believed = frames(&program.count_all(), Reason::Absorbed);
-        assert_eq!(believed, 0);
-        program.run_repeated(&original, 100_000);
-        assert!(frames(&program.count_all(), Reason::Absorbed) > 0, "the two have not met");
+        // A machine that is busy runs the two threads at the same time only now and then.
+        let mut is_absorbed = |frame: &[u8], rounds: u32| {
+            (0..rounds).any(|_| {
+                program.run_repeated(frame, 2_000);
+                frames(&program.count_all(), Reason::Absorbed) > 0
+            })
+        };
+        assert!(!is_absorbed(&mixture, 200), "a torn slot was believed");
+        assert!(is_absorbed(&original, 20_000), "the two have not met");
     });
 }
