@@ -2,6 +2,7 @@
 //! daemon has to do in its name.
 
 mod numbered;
+mod pacing;
 mod succession;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
 
 use ha_config::{
     Address, Authentication, Command, Config, Firewall, Global, Instance, MulticastGroups, Notify,
-    Pacing, Peer, Script, ScriptUser, SyncGroup, Transport, Weight,
+    Peer, Script, ScriptUser, SyncGroup, Transport, Weight,
 };
 use ha_core::{
     AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
@@ -21,6 +22,7 @@ use ha_core::{
 };
 
 use self::numbered::Numbered;
+pub(crate) use self::pacing::PacingPlan;
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
 const MULTICAST_TTL: u8 = 255;
@@ -44,17 +46,6 @@ pub(crate) struct Plan {
     pub(crate) pacing: PacingPlan,
     after_start: Duration,
     after_boot: Duration,
-}
-
-/// How fast addresses are announced.
-#[derive(Clone, Debug)]
-pub(crate) struct PacingPlan {
-    /// Interfaces that share an interval.
-    pub(crate) groups: Vec<Pacing>,
-    /// Of each other interface; zero: none.
-    pub(crate) garp_interval: Duration,
-    /// The same for unsolicited neighbour advertisements.
-    pub(crate) gna_interval: Duration,
 }
 
 /// A virtual router, as the outside world sees it.
@@ -162,11 +153,6 @@ impl Plan {
             groups.push(GroupPlan { name: group.name.clone(), notify });
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
-        let pacing = PacingPlan {
-            groups: config.pacing.clone(),
-            garp_interval: config.global.garp_interval,
-            gna_interval: config.global.gna_interval,
-        };
         let plan = Self {
             engine,
             instances: instances.into_iter().collect(),
@@ -174,7 +160,7 @@ impl Plan {
             trackers: builder.trackers.into_iter().collect(),
             multicast: config.global.multicast.clone(),
             firewall: config.global.firewall.clone(),
-            pacing,
+            pacing: PacingPlan::new(config),
             after_start: config.global.startup_delay,
             after_boot: config.global.delay_after_boot,
         };
