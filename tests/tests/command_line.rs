@@ -72,8 +72,8 @@ fn pid_files_are_there_as_long_as_the_daemon() {
     let (pair, sandbox) = (Pair::new(), Sandbox::new());
     let words = "-n -P -p /mnt/main.pid -r /mnt/vrrp.pid -c /mnt/checkers.pid";
     // What another user could put there.
-    let victim = sandbox.directory().write("victim", "untouched");
-    symlink(&victim, sandbox.directory().path().join("vrrp.pid")).expect("a link");
+    sandbox.directory().write("victim", "untouched");
+    symlink("victim", sandbox.directory().path().join("vrrp.pid")).expect("a link");
     let daemon = start(&pair, &sandbox, &config(), words);
     await_master(&pair, &daemon);
     let directory = sandbox.directory();
