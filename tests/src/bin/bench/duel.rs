@@ -22,7 +22,7 @@ pub(crate) const SEGMENT_INSTANCES: usize = 250;
 /// The number of the third host; the nodes are 1 and 2.
 const THIRD: u8 = 3;
 /// Time to settle, and more of it for each instance: keepalived with thousands takes minutes.
-const SETTLED_WITHIN: (Duration, Duration) = (Duration::from_secs(30), Duration::from_millis(50));
+const SETTLED_WITHIN: (Duration, Duration) = (Duration::from_secs(15), Duration::from_millis(50));
 /// Beyond the intervals that a node may stay silent: the kernel and the capture may be late.
 const LATENESS: Duration = Duration::from_millis(50);
 
@@ -205,9 +205,13 @@ impl Duel {
         self.node(side).pids()
     }
 
-    /// The host of `side` dies; its router has to be launched anew.
+    /// The router of `side` is killed, and has to be launched anew. Children first: one of
+    /// keepalived's that outlives its parent says goodbye.
     pub(crate) fn kill(&mut self, side: Side) {
-        self.node(side).kill_all();
+        let mut pids = self.pids(side);
+        pids.sort_unstable();
+        pids.reverse();
+        signal_all(&pids, Signal::SIGKILL);
         *self.seat(side) = None;
     }
 

@@ -62,7 +62,7 @@ fn main() -> ExitCode {
     if !require::require_daemon() || !require::require_keepalived() {
         return ExitCode::FAILURE;
     }
-    let mut report = match report::Report::begin(&options.output, &words) {
+    let mut report = match report::Report::begin(&options.output, &options.shown) {
         Ok(report) => report,
         Err(error) => {
             eprintln!("bench: cannot write to {}: {error}", options.output.display());
@@ -85,20 +85,26 @@ struct Options {
     sections: Vec<(&'static str, Measure)>,
     effort: Effort,
     output: PathBuf,
+    /// The words, without the place for the output.
+    shown: Vec<String>,
 }
 
 impl Options {
     fn parse(words: &[String]) -> Result<Self, String> {
-        let mut sections = Vec::new();
+        let (mut sections, mut shown) = (Vec::new(), Vec::new());
         let (mut effort, mut output) = (Effort::Default, PathBuf::from("target/bench"));
         let mut words = words.iter();
         while let Some(word) = words.next() {
             match word.as_str() {
-                "--full" => effort = Effort::Full,
+                "--full" => {
+                    effort = Effort::Full;
+                    shown.push(word.clone());
+                }
                 "--section" => {
                     let name = words.next().ok_or("--section needs a name")?;
                     let section = SECTIONS.into_iter().find(|(known, _)| known == name);
                     sections.push(section.ok_or(format!("there is no section `{name}`"))?);
+                    shown.extend([word.clone(), name.clone()]);
                 }
                 "--output" => output = words.next().ok_or("--output needs a directory")?.into(),
                 _ => return Err(format!("`{word}` is not a word of this program")),
@@ -107,6 +113,6 @@ impl Options {
         if sections.is_empty() {
             sections.extend(SECTIONS);
         }
-        Ok(Self { sections, effort, output })
+        Ok(Self { sections, effort, output, shown })
     }
 }

@@ -6,15 +6,16 @@ use core::fmt::Write as _;
 use crate::{
     contender::Contender,
     figure::{Figure, Section, Summary},
-    report::short,
 };
 
-const WIDTH: f64 = 960.0;
+const WIDTH: f64 = 1100.0;
 /// Of the names at the left.
-const LEFT: f64 = 420.0;
+const LEFT: f64 = 520.0;
 const RIGHT: f64 = 30.0;
 const ROW: f64 = 13.0;
 const FIGURE_GAP: f64 = 10.0;
+/// Of more samples, only every second, third and so on is shown.
+const DOTS_MAX: usize = 200;
 /// What is smaller is shown here: a logarithm has no place for it.
 const SMALLEST: f64 = 0.01;
 
@@ -84,10 +85,12 @@ const fn colour(contender: Contender) -> &'static str {
     }
 }
 
-/// The samples as dots, the median as a bar.
+/// The samples as dots, from the largest on, the median as a bar.
 fn strip(body: &mut String, decades: &Decades, y: f64, contender: Contender, samples: &[f64]) {
     let (colour, middle) = (colour(contender), y + ROW / 2.0);
-    for sample in samples {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable_by(|one, other| other.total_cmp(one));
+    for sample in sorted.iter().step_by(samples.len().div_ceil(DOTS_MAX).max(1)) {
         let x = decades.x(*sample);
         push(
             body,
@@ -120,14 +123,14 @@ fn grid(decades: &Decades, bottom: f64) -> String {
                 "<line x1=\"{x:.1}\" y1=\"26\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#dddddd\"/>"
             ),
         );
-        label(&mut text, x - 8.0, bottom + 12.0, &short(value));
+        label(&mut text, x - 8.0, bottom + 12.0, &value.to_string());
     }
     text
 }
 
 fn legend() -> String {
     let mut text = String::new();
-    for (contender, x) in Contender::ALL.into_iter().zip([420.0, 500.0, 600.0]) {
+    for (contender, x) in Contender::ALL.into_iter().zip([LEFT, LEFT + 80.0, LEFT + 180.0]) {
         push(
             &mut text,
             &format!("<circle cx=\"{x}\" cy=\"12\" r=\"4\" fill=\"{}\"/>", colour(contender)),

@@ -22,7 +22,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// `words`: the command line.
+    /// `words`: the command line, as far as it decides what is measured.
     pub(crate) fn begin(directory: &Path, words: &[String]) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         Ok(Self { directory: directory.to_owned(), text: heading(words) })
@@ -32,7 +32,7 @@ impl Report {
         let write = |ending: &str, text: &str| {
             fs::write(self.directory.join(format!("{name}.{ending}")), text)
         };
-        write("json", &format!("{:#}\n", json_of(section)))?;
+        write("json", &format!("{}\n", json_of(section)))?;
         write("svg", &plot::svg(section))?;
         self.text += &markdown(name, section);
         fs::write(self.path(), &self.text)
@@ -122,10 +122,10 @@ fn three(all: Summary) -> String {
     format!("{} / {} / {}", short(all.p50), short(all.p99), short(all.max))
 }
 
-/// About three digits that count.
-pub(crate) fn short(number: f64) -> String {
+/// About three digits that count; whole numbers as they are.
+fn short(number: f64) -> String {
     let decimals = match number.abs() {
-        0.0 => 0,
+        whole if whole.fract() == 0.0 => 0,
         tiny if tiny < 0.1 => 3,
         small if small < 10.0 => 2,
         middle if middle < 100.0 => 1,
@@ -152,7 +152,7 @@ mod tests {
         let section =
             Section { title: "T", method: "M.", figures: vec![figure], notes: Vec::new() };
         let text = markdown("t", &section);
-        assert!(text.contains("| f, ms | 1 | 0.50 | 5.00 | - | 10.0 | - |"), "{text}");
+        assert!(text.contains("| f, ms | 1 | 0.50 | 5 | - | 10 | - |"), "{text}");
         let value = json_of(&section);
         let ours = value.pointer("/figures/0/contenders/ours/samples/0");
         assert_eq!(ours.and_then(Value::as_f64), Some(0.5));

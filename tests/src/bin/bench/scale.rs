@@ -88,15 +88,17 @@ fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 5], Vec<f64>)> {
         return None;
     }
     let settled = clock::monotonic().saturating_sub(started);
-    duel.capture_anew();
     let [master, backup] = Side::BOTH.map(|side| load(&duel, side));
     let memory = f64::from(duel.resident_kib(Side::A)) / 1024.0;
 
-    let earlier = Stamp::now() - 3 * plan.interval;
+    // What was captured so far would be looked through again and again. Two intervals: each
+    // instance's last advertisement must be in what is looked at.
+    duel.capture_anew();
+    wait::holds_throughout(2 * plan.interval, || true);
     let victims = duel.pids(Side::A);
     signal_all(&victims, Signal::SIGSTOP);
     let announced = wait::some_within(FAILED_OVER_WITHIN, || {
-        let said = duel.wire().said(earlier);
+        let said = duel.wire().said(Stamp::default());
         let announced = first_announcements(&said);
         (announced.len() >= plan.instances).then_some((said, announced))
     });

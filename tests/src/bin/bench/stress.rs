@@ -21,6 +21,7 @@ const DURATION: Duration = Duration::from_secs(5);
 const DIES_AT: Duration = Duration::from_secs(4);
 /// For a stressor that had to wait for a processor.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
+const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(10);
 const FLOOD_FRAMES_PER_SECOND: u32 = 100_000;
 /// A silence of a Master that is one, in intervals.
 const PATIENCE: u32 = 3;
@@ -124,18 +125,18 @@ fn climb(duel: &Duel, rung: Rung, notes: &mut Vec<String>) -> Seen {
         Rung::Pause(intervals) => return pause(duel, intervals),
     }
     let interval = duel.plan().interval;
-    let took_over = wait::some_within(ENDS_WITHIN, || {
+    let overhead = wait::some_within(TAKEN_OVER_WITHIN, || {
         let said = duel.wire().said(from);
-        let dead = last_of(&said, Side::A)?;
-        takeover::overheads(&said, dead, duel.plan().master_down())
-            .map(|[_, arp]| (said, dead, arp))
+        let last = last_of(&said, Side::A)?;
+        let [_, arp] = takeover::overheads(&said, last, duel.plan().master_down())?;
+        Some(arp)
     });
     signal_all(&victims, Signal::SIGCONT);
-    let Some((said, dead, arp)) = took_over else {
+    if overhead.is_none() {
         notes.push(format!("{}, {rung}: node B did not take over.", duel.plan()));
-        return before_death(&duel.wire().said(from), from, Stamp::now(), interval);
-    };
-    Seen { overshoot: Some(arp), ..before_death(&said, from, dead, interval) }
+    }
+    let seen = before_death(&duel.wire().said(from), from, from + DIES_AT, interval);
+    Seen { overshoot: overhead, ..seen }
 }
 
 /// The Backup stands still, ten times; the Master lives.

@@ -25,9 +25,9 @@ enum Death {
 const TRIALS: [(u64, Death, usize, usize); 6] = [
     (10, Death::Stopped, 100, 100),
     (10, Death::Killed, 10, 100),
-    (100, Death::Stopped, 10, 30),
+    (100, Death::Stopped, 5, 30),
     (100, Death::Killed, 5, 30),
-    (1000, Death::Stopped, 2, 10),
+    (1000, Death::Stopped, 1, 10),
     (1000, Death::Killed, 1, 10),
 ];
 
