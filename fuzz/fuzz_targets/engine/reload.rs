@@ -32,8 +32,10 @@ impl Untouched {
         // Where a tracker is another one, everybody may look at it.
         let all = (0..).map(InstanceId).take(before.instances.len());
         let all = all.filter(|_| reload.new_trackers.is_empty());
+        // What a member tracks from now on may have failed already, and faults all of its group.
+        let tracks_the_same = |id: InstanceId| at(before, id).tracks == at(next, id).tracks;
         let is_same = |id: &InstanceId| {
-            members(before, *id).into_iter().all(goes_on)
+            members(before, *id).into_iter().all(|id| goes_on(id) && tracks_the_same(id))
                 && at(before, *id) == at(next, *id)
                 && !reload.readdressed.contains(id)
         };

@@ -149,7 +149,11 @@ impl Watched {
         for (id, seen) in (0..).map(InstanceId).zip(&mut self.instances) {
             if seen.is_new {
                 let instance = self.engine.instance(id).expect("configured");
-                seen.adverts_sent = instance.statistics().adverts_sent;
+                // Those of this step are counted when the actions are followed: an owner's, say.
+                let is_its = |action: &&Action| matches!(action, Action::Advertise { instance, .. } if *instance == id);
+                let sent = self.actions.as_slice().iter().filter(is_its).count();
+                let sent = u64::try_from(sent).expect("few");
+                seen.adverts_sent = instance.statistics().adverts_sent - sent;
                 let mut actions = self.actions.as_slice().iter();
                 let told = actions.find_map(|action| match *action {
                     Action::Priority { instance, from, .. } if instance == id => Some(from),
