@@ -71,12 +71,12 @@ pub fn monotonic() -> Duration {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// Gives the processor away for `duration`. For the polling loops of this crate only: a test waits
-/// for a condition.
+/// Gives the processor away for `duration`. For the polling loops and measurements of this crate only:
+/// a test waits for a condition.
 pub(crate) fn pause(duration: Duration) {
     #[expect(
         clippy::disallowed_methods,
-        reason = "the one pause: between two looks at a condition"
+        reason = "the one pause: between two looks at a condition, or two of a measurement"
     )]
     std::thread::sleep(duration);
 }

@@ -40,6 +40,11 @@ pub fn holds_throughout(duration: Duration, mut condition: impl FnMut() -> bool)
     }
 }
 
+/// Lets `window` pass, for what is measured over all of it: no look disturbs it. A test has a condition.
+pub fn through(window: Duration) {
+    clock::pause(window);
+}
+
 /// What `look` sees within `deadline`.
 pub fn some_within<T>(deadline: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let end = clock::monotonic() + deadline * patience();

@@ -32,6 +32,15 @@ fn await_state(router: &mut Router, state: &str) {
     assert!(comes, "not {state}: {}", router.log());
 }
 
+/// The daemon on both sides, the better one first and with `more` lines in its instance.
+fn start_both(pair: &Pair, more: &str) -> [Router; 2] {
+    let mut master = start(pair, Side::A, 150, more, "");
+    await_state(&mut master, "MASTER");
+    let mut backup = start(pair, Side::B, 100, "", "");
+    await_state(&mut backup, "BACKUP");
+    [master, backup]
+}
+
 /// Moments of the gratuitous ARP of `side` since `since`, each with its address.
 fn announcements(pair: &Pair, side: Side, since: Stamp) -> Vec<(Stamp, Ipv4Addr)> {
     pair.segment(INTERFACE).2.collect(since, |frame| {
@@ -48,10 +57,7 @@ fn an_address_that_somebody_removes_is_put_back_and_announced() {
         return;
     }
     let pair = Pair::new();
-    let mut master = start(&pair, Side::A, 150, "    garp_master_delay 0\n", "");
-    await_state(&mut master, "MASTER");
-    let mut backup = start(&pair, Side::B, 100, "", "");
-    await_state(&mut backup, "BACKUP");
+    let [mut master, mut backup] = start_both(&pair, "    garp_master_delay 0\n");
     let namespace = pair.node(Side::A).namespace();
     let [first, second] = VIRTUAL;
     let removal = Stamp::now();
@@ -93,10 +99,7 @@ fn somebody_who_removes_addresses_for_good_is_given_way_to() {
         return;
     }
     let pair = Pair::new();
-    let mut master = start(&pair, Side::A, 150, "", "");
-    await_state(&mut master, "MASTER");
-    let mut backup = start(&pair, Side::B, 100, "", "");
-    await_state(&mut backup, "BACKUP");
+    let [mut master, mut backup] = start_both(&pair, "");
     // Ten removals are put up with; the waits before them add up to some five seconds.
     let is_given_up = remove_until(&pair, || master.log().contains("MASTER -> FAULT"));
     assert!(is_given_up, "{}", master.log());
@@ -114,10 +117,7 @@ fn somebody_who_goes_on_removing_addresses_is_given_way_to_for_longer_each_time(
         return;
     }
     let pair = Pair::new();
-    let mut master = start(&pair, Side::A, 150, "", "");
-    await_state(&mut master, "MASTER");
-    let mut backup = start(&pair, Side::B, 100, "", "");
-    await_state(&mut backup, "BACKUP");
+    let [master, _backup] = start_both(&pair, "");
     for times in 1..=4 {
         let is_given_up = || master.log().matches("MASTER -> FAULT").count() == times;
         assert!(remove_until(&pair, is_given_up), "not {times} times: {}", master.log());

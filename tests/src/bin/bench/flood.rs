@@ -117,7 +117,7 @@ fn flood(duel: &Duel, kind: Bogus, rate: Option<u32>, duration: Duration) -> See
     let after = Side::BOTH.map(|side| duel.processor_time(side));
     let until = Stamp::now();
     // What is on its way may still arrive at the capture.
-    wait::holds_throughout(INTERVAL, || true);
+    wait::through(INTERVAL);
     let said = duel.wire().said(from);
     let seconds = until.since(from).as_secs_f64();
     let mut load = [0.0; 2];

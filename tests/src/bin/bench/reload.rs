@@ -53,7 +53,7 @@ fn reload(duel: &mut Duel, round: usize) -> (Duration, usize) {
     // So much of before that each instance was heard.
     let from = Stamp::now() - 2 * INTERVAL;
     duel.router(Side::A).process().signal(Signal::SIGHUP);
-    wait::holds_throughout(WATCHED, || true);
+    wait::through(WATCHED);
     let until = Stamp::now() - INTERVAL;
     let said = duel.wire().said(from);
     let mut longest = Duration::ZERO;

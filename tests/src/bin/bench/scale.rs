@@ -94,7 +94,7 @@ fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 5], Vec<f64>)> {
     // What was captured so far would be looked through again and again. Two intervals: each
     // instance's last advertisement must be in what is looked at.
     duel.capture_anew();
-    wait::holds_throughout(2 * plan.interval, || true);
+    wait::through(2 * plan.interval);
     let victims = duel.pids(Side::A);
     signal_all(&victims, Signal::SIGSTOP);
     let announced = wait::some_within(FAILED_OVER_WITHIN, || {
@@ -115,7 +115,7 @@ fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 5], Vec<f64>)> {
 /// In percent of a core.
 fn load(duel: &Duel, side: Side) -> f64 {
     let (before, from) = (duel.processor_time(side), clock::monotonic());
-    wait::holds_throughout(WATCHED, || true);
+    wait::through(WATCHED);
     let spent = duel.processor_time(side).saturating_sub(before);
     100.0 * spent.as_secs_f64() / clock::monotonic().saturating_sub(from).as_secs_f64()
 }

@@ -118,7 +118,7 @@ fn climb(duel: &Duel, rung: Rung, notes: &mut Vec<String>) -> Seen {
             let (third, interface) = duel.third();
             let flood =
                 Flood::start(third, &interface, frame, Some(FLOOD_FRAMES_PER_SECOND), DURATION);
-            wait::holds_throughout(DIES_AT, || true);
+            wait::through(DIES_AT);
             signal_all(&victims, Signal::SIGSTOP);
             flood.end();
         }
@@ -146,9 +146,9 @@ fn pause(duel: &Duel, intervals: u32) -> Seen {
     for _ in 0..10 {
         let backup = duel.pids(Side::B);
         signal_all(&backup, Signal::SIGSTOP);
-        wait::holds_throughout(intervals * interval, || true);
+        wait::through(intervals * interval);
         signal_all(&backup, Signal::SIGCONT);
-        wait::holds_throughout(10 * interval, || true);
+        wait::through(10 * interval);
     }
     let until = Stamp::now();
     before_death(&duel.wire().said(from), from, until, interval)
