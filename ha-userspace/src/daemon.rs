@@ -393,9 +393,11 @@ fn watch_carriers(plan: &Plan) -> JoinSet<()> {
         TrackerPlan::Script(_) => None,
     });
     let names = names.collect();
+    let intervals = plan.engine.instances.iter().map(|instance| instance.interval.as_duration());
+    let shortest = intervals.min().unwrap_or(Duration::MAX);
     let mut task = JoinSet::new();
-    task.spawn(async {
-        if let Err(error) = carrier::keep_asking(names).await {
+    task.spawn(async move {
+        if let Err(error) = carrier::keep_asking(names, shortest).await {
             warn!("a lost carrier may be noticed up to a second late: {error}");
         }
     });
