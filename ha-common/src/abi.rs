@@ -38,8 +38,10 @@ pub const PEERS_MAX: u32 = 65_536;
 pub const ADDRESSES_MAX: u32 = 65_536;
 /// Interfaces with counters.
 pub const INTERFACES_MAX: u32 = 4_096;
-/// 4 MiB: two changed advertisements of 120 bytes from each of 16,384 instances.
-pub const RING_BYTES: u32 = 4 << 20;
+/// 1 MiB: a changed advertisement of 120 bytes (136 with the ring's own header) from each of 7,700
+/// instances at once, before the daemon has read one. It is resident twice: the daemon maps it twice
+/// in a row, so that no record is in two pieces.
+pub const RING_BYTES: u32 = 1 << 20;
 /// `BPF_F_MMAPABLE`, for the slots.
 pub const MMAPABLE: u32 = 1 << 10;
 

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     process,
+    sync::Arc,
     task::Poll,
     thread,
     time::Duration,
@@ -31,7 +32,7 @@ use crate::{
     io::{
         carrier,
         lock::{InterfaceLock, LockError},
-        schedule,
+        memory,
         xdp::Xdp,
     },
     plan::{Plan, TrackerPlan},
@@ -158,9 +159,6 @@ async fn supervise(options: &Options) -> io::Result<()> {
     let plan = read_plan(&options.source, &options.interfaces).map_err(io::Error::other)?;
     privileges::check()?;
     let mut signals = Signals::new()?;
-    if let Some(warning) = schedule::lock_memory() {
-        warn!("{warning}");
-    }
     let locks = lock_interfaces(&plan, &Locks::new())?;
     // Not before the locks: these files may be those of the daemon that runs here already.
     let _pid_files = PidFiles::write(&options.pid_files)?;
@@ -178,7 +176,7 @@ async fn supervise(options: &Options) -> io::Result<()> {
 
 /// The engine thread, and what is done beside it.
 struct Run {
-    plan: Plan,
+    plan: Arc<Plan>,
     engine: EngineThread,
     reporter: Reporter,
     check_scripts: CheckScripts,
@@ -189,28 +187,38 @@ struct Run {
 }
 
 impl Run {
-    async fn start(options: &Options, plan: Plan, recorder: Option<&Recorder>) -> io::Result<Self> {
+    async fn start(
+        options: &Options,
+        mut plan: Plan,
+        recorder: Option<&Recorder>,
+    ) -> io::Result<Self> {
         let mut logger = JoinSet::new();
         let xdp = load_xdp(options, &mut logger)?;
         let (choice, policy) = (options.xdp, options.scheduling);
-        let mut of_engine = plan.clone();
         let startup_delay = plan.startup_delay(clock::since_boot());
-        of_engine.engine.startup_delay = startup_delay;
+        plan.engine.startup_delay = startup_delay;
+        // One for all: with thousands of instances it is most of the daemon's memory.
+        let plan = Arc::new(plan);
         if !startup_delay.is_zero() {
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
-        let tap = recorder.map(|recorder| recorder.start(&of_engine)).transpose()?;
+        let tap = recorder.map(|recorder| recorder.start(&plan)).transpose()?;
         let absorbs = options.absorbs;
-        let setup = Setup { plan: of_engine, choice, absorbs, policy, xdp, tap };
+        let setup = Setup { plan: Arc::clone(&plan), choice, absorbs, policy, xdp, tap };
         let status_writer = StatusWriter::start()?;
         let engine = EngineThread::start(setup).await?;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
         }
+        // Not before: what reading the configuration and loading the program took is given back.
+        memory::trim();
+        if let Some(warning) = memory::lock() {
+            warn!("{warning}");
+        }
         let mut check_scripts = CheckScripts::new(engine.commands.clone());
         check_scripts.run(&plan);
         let carriers = watch_carriers(&plan);
-        let reporter = Reporter::new(plan.clone());
+        let reporter = Reporter::new(Arc::clone(&plan));
         Ok(Self { plan, engine, reporter, check_scripts, status_writer, _logger: logger, carriers })
     }
 
@@ -280,8 +288,9 @@ impl Run {
         held.filter.set(&plan).await.map_err(|error| error.to_string())?;
         let (plan, reload) = plan.after(&self.plan);
         let changes = plan.changes_from(&self.plan, &reload);
-        self.reporter.expect(plan.clone());
-        if let Err(error) = self.hand_over(plan.clone(), reload).await {
+        let plan = Arc::new(plan);
+        self.reporter.expect(Arc::clone(&plan));
+        if let Err(error) = self.hand_over(Arc::clone(&plan), reload).await {
             // What was refused before is refused still.
             if let Err(error) = held.filter.set(&self.plan).await {
                 warn!("{error}");
@@ -298,7 +307,7 @@ impl Run {
     }
 
     /// Has the engine thread go on with another plan, and hears what it reports meanwhile.
-    async fn hand_over(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
+    async fn hand_over(&mut self, plan: Arc<Plan>, reload: Reload) -> io::Result<()> {
         let gone = || io::Error::other("the engine thread has ended");
         let (answer, mut answered) = oneshot::channel();
         let command = Command::Reload(Box::new(Handover { plan, reload, answer }));

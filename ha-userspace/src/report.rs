@@ -1,6 +1,6 @@
 //! What the engine thread reports, for people (the log) and for scripts (notifications).
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ha_core::{
     Action, Cause, GroupId, InstanceId, Instant, Notice, State, Subject, TrackerId, Transition,
@@ -16,20 +16,20 @@ use crate::{
 /// Turns reports into log lines and notifications.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    plan: Plan,
+    plan: Arc<Plan>,
     /// The plan of reports that are still to come.
-    next: Option<Plan>,
+    next: Option<Arc<Plan>>,
     generation: u32,
     notifier: Notifier,
 }
 
 impl Reporter {
-    pub(crate) fn new(plan: Plan) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>) -> Self {
         Self { plan, next: None, generation: 0, notifier: Notifier::default() }
     }
 
     /// The engine goes on with another plan: reports of its next generation are about that.
-    pub(crate) fn expect(&mut self, plan: Plan) {
+    pub(crate) fn expect(&mut self, plan: Arc<Plan>) {
         self.next = Some(plan);
     }
 
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn causes_are_said_in_words() {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
-        let reporter = Reporter::new(plan);
+        let reporter = Reporter::new(Arc::new(plan));
         let at = Instant::from_nanos(5_000_000_000);
         let check = |cause, words: &str| assert_eq!(reporter.why(at, cause), words);
         let heard = Some(Instant::from_nanos(1_390_625_000));

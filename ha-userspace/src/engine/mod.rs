@@ -10,7 +10,7 @@ mod pacing;
 mod port;
 mod retry;
 
-use std::{io, net::IpAddr, thread, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use ha_core::{Action, Instant, Reload, State, Statistics, TrackerId, wire::Dialect};
 use tokio::{
@@ -45,7 +45,7 @@ const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 
 /// What the engine thread is started with.
 pub(crate) struct Setup {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -178,7 +178,7 @@ pub(crate) enum Command {
 /// Another plan for the running engine.
 #[derive(Debug)]
 pub(crate) struct Handover {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) reload: Reload,
     /// Whether it goes on with it; if not, nothing has changed.
     pub(crate) answer: oneshot::Sender<io::Result<()>>,

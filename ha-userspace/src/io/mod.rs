@@ -9,6 +9,7 @@ pub(crate) mod announce;
 pub(crate) mod carrier;
 pub(crate) mod links;
 pub(crate) mod lock;
+pub(crate) mod memory;
 pub(crate) mod namespace;
 pub(crate) mod neighbours;
 pub(crate) mod packet_socket;

@@ -1,17 +1,9 @@
-//! How the engine thread is scheduled, and that its memory stays in RAM.
+//! How the engine thread is scheduled.
 //!
 //! Deadline tasks run before every real-time task and are not throttled as those are: a runaway
 //! `SCHED_FIFO` process on this host then cannot make the daemon late.
 
 use std::{fmt, io, ptr};
-
-use nix::{
-    errno::Errno,
-    sys::{
-        mman::{MlockAllFlags, mlockall},
-        resource::{Resource, getrlimit, setrlimit},
-    },
-};
 
 /// CPU time in each period: some hundred instances' work.
 const RUNTIME_NS: u64 = 2_000_000;
@@ -83,31 +75,6 @@ pub(crate) fn apply(policy: Policy) -> io::Result<Outcome> {
             })
         }
     }
-}
-
-/// Keeps the process's memory in RAM; says what to do if it cannot.
-pub(crate) fn lock_memory() -> Option<String> {
-    let limit = libc::RLIM_INFINITY;
-    let raised = setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit);
-    let old = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
-    let locked = match (raised, old) {
-        (Err(_), Some((soft, hard))) if soft != limit => {
-            // Within a finite limit the lock may be had, and then every allocation beyond it
-            // fails. A limit of zero lets only those lock who are exempt from it.
-            let result = setrlimit(Resource::RLIMIT_MEMLOCK, 0, hard).and_then(|()| lock_all());
-            setrlimit(Resource::RLIMIT_MEMLOCK, soft, hard).and(result)
-        }
-        _ => lock_all(),
-    };
-    locked.err().map(|error| {
-        format!("cannot keep memory in RAM: {}; run as root or with CAP_IPC_LOCK", error.desc())
-    })
-}
-
-fn lock_all() -> Result<(), Errno> {
-    // Pages are locked when first used: reserving all of every thread's stack would be waste.
-    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)
 }
 
 /// `struct sched_attr`, first version (`SCHED_ATTR_SIZE_VER0`).

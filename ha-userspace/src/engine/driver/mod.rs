@@ -47,7 +47,7 @@ const RECORDS_PER_TURN: usize = 4_096;
 
 /// What the loop works with.
 pub(crate) struct Driver {
-    plan: Plan,
+    plan: Arc<Plan>,
     engine: Decider,
     effects: Effects,
     links: Links,
@@ -77,7 +77,7 @@ enum Wake {
 
 /// What a driver is made of.
 pub(crate) struct Parts {
-    pub(crate) plan: Plan,
+    pub(crate) plan: Arc<Plan>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    sync::Arc,
 };
 
 use ha_core::Reload;
@@ -29,7 +30,7 @@ struct Opened {
 
 impl Driver {
     /// Goes on with another plan. What it needs is opened first: if that fails nothing has changed.
-    pub(super) fn reload(&mut self, plan: Plan, reload: Reload) -> io::Result<()> {
+    pub(super) fn reload(&mut self, plan: Arc<Plan>, reload: Reload) -> io::Result<()> {
         let now = clock::now();
         let opened = self.open_for(&plan)?;
         self.engine.stop_for(now, &plan, &reload);
