@@ -134,6 +134,13 @@ impl Drop for Process {
     }
 }
 
+/// The resident size of a process, in KiB; `None` if it is gone.
+pub fn resident_kib(pid: Pid) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 /// How a status reads in a message: `exit 0`, `signal 9`.
 pub fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {

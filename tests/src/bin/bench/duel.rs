@@ -6,7 +6,14 @@
 use core::{fmt, net::Ipv4Addr, time::Duration};
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
-use ha_tests::{clock::Stamp, lan::Lan, netns::Namespace, pair::Side, process::Router, wait};
+use ha_tests::{
+    clock::Stamp,
+    lan::Lan,
+    netns::Namespace,
+    pair::Side,
+    process::{self, Router},
+    wait,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -252,12 +259,7 @@ impl Duel {
 
     /// The resident size of the router of `side`, in KiB: of all its processes.
     pub(crate) fn resident_kib(&self, side: Side) -> u32 {
-        let resident = |pid: Pid| -> Option<u32> {
-            let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-            line.split_whitespace().next()?.parse().ok()
-        };
-        self.pids(side).into_iter().filter_map(resident).sum()
+        self.pids(side).into_iter().filter_map(process::resident_kib).sum()
     }
 
     fn seat(&mut self, side: Side) -> &mut Option<Router> {

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use crate::{
     contender::Contender,
     duel::{Duel, Plan, signal_all, virtual_address},
-    figure::{Effort, Figure, Section, millis},
+    figure::{Effort, Figure, Section, millis, number},
     wire::{Said, What, adverts_by_router},
 };
 
@@ -37,6 +37,7 @@ const FULL: [(usize, u64); 13] = [
 
 pub(crate) fn measure(effort: Effort) -> Section {
     let (mut figures, mut notes) = (Vec::new(), Vec::new());
+    let mut alone = BTreeMap::new();
     for (instances, interval) in effort.choose(&DEFAULT[..], &FULL[..]) {
         let figure = |what, unit| {
             Figure::new(format!("{instances} instances at {interval} ms: {what}"), unit)
@@ -48,6 +49,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
             figure("memory of the Master", "MiB"),
             figure("from the first address to the last", "ms"),
         ];
+        let mut further = figure("memory of each further instance", "KiB");
         let mut overheads = figure("takeover overhead of each address", "ms");
         let contenders = effort.choose(&Contender::ALL[..2], &Contender::ALL[..]);
         for contender in contenders {
@@ -58,12 +60,21 @@ pub(crate) fn measure(effort: Effort) -> Section {
             for (figure, sample) in growth.iter_mut().zip(samples) {
                 figure.add(*contender, sample);
             }
+            // Beside what the first measurement, of one instance, has shown.
+            let [.., memory, _] = samples;
+            let (of_one, more) = (alone.entry(*contender).or_insert(memory), instances - 1);
+            if more > 0 {
+                further.add(*contender, (memory - *of_one) * 1024.0 / number(more));
+            }
             for overhead in each {
                 overheads.add(*contender, overhead);
             }
         }
         figures.extend(growth);
         figures.push(overheads);
+        if *instances > 1 {
+            figures.push(further);
+        }
     }
     Section {
         title: "Scale",
