@@ -121,15 +121,67 @@ impl Default for AnnouncePlan {
     }
 }
 
-/// A dependency of an instance (keepalived `track_script`, `track_interface`).
+/// How a tracked thing is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is well.
+    Up,
+    /// It is not.
+    Down,
+    /// What a file says (keepalived `track_file`): a number that the weight is multiplied with. Without
+    /// a weight all but 0 is a failure, and a product of -254 or less is one.
+    Value(i32),
+}
+
+impl From<bool> for Verdict {
+    fn from(is_up: bool) -> Self {
+        if is_up { Self::Up } else { Self::Down }
+    }
+}
+
+/// What the verdict on a tracked thing means for an instance that depends on it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Effect {
+    /// It must be in Fault.
+    Fault,
+    /// Its priority is moved by so much.
+    Weight(i32),
+}
+
+/// A dependency of an instance (keepalived `track_script`, `track_interface`, `track_file`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Track {
     /// What is watched.
     pub tracker: TrackerId,
     /// 0: failure means Fault. Positive: added while up. Negative: subtracted while down.
-    pub weight: i16,
-    /// Up counts as down and down as up.
+    pub weight: i32,
+    /// Up counts as down and down as up; what a file says counts with the other sign.
     pub reverse: bool,
+}
+
+impl Track {
+    /// From here on what a file says leads to Fault (keepalived.conf(5), `track_file`).
+    const FAULT: i32 = -254;
+
+    /// What `verdict` means here.
+    #[must_use]
+    pub fn effect(self, verdict: Verdict) -> Effect {
+        let is_up = match verdict {
+            Verdict::Up => !self.reverse,
+            Verdict::Down => self.reverse,
+            Verdict::Value(value) if self.weight == 0 => (value == 0) != self.reverse,
+            Verdict::Value(value) => {
+                let product = value.saturating_mul(self.weight);
+                let weight = if self.reverse { product.saturating_neg() } else { product };
+                return if weight <= Self::FAULT { Effect::Fault } else { Effect::Weight(weight) };
+            }
+        };
+        match (self.weight, is_up) {
+            (0, false) => Effect::Fault,
+            (weight, true) => Effect::Weight(weight.max(0)),
+            (weight, false) => Effect::Weight(weight.min(0)),
+        }
+    }
 }
 
 /// Instances that are Master, Backup or in Fault together (keepalived `vrrp_sync_group`).
@@ -137,4 +189,46 @@ pub struct Track {
 pub struct GroupConfig {
     /// The instances.
     pub members: Vec<InstanceId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(weight: i32, verdict: Verdict) -> Effect {
+        Track { tracker: TrackerId(0), weight, reverse: false }.effect(verdict)
+    }
+
+    fn reversed(weight: i32, verdict: Verdict) -> Effect {
+        Track { tracker: TrackerId(0), weight, reverse: true }.effect(verdict)
+    }
+
+    #[test]
+    fn a_positive_weight_is_added_while_up_and_a_negative_one_while_down() {
+        assert_eq!(effect(7, Verdict::Up), Effect::Weight(7));
+        assert_eq!(effect(7, Verdict::Down), Effect::Weight(0));
+        assert_eq!(effect(-7, Verdict::Up), Effect::Weight(0));
+        assert_eq!(effect(-7, Verdict::Down), Effect::Weight(-7));
+        assert_eq!(reversed(7, Verdict::Down), Effect::Weight(7));
+        assert_eq!(reversed(-7, Verdict::Up), Effect::Weight(-7));
+    }
+
+    #[test]
+    fn without_weight_a_failure_is_a_fault() {
+        assert_eq!(effect(0, Verdict::Down), Effect::Fault);
+        assert_eq!(effect(0, Verdict::Value(3)), Effect::Fault);
+        assert_eq!(effect(0, Verdict::Value(0)), Effect::Weight(0));
+        assert_eq!(reversed(0, Verdict::Up), Effect::Fault);
+        assert_eq!(reversed(0, Verdict::Value(0)), Effect::Fault);
+    }
+
+    #[test]
+    fn what_a_file_says_is_multiplied_with_the_weight() {
+        assert_eq!(effect(-2, Verdict::Value(10)), Effect::Weight(-20));
+        assert_eq!(reversed(-2, Verdict::Value(10)), Effect::Weight(20));
+        assert_eq!(effect(1, Verdict::Value(-253)), Effect::Weight(-253));
+        assert_eq!(effect(1, Verdict::Value(-254)), Effect::Fault);
+        assert_eq!(effect(i32::MAX, Verdict::Value(i32::MIN)), Effect::Fault);
+        assert_eq!(effect(i32::MIN, Verdict::Value(-1)), Effect::Weight(i32::MAX));
+    }
 }

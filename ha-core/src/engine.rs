@@ -4,7 +4,7 @@ use core::{net::IpAddr, time::Duration};
 
 use crate::{
     Action, Actions, Cause, Config, Event, Input, InstanceId, Instant, Notify, Received, Rejection,
-    State, Subject, TrackerId, Transition, Version,
+    State, Subject, TrackerId, Transition, Verdict, Version,
     expect::{Said, Touched},
     group::{Group, group_by},
     instance::{Condition, Instance, Source},
@@ -22,7 +22,7 @@ pub struct Engine {
     pub(crate) instances: Vec<Instance>,
     pub(crate) groups: Vec<Group>,
     pub(crate) timers: Timers,
-    pub(crate) trackers: Vec<Option<bool>>,
+    pub(crate) trackers: Vec<Option<Verdict>>,
     /// Who may expect something else than before.
     pub(crate) touched: Touched,
     startup_delay: Duration,
@@ -68,7 +68,9 @@ impl Engine {
                 self.handle_heard(now, instance, at, count, actions);
             }
             Input::Deadline { heard } => self.handle_deadline(now, heard, actions),
-            Input::Tracker { tracker, up } => self.handle_tracker(now, tracker, up, actions),
+            Input::Tracker { tracker, verdict } => {
+                self.handle_tracker(now, tracker, verdict, actions);
+            }
             Input::Source { instance, address } => {
                 self.handle_source(now, instance, address, actions);
             }
@@ -334,12 +336,12 @@ impl Engine {
         &mut self,
         now: Instant,
         tracker: TrackerId,
-        up: bool,
+        verdict: Verdict,
         actions: &mut Actions,
     ) {
         let slot = usize::try_from(tracker.0).ok().and_then(|index| self.trackers.get_mut(index));
         match slot {
-            Some(known) if *known != Some(up) => *known = Some(up),
+            Some(known) if *known != Some(verdict) => *known = Some(verdict),
             Some(_) | None => return,
         }
         for group in 0..self.groups.len() {

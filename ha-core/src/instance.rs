@@ -3,8 +3,12 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Cause, Event, InstanceConfig, Instant, State, Version, config::Track, expect::Said,
-    peers::Peers, restore::Removals, wire::Dialect,
+    Cause, Event, InstanceConfig, Instant, State, Verdict, Version,
+    config::{Effect, Track},
+    expect::Said,
+    peers::Peers,
+    restore::Removals,
+    wire::Dialect,
 };
 
 /// Counts of one virtual router since the engine was made.
@@ -273,7 +277,7 @@ impl Instance {
         }
     }
 
-    pub(crate) fn condition(&self, trackers: &[Option<bool>]) -> Condition {
+    pub(crate) fn condition(&self, trackers: &[Option<Verdict>]) -> Condition {
         if self.source == Source::Missing {
             return Condition::Faulty(Cause::NoSource);
         }
@@ -281,38 +285,36 @@ impl Instance {
             return Condition::Faulty(Cause::AddressesFailed);
         }
         let mut is_known = self.source != Source::Unknown;
-        for &track in self.config.tracks.iter().filter(|track| track.weight == 0) {
-            match is_up(track, trackers) {
-                Some(true) => {}
-                Some(false) => return Condition::Faulty(Cause::TrackerDown(track.tracker)),
-                None => is_known = false,
+        for &track in &self.config.tracks {
+            match effect(track, trackers) {
+                Some(Effect::Weight(_)) => {}
+                Some(Effect::Fault) => return Condition::Faulty(Cause::TrackerDown(track.tracker)),
+                None => is_known &= track.weight != 0,
             }
         }
         if is_known { Condition::Ready } else { Condition::Unknown }
     }
 
     /// The configured priority moved by the weights of what is tracked, within 1 to 254.
-    pub(crate) fn weighted_priority(&self, trackers: &[Option<bool>]) -> u8 {
+    pub(crate) fn weighted_priority(&self, trackers: &[Option<Verdict>]) -> u8 {
         let base = self.config.priority.as_u8();
         if self.is_owner() {
             return base;
         }
         let sum = self.config.tracks.iter().fold(i32::from(base), |sum, &track| {
-            let weight = i32::from(track.weight);
-            match is_up(track, trackers) {
-                Some(true) => sum + weight.max(0),
-                Some(false) => sum + weight.min(0),
-                None => sum,
+            match effect(track, trackers) {
+                Some(Effect::Weight(weight)) => sum.saturating_add(weight),
+                Some(Effect::Fault) | None => sum,
             }
         });
         u8::try_from(sum.clamp(1, 254)).unwrap_or(base)
     }
 }
 
-fn is_up(track: Track, trackers: &[Option<bool>]) -> Option<bool> {
+fn effect(track: Track, trackers: &[Option<Verdict>]) -> Option<Effect> {
     let index = usize::try_from(track.tracker.0).ok()?;
-    let up = trackers.get(index).copied().flatten()?;
-    Some(up != track.reverse)
+    let verdict = trackers.get(index).copied().flatten()?;
+    Some(track.effect(verdict))
 }
 
 impl State {

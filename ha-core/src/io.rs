@@ -6,7 +6,7 @@
 use core::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
-    GroupId, InstanceId, Instant, TrackerId,
+    GroupId, InstanceId, Instant, TrackerId, Verdict,
     wire::{DecodeError, Dialect},
 };
 
@@ -42,8 +42,8 @@ pub enum Input<'a> {
     Tracker {
         /// Which.
         tracker: TrackerId,
-        /// Whether it is well.
-        up: bool,
+        /// How it is.
+        verdict: Verdict,
     },
     /// The address that the instance sends from was found, has changed, or is gone.
     Source {

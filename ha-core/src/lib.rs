@@ -33,7 +33,8 @@ pub use ha_common::proto::Family;
 pub use self::{
     absorption::Absorption,
     config::{
-        AnnouncePlan, Config, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
+        AnnouncePlan, Config, Effect, GroupConfig, GroupId, InstanceConfig, InstanceId, Track,
+        TrackerId, Verdict,
     },
     engine::{Deadline, Engine},
     expect::Expectation,

@@ -10,7 +10,7 @@ use std::{net::IpAddr, time::Duration};
 use ha_common::abi::{Content, octets};
 use ha_core::{
     Actions, Config, Engine, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant,
-    Priority, Received, Reload, State, Track, TrackerId, Version, Vrid,
+    Priority, Received, Reload, State, Track, TrackerId, Verdict, Version, Vrid,
 };
 
 use fixture::{START, message, sender};
@@ -44,7 +44,7 @@ impl Scene {
         let mut scene = Self { engine, now: START, master: sender(Family::V4, 12) };
         let address = Some(sender(Family::V4, 11));
         for tracker in (0..trackers).map(TrackerId) {
-            scene.handle(Input::Tracker { tracker, up: true });
+            scene.handle(Input::Tracker { tracker, verdict: Verdict::Up });
         }
         scene.handle(Input::Source { instance: ID, address });
         scene.handle(Input::Start);
@@ -155,7 +155,7 @@ fn a_priority_above_the_master_s_preempts() {
         config.tracks = vec![Track { tracker: TrackerId(0), weight: 100, reverse: true }];
     });
     let fails = |scene: &mut Scene| {
-        scene.handle(Input::Tracker { tracker: TrackerId(0), up: false });
+        scene.handle(Input::Tracker { tracker: TrackerId(0), verdict: Verdict::Down });
     };
     check("weight", scene, fails, false);
 }

@@ -9,7 +9,7 @@ use std::{
 use ha_core::{
     Action, Actions, AdvertInterval, Cause, Config, Engine, Event, GroupConfig, Input,
     InstanceConfig, InstanceId, Instant, Notify, Priority, Received, Reload, State, Subject, Track,
-    TrackerId, Transition, Version, Vrid,
+    TrackerId, Transition, Verdict, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 
@@ -286,20 +286,20 @@ fn a_new_tracker_is_waited_for_and_known_ones_stay_known() {
         Config { trackers, ..config(&[one]) }
     };
     let mut router = Router::start(tracked(&[0]));
-    router.feed(Input::Tracker { tracker: TrackerId(0), up: true });
+    router.feed(Input::Tracker { tracker: TrackerId(0), verdict: Verdict::Up });
     assert_eq!(router.state(ONE), State::Backup);
     assert_eq!(router.reload_to(tracked(&[0, 1])), [], "nothing has failed");
-    router.feed(Input::Tracker { tracker: TrackerId(1), up: false });
+    router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Down });
     assert_eq!(router.state(ONE), State::Fault);
     // The number stands for something else now, of which nothing is known: no reason for Fault,
     // and none to leave it.
     let config = tracked(&[0, 1]);
     let new_trackers = vec![TrackerId(1)];
     assert_eq!(router.reload(Reload { config, new_trackers, ..Reload::default() }), []);
-    router.feed(Input::Tracker { tracker: TrackerId(1), up: true });
+    router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Up });
     assert_eq!(router.state(ONE), State::Backup);
     // A tracker that is gone cannot fail any more.
-    router.feed(Input::Tracker { tracker: TrackerId(1), up: false });
+    router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Down });
     router.reload_to(tracked(&[0]));
     assert_eq!(router.state(ONE), State::Backup);
 }

@@ -11,7 +11,7 @@ use std::{
 
 use ha_core::{
     Action, Actions, AdvertInterval, Config, Engine, Input, InstanceConfig, InstanceId, Instant,
-    Priority, Received, State, Track, TrackerId, Version, Vrid,
+    Priority, Received, State, Track, TrackerId, Verdict, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 
@@ -164,7 +164,7 @@ fn an_input_for_nobody_changes_nothing() {
             Input::Source { instance: nobody, address: None },
             Input::AddressesUsable { instance: nobody, usable: false },
             Input::AddressesMissing { instance: nobody },
-            Input::Tracker { tracker: TrackerId(9), up: false },
+            Input::Tracker { tracker: TrackerId(9), verdict: Verdict::Down },
             Input::Advertisement(received),
             Input::Deadline { heard: None },
         ];
@@ -221,8 +221,8 @@ fn feed(engine: &mut Engine, now: Instant, event: Event) -> (Instant, Actions) {
             now = engine.next_deadline().map_or(now, |deadline| deadline.at);
             Input::Deadline { heard: None }
         }
-        TrackerDown => Input::Tracker { tracker: TRACKER, up: false },
-        TrackerUp => Input::Tracker { tracker: TRACKER, up: true },
+        TrackerDown => Input::Tracker { tracker: TRACKER, verdict: Verdict::Down },
+        TrackerUp => Input::Tracker { tracker: TRACKER, verdict: Verdict::Up },
         SourceGone => Input::Source { instance: INSTANCE, address: None },
         SourceFound => Input::Source { instance: INSTANCE, address: Some(sender(11)) },
         AddressesFail => Input::AddressesUsable { instance: INSTANCE, usable: false },

@@ -39,8 +39,8 @@ use crate::{
     privileges,
     record::Recorder,
     report::Reporter,
-    scripts::track::CheckScripts,
     status::{self, Asked, StatusWriter},
+    watch::Watchers,
 };
 
 /// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
@@ -179,7 +179,7 @@ struct Run {
     plan: Arc<Plan>,
     engine: EngineThread,
     reporter: Reporter,
-    check_scripts: CheckScripts,
+    watchers: Watchers,
     status_writer: StatusWriter,
     /// Has the XDP program's messages logged.
     _logger: JoinSet<()>,
@@ -215,11 +215,11 @@ impl Run {
         if let Some(warning) = memory::lock() {
             warn!("{warning}");
         }
-        let mut check_scripts = CheckScripts::new(engine.commands.clone());
-        check_scripts.run(&plan);
+        let mut watchers = Watchers::new(engine.commands.clone());
+        watchers.run(&plan);
         let carriers = watch_carriers(&plan);
         let reporter = Reporter::new(Arc::clone(&plan));
-        Ok(Self { plan, engine, reporter, check_scripts, status_writer, _logger: logger, carriers })
+        Ok(Self { plan, engine, reporter, watchers, status_writer, _logger: logger, carriers })
     }
 
     async fn until_stop(
@@ -229,8 +229,8 @@ impl Run {
         signals: &mut Signals,
     ) -> io::Result<()> {
         let served = self.serve(options, signals, held).await;
-        let Self { mut engine, mut reporter, check_scripts, .. } = self;
-        drop(check_scripts);
+        let Self { mut engine, mut reporter, watchers, .. } = self;
+        drop(watchers);
         let ended = engine.end();
         while let Ok(report) = engine.reports.try_recv() {
             reporter.handle(&report);
@@ -300,7 +300,7 @@ impl Run {
         held.locks.extend(locks);
         let interfaces = interfaces_of(&plan);
         held.locks.retain(|name, _| interfaces.contains(name.as_str()));
-        self.check_scripts.run(&plan);
+        self.watchers.run(&plan);
         self.carriers = watch_carriers(&plan);
         self.plan = plan;
         Ok(changes)

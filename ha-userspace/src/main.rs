@@ -22,6 +22,7 @@ mod io;
 mod report;
 mod scripts;
 mod status;
+mod watch;
 
 mod clock;
 

@@ -246,7 +246,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use ha_core::{
-        Input, InstanceId, Received, Reload, TrackerId,
+        Input, InstanceId, Received, Reload, TrackerId, Verdict,
         story::{Told, play},
         wire::{Authentication, ChecksumScope, Template},
     };
@@ -315,7 +315,7 @@ mod tests {
             let now = clock::now();
             let (instance, source) = (InstanceId(0), "192.0.2.10".parse().unwrap());
             decider.handle(now, Input::Source { instance, address: Some(source) });
-            decider.handle(now, Input::Tracker { tracker: TrackerId(0), up: true });
+            decider.handle(now, Input::Tracker { tracker: TrackerId(0), verdict: Verdict::Up });
             decider.handle(now, Input::Start);
             let source = "192.0.2.11".parse().unwrap();
             let received = Received { instance, at: now, source, message: &message };
@@ -345,7 +345,7 @@ mod tests {
         let now = clock::now();
         let (instance, source) = (InstanceId(0), "192.0.2.10".parse().unwrap());
         decider.handle(now, Input::Source { instance, address: Some(source) });
-        decider.handle(now, Input::Tracker { tracker: TrackerId(0), up: true });
+        decider.handle(now, Input::Tracker { tracker: TrackerId(0), verdict: Verdict::Up });
         decider.handle(now, Input::Start);
         let deadline = decider.next_deadline().unwrap();
         decider.handle(deadline.at, Input::Deadline { heard: None });

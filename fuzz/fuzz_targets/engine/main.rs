@@ -13,7 +13,7 @@ use std::{
 
 use ha_core::{
     AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, Input, InstanceConfig, InstanceId,
-    Priority, Received, Reload, Track, TrackerId, Version, Vrid,
+    Priority, Received, Reload, Track, TrackerId, Verdict, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 use libfuzzer_sys::{
@@ -144,7 +144,7 @@ fuzz_target!(|case: Case| {
 
 fn prepare(watched: &mut Watched, config: &Config) {
     for tracker in (0..TRACKERS).map(TrackerId) {
-        watched.handle(Input::Tracker { tracker, up: true });
+        watched.handle(Input::Tracker { tracker, verdict: Verdict::Up });
     }
     for (instance, own) in (0..).map(InstanceId).zip(&config.instances) {
         watched.handle(Input::Source { instance, address: Some(sender(own.family, 100)) });
@@ -200,7 +200,7 @@ fn take(watched: &mut Watched, config: &Config, step: &Step) {
         }
         Step::Tracker { tracker, up } => {
             let tracker = TrackerId(u32::from(*tracker) % (TRACKERS + 1));
-            watched.handle(Input::Tracker { tracker, up: *up });
+            watched.handle(Input::Tracker { tracker, verdict: Verdict::from(*up) });
         }
         Step::Source { of, host } => {
             let instance = id(of);

@@ -24,7 +24,7 @@
 //! Then what happens, each at a `TIME` (`1s`, `609.375ms`, `5us`, `78125ns`):
 //!
 //! - `start`, `shutdown`, `end` (nothing)
-//! - `source NAME ADDRESS|none`, `addresses NAME usable|unusable|missing`, `track NAME up|down`
+//! - `source NAME ADDRESS|none`, `addresses NAME usable|unusable|missing`, `track NAME up|down|NUMBER`
 //! - `frame NAME from ADDRESS stamp=T hex=BYTES`: a VRRP message as it was received
 //! - `heard NAME xN stamp=T`: so many frames, the last of them at that time, that nobody has read,
 //!   because they said what the one before had said

@@ -9,7 +9,7 @@ use ha_common::proto;
 
 use crate::{
     Config, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Reload, Track,
-    TrackerId,
+    TrackerId, Verdict,
     story::{
         KeptInput, Names,
         value::{
@@ -170,12 +170,12 @@ impl Setting {
                 }
             }
             ["track", name, word] => {
-                let tracker = self.tracker(name)?;
-                match word {
-                    "up" => input(Input::Tracker { tracker, up: true }),
-                    "down" => input(Input::Tracker { tracker, up: false }),
-                    _ => Err(wrong("up or down", word)),
-                }
+                let verdict = match word {
+                    "up" => Verdict::Up,
+                    "down" => Verdict::Down,
+                    _ => Verdict::Value(parse("up, down or a number", word)?),
+                };
+                input(Input::Tracker { tracker: self.tracker(name)?, verdict })
             }
             ["frame", name, "from", source, at, hex] => {
                 self.read_frame(name, source, at, hex).map(Step::Arrival)
@@ -426,8 +426,7 @@ mod tests {
 
     #[test]
     fn a_config_is_the_same_when_it_is_written_and_read_again() {
-        let names = names();
-        for names in [names, Names::default()] {
+        for names in [names(), Names::default()] {
             let written = Writer::new(names, ORIGIN).config(&config()).to_string();
             assert_eq!(read(&written).config, config(), "{written}");
         }
@@ -437,8 +436,8 @@ mod tests {
 
     #[test]
     fn defaults_are_not_written() {
-        let instances = vec![InstanceConfig::new(vrid("1").unwrap())];
-        let config = Config { instances, ..Config::default() };
+        let instance = InstanceConfig::new(vrid("1").unwrap());
+        let config = Config { instances: vec![instance], ..Config::default() };
         let written = Writer::default().config(&config).to_string();
         assert_eq!(written, "instance #0 vrid=1 addresses=\n");
     }
@@ -450,8 +449,8 @@ mod tests {
         let (instance, tracker) = (InstanceId(1), TrackerId(0));
         let after = |nanos| ORIGIN + Duration::from_nanos(nanos);
         let message = &[0x31, 7, 0, 1, 0, 100, 0xff, 0, 192, 0, 2, 1][..];
+        let source = "fe80::2".parse().unwrap();
         let received = |instance, message| {
-            let source = "fe80::2".parse().unwrap();
             Input::Advertisement(crate::Received { instance, at: after(3), source, message })
         };
         let inputs = [
@@ -461,8 +460,9 @@ mod tests {
             Input::Heard { instance, at: after(7), count: u32::MAX },
             Input::Deadline { heard: None },
             Input::Deadline { heard: Some(after(65_535)) },
-            Input::Tracker { tracker, up: true },
-            Input::Tracker { tracker: TrackerId(5), up: false },
+            Input::Tracker { tracker, verdict: Verdict::Up },
+            Input::Tracker { tracker: TrackerId(5), verdict: Verdict::Down },
+            Input::Tracker { tracker, verdict: Verdict::Value(-3) },
             Input::Source { instance, address: None },
             Input::Source { instance, address: Some("192.0.2.1".parse().unwrap()) },
             Input::AddressesUsable { instance, usable: true },

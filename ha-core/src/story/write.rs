@@ -6,7 +6,7 @@ use core::{fmt, net::IpAddr, time::Duration};
 use crate::{
     Action, AdvertInterval, AnnouncePlan, Cause, Config, Family, GroupConfig, GroupId, Input,
     InstanceConfig, InstanceId, Instant, Notify, Received, Reload, Subject, Track, TrackerId,
-    Transition, Version,
+    Transition, Verdict, Version,
     story::{
         Names,
         value::{blank_password, hex, millis},
@@ -42,7 +42,7 @@ impl From<Input<'_>> for KeptInput {
             Input::Start => Input::Start,
             Input::Heard { instance, at, count } => Input::Heard { instance, at, count },
             Input::Deadline { heard } => Input::Deadline { heard },
-            Input::Tracker { tracker, up } => Input::Tracker { tracker, up },
+            Input::Tracker { tracker, verdict } => Input::Tracker { tracker, verdict },
             Input::Source { instance, address } => Input::Source { instance, address },
             Input::AddressesUsable { instance, usable } => {
                 Input::AddressesUsable { instance, usable }
@@ -202,9 +202,13 @@ impl Writer {
                     write!(out, "due heard={}", self.millis(heard))
                 }
                 Input::Deadline { heard: None } => write!(out, "due"),
-                Input::Tracker { tracker, up } => {
-                    let word = if up { "up" } else { "down" };
-                    write!(out, "track {} {word}", names.tracker(tracker))
+                Input::Tracker { tracker, verdict } => {
+                    write!(out, "track {} ", names.tracker(tracker))?;
+                    match verdict {
+                        Verdict::Up => write!(out, "up"),
+                        Verdict::Down => write!(out, "down"),
+                        Verdict::Value(value) => write!(out, "{value}"),
+                    }
                 }
                 Input::Source { instance, address: Some(address) } => {
                     write!(out, "source {} {address}", names.instance(instance))

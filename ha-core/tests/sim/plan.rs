@@ -330,7 +330,7 @@ impl Network {
             },
             tracks: vec![
                 Track { tracker: VITAL, weight: 0, reverse: false },
-                Track { tracker: WEIGHTED, weight: -i16::from(WEIGHT), reverse: false },
+                Track { tracker: WEIGHTED, weight: -i32::from(WEIGHT), reverse: false },
             ],
             ..InstanceConfig::new(Vrid::new(vrid).expect("not 0"))
         }

@@ -202,9 +202,9 @@ impl Router {
 
     /// Tells the engine how things are.
     fn look_around(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
-        self.handle(now, Input::Tracker { tracker: VITAL, up: self.vital_up }, output)?;
-        let up = self.weighted_up;
-        self.handle(now, Input::Tracker { tracker: WEIGHTED, up }, output)?;
+        self.handle(now, Input::Tracker { tracker: VITAL, verdict: self.vital_up.into() }, output)?;
+        let verdict = self.weighted_up.into();
+        self.handle(now, Input::Tracker { tracker: WEIGHTED, verdict }, output)?;
         for instance in 0..self.present.len() {
             if self.running.has(instance) {
                 let input = self.source(instance, self.has_source[instance]);
@@ -297,7 +297,7 @@ impl Router {
                 source: frame.source,
                 message: &frame.message,
             }),
-            Waiting::Tracker { tracker, up } => Input::Tracker { tracker, up },
+            Waiting::Tracker { tracker, up } => Input::Tracker { tracker, verdict: up.into() },
             Waiting::Source { instance, found } => self.source(instance, found),
             Waiting::Usable { instance } => {
                 Input::AddressesUsable { instance: id(instance), usable: true }

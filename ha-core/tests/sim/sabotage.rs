@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use ha_core::{Action, Actions, Config, Engine, Input, InstanceId, Instant, Reload, State};
+use ha_core::{
+    Action, Actions, Config, Engine, Input, InstanceId, Instant, Reload, State, Verdict,
+};
 
 use crate::{checker::Kind, cue::Cue, plan::VITAL, router::id};
 
@@ -130,7 +132,7 @@ impl Sabotage {
                 .map_while(|id| Some((id, engine.instance(id)?.source())))
                 .collect();
             *engine = Engine::new(reload.config);
-            engine.handle(now, Input::Tracker { tracker: VITAL, up: true }, actions);
+            engine.handle(now, Input::Tracker { tracker: VITAL, verdict: Verdict::Up }, actions);
             for (instance, address) in sources {
                 engine.handle(now, Input::Source { instance, address }, actions);
             }

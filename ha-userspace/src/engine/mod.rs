@@ -12,7 +12,7 @@ mod retry;
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
-use ha_core::{Action, Instant, Reload, State, Statistics, TrackerId, wire::Dialect};
+use ha_core::{Action, Instant, Reload, State, Statistics, TrackerId, Verdict, wire::Dialect};
 use tokio::{
     runtime,
     sync::{
@@ -166,7 +166,7 @@ async fn open(parts: Parts, policy: Policy) -> io::Result<(Driver, Ledger, Optio
 #[derive(Debug)]
 pub(crate) enum Command {
     /// A script's verdict.
-    Tracker { tracker: TrackerId, up: bool },
+    Tracker { tracker: TrackerId, verdict: Verdict },
     /// Go on with another plan, whose numbers follow those of the one before.
     Reload(Box<Handover>),
     /// Say how things are.
@@ -297,7 +297,7 @@ mod tests {
             serve(commands, &reports);
         });
         let other = engine.commands.clone();
-        other.try_send(Command::Tracker { tracker: TrackerId(0), up: true }).unwrap();
+        other.try_send(Command::Tracker { tracker: TrackerId(0), verdict: Verdict::Up }).unwrap();
         let ending = thread::spawn(move || drop(engine));
         go.send(()).unwrap();
         ending.join().unwrap();

@@ -4,6 +4,7 @@
 mod numbered;
 mod pacing;
 mod succession;
+mod tracker;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,7 +23,7 @@ use ha_core::{
 };
 
 use self::numbered::Numbered;
-pub(crate) use self::pacing::PacingPlan;
+pub(crate) use self::{pacing::PacingPlan, tracker::TrackerPlan};
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
 const MULTICAST_TTL: u8 = 255;
@@ -84,15 +85,6 @@ pub(crate) struct InstancePlan {
 pub(crate) struct GroupPlan {
     pub(crate) name: String,
     pub(crate) notify: Notify,
-}
-
-/// What a tracker number stands for.
-#[derive(Clone, Debug)]
-pub(crate) enum TrackerPlan {
-    /// Up while the interface is there, up and has carrier.
-    Interface(String),
-    /// Up while the script succeeds.
-    Script(Script),
 }
 
 impl Plan {
@@ -276,7 +268,7 @@ fn add(trackers: &mut Vec<TrackerPlan>, tracker: TrackerPlan) -> TrackerId {
 }
 
 fn engine_track(tracker: TrackerId, weight: Weight) -> Track {
-    Track { tracker, weight: weight.value, reverse: weight.reverse }
+    Track { tracker, weight: weight.value.into(), reverse: weight.reverse }
 }
 
 /// `user` runs what names no user of its own.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ha_config::{Address, Command, Place, Script};
+use ha_config::{Address, Place};
 use ha_core::{GroupConfig, InstanceConfig, InstanceId, Reload, TrackerId};
 
 use super::{InstancePlan, Plan, TrackerPlan};
@@ -14,7 +14,8 @@ impl Plan {
     pub(crate) fn after(self, before: &Self) -> (Self, Reload) {
         let instance_numbers =
             self.instances.numbers_after(&before.instances, |old, new| old.name == new.name);
-        let tracker_numbers = self.trackers.numbers_after(&before.trackers, is_same_tracker);
+        let tracker_numbers =
+            self.trackers.numbers_after(&before.trackers, TrackerPlan::is_known_by);
         let plan = self.renumbered(before, &instance_numbers, &tracker_numbers);
 
         let mut reload = Reload { config: plan.engine.clone(), ..Reload::default() };
@@ -29,7 +30,7 @@ impl Plan {
         }
         for (number, new) in plan.trackers.numbered() {
             let old = before.trackers.get(number);
-            if !old.is_some_and(|old| is_same_tracker(old, new)) {
+            if !old.is_some_and(|old| old.is_known_by(new)) {
                 reload.new_trackers.push(TrackerId(number));
             }
         }
@@ -120,23 +121,6 @@ fn has_same_addresses(old: &InstancePlan, new: &InstancePlan) -> bool {
     let listed =
         |plan: &InstancePlan| -> BTreeSet<_> { plan.template.addresses.iter().copied().collect() };
     all(old) == all(new) && listed(old) == listed(new)
-}
-
-/// Whether what is known of the old one holds for the new one: another interval or another `rise`
-/// only changes what is known next.
-fn is_same_tracker(old: &TrackerPlan, new: &TrackerPlan) -> bool {
-    match (old, new) {
-        (TrackerPlan::Interface(old), TrackerPlan::Interface(new)) => old == new,
-        (TrackerPlan::Script(old), TrackerPlan::Script(new)) => {
-            let run = |script: &Script| {
-                let Command { argv, user, place: _ } = script.command.clone();
-                (script.name.clone(), argv, user)
-            };
-            run(old) == run(new)
-        }
-        (TrackerPlan::Interface(_), TrackerPlan::Script(_))
-        | (TrackerPlan::Script(_), TrackerPlan::Interface(_)) => false,
-    }
 }
 
 #[cfg(test)]

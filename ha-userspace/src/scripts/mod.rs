@@ -5,4 +5,3 @@
 pub(crate) mod child;
 pub(crate) mod launch;
 pub(crate) mod notify;
-pub(crate) mod track;

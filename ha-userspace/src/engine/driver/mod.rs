@@ -10,7 +10,9 @@ mod snapshot;
 
 use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
-use ha_core::{Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition};
+use ha_core::{
+    Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition, Verdict,
+};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -172,8 +174,8 @@ impl Driver {
                     self.links = Links::open().await?;
                     self.handle_change();
                 }
-                Wake::Command(Some(Command::Tracker { tracker, up })) => {
-                    let input = Input::Tracker { tracker, up };
+                Wake::Command(Some(Command::Tracker { tracker, verdict })) => {
+                    let input = Input::Tracker { tracker, verdict };
                     self.engine.handle(clock::now(), input);
                 }
                 Wake::Command(Some(Command::Reload(handover))) => {
@@ -366,7 +368,8 @@ impl Driver {
         for (number, tracker) in self.plan.trackers.numbered() {
             if let TrackerPlan::Interface(name) = tracker {
                 let up = self.links.by_name(name).is_some_and(|link| link.is_up);
-                let input = Input::Tracker { tracker: TrackerId(number), up };
+                let verdict = Verdict::from(up);
+                let input = Input::Tracker { tracker: TrackerId(number), verdict };
                 self.engine.handle(now, input);
             }
         }

@@ -1,21 +1,16 @@
 //! `vrrp_script`: programs that are run again and again, and whose exit code is the verdict.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use ha_config::{Place, Script};
-use ha_core::TrackerId;
+use ha_config::Script;
+use ha_core::{TrackerId, Verdict};
 use tokio::{
     sync::{Semaphore, mpsc},
-    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 use tracing::{debug, info, warn};
 
-use crate::{
-    engine::Command,
-    plan::{Plan, TrackerPlan},
-    scripts::child,
-};
+use crate::{engine::Command, scripts::child};
 
 /// Runs at one time, of all check scripts together. Those of notify scripts are counted apart: a
 /// service that hangs its checks must not keep the operator from being told.
@@ -23,59 +18,14 @@ static SLOTS: Semaphore = Semaphore::const_new(64);
 /// A `vrrp_script` cannot run more often than this, whatever its interval says.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
-/// The running check scripts; dropping it ends them.
-#[derive(Debug)]
-pub(crate) struct CheckScripts {
-    commands: mpsc::Sender<Command>,
-    running: BTreeMap<TrackerId, Running>,
-}
-
-#[derive(Debug)]
-struct Running {
-    script: Script,
-    /// Dropped, it ends.
-    _task: JoinSet<()>,
-}
-
-impl CheckScripts {
-    /// None yet. Verdicts go to the engine when they change.
-    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands, running: BTreeMap::new() }
-    }
-
-    /// Runs the scripts that `plan` tracks. Those that run already, as they are to, go on.
-    pub(crate) fn run(&mut self, plan: &Plan) {
-        let wanted = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
-            TrackerPlan::Script(script) => Some((TrackerId(number), script)),
-            TrackerPlan::Interface(_) => None,
-        });
-        let wanted: BTreeMap<TrackerId, &Script> = wanted.collect();
-        self.running.retain(|id, running| {
-            wanted.get(id).is_some_and(|script| has_same_meaning(&running.script, script))
-        });
-        for (id, script) in wanted {
-            self.running.entry(id).or_insert_with(|| {
-                let mut task = JoinSet::new();
-                task.spawn(watch(script.clone(), id, self.commands.clone()));
-                Running { script: script.clone(), _task: task }
-            });
-        }
-    }
-}
-
-/// Whether they differ only in where they stand in the file.
-fn has_same_meaning(one: &Script, other: &Script) -> bool {
-    let bare = |script: &Script| {
-        let command = ha_config::Command { place: Place::line(0), ..script.command.clone() };
-        Script { command, place: Place::line(0), ..script.clone() }
-    };
-    bare(one) == bare(other)
-}
-
-async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Command>) {
+/// Runs `script` for ever and tells the verdict on `tracker` whenever it changes; ends when nobody listens.
+pub(super) async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Command>) {
     let mut opinion = Opinion::new(&script);
-    if script.init_fail && commands.send(Command::Tracker { tracker, up: false }).await.is_err() {
-        return;
+    if script.init_fail {
+        let command = Command::Tracker { tracker, verdict: Verdict::Down };
+        if commands.send(command).await.is_err() {
+            return;
+        }
     }
     let mut turns = interval(script.interval.max(INTERVAL_MIN));
     // A run that takes longer than its interval puts the next one off: no two at a time.
@@ -90,7 +40,7 @@ async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Comman
             } else {
                 warn!("script {} fails: {run}", script.name);
             }
-            if commands.send(Command::Tracker { tracker, up }).await.is_err() {
+            if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
                 return;
             }
         }
@@ -139,6 +89,7 @@ impl Opinion {
 
 #[cfg(test)]
 mod tests {
+    use ha_config::Place;
     use tokio::time::timeout;
 
     use super::*;
@@ -184,10 +135,10 @@ mod tests {
         let mut verdicts = [false; N];
         for verdict in &mut verdicts {
             let command = timeout(Duration::from_secs(20), queue.recv()).await.unwrap().unwrap();
-            let Command::Tracker { tracker: TrackerId(3), up } = command else {
+            let Command::Tracker { tracker: TrackerId(3), verdict: heard } = command else {
                 panic!("{command:?}");
             };
-            *verdict = up;
+            *verdict = heard == Verdict::Up;
         }
         task.abort();
         verdicts

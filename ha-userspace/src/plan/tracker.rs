@@ -1,0 +1,43 @@
+//! What an instance can depend on.
+
+use ha_config::{Command, Place, Script};
+
+/// What a tracker number stands for.
+#[derive(Clone, Debug)]
+pub(crate) enum TrackerPlan {
+    /// Up while the interface is there, up and has carrier.
+    Interface(String),
+    /// Up while the script succeeds.
+    Script(Script),
+}
+
+impl TrackerPlan {
+    /// Whether they differ at most in where they stand in the file.
+    pub(crate) fn has_same_meaning(&self, other: &Self) -> bool {
+        let bare = |script: &Script| {
+            let command = Command { place: Place::line(0), ..script.command.clone() };
+            Script { command, place: Place::line(0), ..script.clone() }
+        };
+        match (self, other) {
+            (Self::Interface(one), Self::Interface(other)) => one == other,
+            (Self::Script(one), Self::Script(other)) => bare(one) == bare(other),
+            (Self::Interface(_) | Self::Script(_), _) => false,
+        }
+    }
+
+    /// Whether what is known of this one holds for `new`: another interval or another `rise` only
+    /// changes what is known next.
+    pub(crate) fn is_known_by(&self, new: &Self) -> bool {
+        match (self, new) {
+            (Self::Interface(old), Self::Interface(new)) => old == new,
+            (Self::Script(old), Self::Script(new)) => {
+                let run = |script: &Script| {
+                    let Command { argv, user, place: _ } = script.command.clone();
+                    (script.name.clone(), argv, user)
+                };
+                run(old) == run(new)
+            }
+            (Self::Interface(_) | Self::Script(_), _) => false,
+        }
+    }
+}

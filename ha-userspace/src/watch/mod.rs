@@ -1,0 +1,58 @@
+//! What is tracked, beside interfaces: each kind in a file of its own. A tracker is a task on the main
+//! thread that tells the engine how the tracked thing is, whenever that changes.
+
+mod script;
+
+use std::collections::BTreeMap;
+
+use ha_core::TrackerId;
+use tokio::{sync::mpsc, task::JoinSet};
+
+use crate::{
+    engine::Command,
+    plan::{Plan, TrackerPlan},
+};
+
+/// The running trackers; dropping it ends them.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    commands: mpsc::Sender<Command>,
+    running: BTreeMap<TrackerId, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    tracked: TrackerPlan,
+    /// Dropped, it ends.
+    _task: JoinSet<()>,
+}
+
+impl Watchers {
+    /// None yet. Verdicts go to the engine when they change.
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands, running: BTreeMap::new() }
+    }
+
+    /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.
+    pub(crate) fn run(&mut self, plan: &Plan) {
+        self.running.retain(|id, running| {
+            plan.tracker(*id).is_some_and(|tracked| running.tracked.has_same_meaning(tracked))
+        });
+        for (number, tracked) in plan.trackers.numbered() {
+            let id = TrackerId(number);
+            if self.running.contains_key(&id) {
+                continue;
+            }
+            let commands = self.commands.clone();
+            let mut task = JoinSet::new();
+            match tracked {
+                // The engine thread sees to them itself.
+                TrackerPlan::Interface(_) => continue,
+                TrackerPlan::Script(script) => {
+                    task.spawn(script::watch(script.clone(), id, commands));
+                }
+            }
+            self.running.insert(id, Running { tracked: tracked.clone(), _task: task });
+        }
+    }
+}
