@@ -21,8 +21,9 @@ pub use self::{
     effective::effective,
     model::{
         Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
-        Mail, MulticastGroups, Notify, Pacing, Password, Peer, Scope, Script, ScriptUser, Setting,
-        SmtpServer, SyncGroup, TrackInterface, TrackScript, Transport, Weight,
+        Mail, MulticastGroups, Notify, Pacing, Password, Peer, Process, ProcessMatch, RestartLimit,
+        Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup, TrackInterface, TrackProcess,
+        TrackScript, Transport, Weight,
     },
     source::Host,
 };

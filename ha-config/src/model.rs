@@ -5,6 +5,7 @@
 //! have to name.
 
 mod announce;
+mod process;
 mod setting;
 
 use core::{
@@ -19,6 +20,7 @@ use crate::diagnostic::Place;
 
 pub use self::{
     announce::{Garp, Pacing},
+    process::{Process, ProcessMatch, RestartLimit, TrackProcess},
     setting::Setting,
 };
 
@@ -27,7 +29,7 @@ pub use self::{
 /// A group is kept as long as one of its members is; of a `global_defs` with errors the rest counts.
 ///
 /// What holds between its parts: names of instances, scripts and groups are unique in their list;
-/// every name in [`SyncGroup::members`] and [`TrackScript::script`] exists; no instance is in two
+/// every name in [`SyncGroup::members`], [`TrackScript::script`] and [`TrackProcess::process`] exists; no instance is in two
 /// groups; no two instances have the same interface, family and VRID.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Config {
@@ -35,6 +37,8 @@ pub struct Config {
     pub global: Global,
     /// `vrrp_script` blocks, in the order of the file; unused ones too.
     pub scripts: Vec<Script>,
+    /// `vrrp_track_process` blocks, in the order of the file; unused ones too.
+    pub processes: Vec<Process>,
     /// `vrrp_sync_group` blocks, in the order of the file.
     pub groups: Vec<SyncGroup>,
     /// `vrrp_instance` blocks, in the order of the file.
@@ -239,6 +243,8 @@ pub struct SyncGroup {
     pub track_interfaces: Vec<TrackInterface>,
     /// `track_script`: tracked for every member.
     pub track_scripts: Vec<TrackScript>,
+    /// `track_process`: tracked for every member.
+    pub track_processes: Vec<TrackProcess>,
     /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
     /// has none: they are 0, or what has them is not tracked.
     pub tracking_weight: bool,
@@ -336,6 +342,8 @@ pub struct Instance {
     pub track_interfaces: Vec<TrackInterface>,
     /// `track_script`.
     pub track_scripts: Vec<TrackScript>,
+    /// `track_process`.
+    pub track_processes: Vec<TrackProcess>,
     /// Scripts to run when the instance changes state.
     pub notify: Notify,
     /// Gratuitous ARP and unsolicited neighbour advertisements.

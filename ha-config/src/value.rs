@@ -91,8 +91,17 @@ pub(crate) fn user(words: &[Word]) -> Option<ScriptUser> {
 /// A value is wrong, and that was said.
 pub(crate) struct Reported;
 
+/// Weights of scripts and interfaces are from minus this to this.
+pub(crate) const WEIGHT_MAX: i64 = 253;
+/// Those of processes.
+pub(crate) const WIDE_WEIGHT_MAX: i64 = 254;
+
 /// `[weight N [reverse|noreverse]]`.
-pub(crate) fn weight_option(sink: &mut Sink, words: &[Word]) -> Result<Option<Weight>, Reported> {
+pub(crate) fn weight_option(
+    sink: &mut Sink,
+    most: i64,
+    words: &[Word],
+) -> Result<Option<Weight>, Reported> {
     match words {
         [] => Ok(None),
         [stray] if stray.text == ";" => {
@@ -100,7 +109,7 @@ pub(crate) fn weight_option(sink: &mut Sink, words: &[Word]) -> Result<Option<We
             Ok(None)
         }
         [name, value, reverse @ ..] if name.text == "weight" => {
-            weight(sink, value, reverse).map(Some).ok_or(Reported)
+            weight(sink, most, value, reverse).map(Some).ok_or(Reported)
         }
         [name] if name.text == "weight" => {
             sink.error(name.span, "`weight` needs a number");
@@ -118,8 +127,8 @@ pub(crate) fn weight_option(sink: &mut Sink, words: &[Word]) -> Result<Option<We
 }
 
 /// `N [reverse|noreverse]`.
-pub(crate) fn weight(sink: &mut Sink, value: &Word, reverse: &[Word]) -> Option<Weight> {
-    let value = number(sink, value, -253..=253)?;
+pub(crate) fn weight(sink: &mut Sink, most: i64, value: &Word, reverse: &[Word]) -> Option<Weight> {
+    let value = number(sink, value, -most..=most)?;
     let reverse = match reverse {
         [] => false,
         [word] if word.text == "reverse" => true,

@@ -19,7 +19,10 @@ use nix::sys::{
 use tracing::{error, warn};
 
 use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
-pub(crate) use self::{arguments::XdpChoice, lookup::print};
+pub(crate) use self::{
+    arguments::{ProcessEvents, XdpChoice},
+    lookup::print,
+};
 use crate::{
     check::{self, Effective, Format, Source},
     daemon,
@@ -41,6 +44,7 @@ pub(crate) struct Options {
     pub(crate) source: Source,
     pub(crate) status_files: StatusFiles,
     pub(crate) xdp: XdpChoice,
+    pub(crate) process_events: ProcessEvents,
     pub(crate) pass_unknown_vrids: bool,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -164,6 +168,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
             StatusFiles::In(arguments.run_dir.clone())
         },
         xdp: arguments.xdp,
+        process_events: arguments.process_events,
         pass_unknown_vrids: arguments.xdp_unknown_vrid == UnknownVrid::Pass,
         absorbs: !arguments.no_absorb,
         scheduling: match arguments.sched {

@@ -215,7 +215,7 @@ impl Run {
         if let Some(warning) = memory::lock() {
             warn!("{warning}");
         }
-        let mut watchers = Watchers::new(engine.commands.clone());
+        let mut watchers = Watchers::new(engine.commands.clone(), options.process_events);
         watchers.run(&plan);
         let carriers = watch_carriers(&plan);
         let reporter = Reporter::new(Arc::clone(&plan));
@@ -399,7 +399,7 @@ fn interfaces_of(plan: &Plan) -> BTreeSet<&str> {
 fn watch_carriers(plan: &Plan) -> JoinSet<()> {
     let names = plan.trackers.iter().filter_map(|tracker| match tracker {
         TrackerPlan::Interface(name) => Some(name.clone()),
-        TrackerPlan::Script(_) => None,
+        TrackerPlan::Script(_) | TrackerPlan::Process(_) => None,
     });
     let names = names.collect();
     let intervals = plan.engine.instances.iter().map(|instance| instance.interval.as_duration());

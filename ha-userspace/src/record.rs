@@ -232,6 +232,7 @@ fn names(plan: &Plan) -> Names {
         plan.trackers.get(number).map(|tracker| match tracker {
             TrackerPlan::Interface(name) => name.as_str(),
             TrackerPlan::Script(script) => script.name.as_str(),
+            TrackerPlan::Process(process) => process.name.as_str(),
         })
     };
     Names::new(

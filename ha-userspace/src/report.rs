@@ -131,6 +131,7 @@ impl Reporter {
         match self.plan.tracker(tracker) {
             Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
             Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
+            Some(TrackerPlan::Process(process)) => format!("process {} failed", process.name),
             None => "something it depends on failed".to_owned(),
         }
     }

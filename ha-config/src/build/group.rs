@@ -19,8 +19,7 @@ pub(super) struct Draft {
     /// The first line of the `group` block.
     list: Option<Span>,
     notify: Notify,
-    interfaces: track::List,
-    pub(super) scripts: track::List,
+    pub(super) tracks: track::Lists,
     tracking_weight: bool,
     inactive: Vec<Setting>,
 }
@@ -31,8 +30,6 @@ impl Draft {
         for (keyword, statement) in supported(sink, Block::Group, block.body()) {
             match keyword.name {
                 "group" => draft.read_members(sink, statement),
-                "track_interface" => track::read(sink, statement, &mut draft.interfaces),
-                "track_script" => track::read(sink, statement, &mut draft.scripts),
                 "sync_group_tracking_weight" => draft.tracking_weight = true,
                 "global_tracking" => {
                     draft.tracking_weight = true;
@@ -43,7 +40,9 @@ impl Draft {
                     );
                 }
                 other => {
-                    if !notify::read(&mut draft.notify, sink, other, statement) {
+                    if !notify::read(&mut draft.notify, sink, other, statement)
+                        && !draft.tracks.read(sink, other, statement)
+                    {
                         inactive::keep(sink, keyword, statement, &mut draft.inactive);
                     }
                 }
@@ -91,13 +90,16 @@ pub(super) fn finish(sink: &mut Sink, built: &Built<Draft>, blocks: &Blocks) -> 
         }
     }
     let script = |one| track::find_script(sink, &blocks.scripts, one);
-    let track_scripts = draft.scripts.iter().filter_map(script).collect();
+    let track_scripts = draft.tracks.scripts.iter().filter_map(script).collect();
+    let process = |one| track::find_process(sink, &blocks.processes, one);
+    let track_processes = draft.tracks.processes.iter().filter_map(process).collect();
     SyncGroup {
         name: built.name.text.clone(),
         members,
         notify: draft.notify.clone(),
-        track_interfaces: draft.interfaces.iter().map(|one| one.interface(sink)).collect(),
+        track_interfaces: draft.tracks.interfaces.iter().map(|one| one.interface(sink)).collect(),
         track_scripts,
+        track_processes,
         tracking_weight: draft.tracking_weight,
         inactive: draft.inactive.clone(),
         place: sink.place(built.name.span),

@@ -14,8 +14,8 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
     model::{
-        Address, Authentication, InitialState, Instance, Notify, Script, Setting, SyncGroup,
-        TrackInterface, TrackScript, Weight,
+        Address, Authentication, InitialState, Instance, Notify, Process, Script, Setting,
+        SyncGroup,
     },
     tree::{Statement, Word},
     value::{self, Spanned},
@@ -49,8 +49,7 @@ pub(super) struct Draft {
     /// Whether lines of `virtual_ipaddress` were there, right or wrong.
     addresses_given: bool,
     track_primary: bool,
-    interfaces: track::List,
-    pub(super) scripts: track::List,
+    pub(super) tracks: track::Lists,
     notify: Notify,
     garp: garp::Draft,
     down_timer_adverts: Option<u8>,
@@ -71,18 +70,10 @@ pub(super) struct Finish<'a> {
     pub(super) name: &'a Word,
     pub(super) global: &'a global::Draft,
     pub(super) scripts: &'a Named<Option<Script>>,
+    pub(super) processes: &'a Named<Option<Process>>,
     pub(super) group: Option<&'a SyncGroup>,
 }
 
-impl Finish<'_> {
-    /// Members of a sync group have one priority.
-    fn drops_weights(&self) -> bool {
-        self.group.is_some_and(|group| !group.tracking_weight)
-    }
-}
-
-/// Why keepalived drops weights in members of a group.
-const ONE_PRIORITY: &str = "members of a sync group have one priority";
 /// The packet's count of addresses has 8 bits.
 const ADDRESSES_MAX: usize = 255;
 
@@ -131,8 +122,7 @@ impl Draft {
             excluded: Unique::default(),
             addresses_given: false,
             track_primary: true,
-            interfaces: Unique::default(),
-            scripts: Unique::default(),
+            tracks: track::Lists::default(),
             notify: Notify::default(),
             garp: garp::Draft::default(),
             down_timer_adverts: None,
@@ -158,9 +148,7 @@ impl Draft {
             }
             "virtual_ipaddress_excluded" => address::read(sink, statement, &mut self.excluded),
             "unicast_peer" => self.transport.read_peers(sink, statement),
-            "track_interface" => track::read(sink, statement, &mut self.interfaces),
-            "track_script" => track::read(sink, statement, &mut self.scripts),
-            _ => return false,
+            _ => return self.tracks.read(sink, keyword, statement),
         }
         true
     }
@@ -277,8 +265,14 @@ impl Draft {
             authentication,
             transport: self.transport.finish(sink, family),
             track_primary: self.track_primary,
-            track_interfaces: self.finish_interfaces(sink, with, &interface.text),
-            track_scripts: self.finish_scripts(sink, with),
+            track_interfaces: self.tracks.interfaces(
+                sink,
+                with,
+                &interface.text,
+                self.track_primary,
+            ),
+            track_scripts: self.tracks.scripts(sink, with),
+            track_processes: self.tracks.processes(sink, with),
             notify: self.notify.clone(),
             garp: self.garp.finish(&global.garp),
             down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),
@@ -435,53 +429,6 @@ impl Draft {
         let advertised = |address: IpAddr| self.addresses.contains(&address);
         let excluded = self.excluded.iter().filter(|one| !advertised(one.address));
         excluded.map(|one| one.finish(sink, interface)).collect()
-    }
-
-    fn finish_interfaces(
-        &self,
-        sink: &mut Sink,
-        with: &Finish<'_>,
-        own: &str,
-    ) -> Vec<TrackInterface> {
-        let mut tracked = Vec::new();
-        for line in &self.interfaces {
-            let mut one = line.interface(sink);
-            if one.interface == own {
-                let has_weight = one.weight != Weight::default();
-                let help = match (self.track_primary, has_weight) {
-                    (false, _) => "leave out `dont_track_primary` if its loss is to be a fault",
-                    (true, true) => "its loss is a fault by itself",
-                    // It is what holds anyway.
-                    (true, false) => continue,
-                };
-                let message = format!("`{own}` is the instance's own interface: ignored");
-                sink.warning_help(line.name.span, message, help);
-                continue;
-            }
-            if with.drops_weights() && one.weight.value != 0 {
-                let name = &one.interface;
-                let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");
-                sink.warning(line.name.span, message);
-                one.weight = Weight::default();
-            }
-            tracked.push(one);
-        }
-        tracked
-    }
-
-    fn finish_scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
-        let mut tracked = Vec::new();
-        for one in &self.scripts {
-            let Some(found) = track::find_script(sink, with.scripts, one) else { continue };
-            if with.drops_weights() && found.weight.value != 0 {
-                let name = &found.script;
-                let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: ignored");
-                sink.warning_help(one.name.span, message, "track it in the group");
-                continue;
-            }
-            tracked.push(found);
-        }
-        tracked
     }
 }
 

@@ -12,6 +12,7 @@ mod inactive;
 mod instance;
 mod notify;
 mod pacing;
+mod process;
 mod script;
 mod statement;
 mod strict;
@@ -27,7 +28,7 @@ use crate::{
     Parsed,
     diagnostic::{Sink, Span},
     keywords::Block,
-    model::{Config, Instance, Script, Setting, SyncGroup},
+    model::{Config, Instance, Process, Script, Setting, SyncGroup},
     tree::{Statement, Word},
 };
 
@@ -46,6 +47,7 @@ type Named<T> = Unique<String, Built<T>>;
 #[derive(Default)]
 struct Blocks {
     scripts: Named<Option<Script>>,
+    processes: Named<Option<Process>>,
     groups: Named<group::Draft>,
     instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
@@ -66,6 +68,11 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
             "vrrp_script" => named(&mut sink, &mut blocks.scripts, statement, |sink, name| {
                 script::read(sink, name, statement)
             }),
+            "vrrp_track_process" => {
+                named(&mut sink, &mut blocks.processes, statement, |sink, name| {
+                    process::read(sink, name, statement)
+                });
+            }
             "vrrp_sync_group" => named(&mut sink, &mut blocks.groups, statement, |sink, _| {
                 group::Draft::read(sink, statement)
             }),
@@ -107,13 +114,15 @@ fn named<T>(
     }
 }
 
+/// The blocks that are in order.
+fn usable<T: Clone>(sink: &Sink, blocks: &Named<Option<T>>) -> Vec<T> {
+    let sound = blocks.iter().filter(|block| !sink.has_error_in(block.range));
+    sound.filter_map(|block| block.value.clone()).collect()
+}
+
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
-    let scripts: Vec<Script> = blocks
-        .scripts
-        .iter()
-        .filter(|script| !sink.has_error_in(script.range))
-        .filter_map(|script| script.value.clone())
-        .collect();
+    let scripts: Vec<Script> = usable(sink, &blocks.scripts);
+    let processes: Vec<Process> = usable(sink, &blocks.processes);
     let finish_group = |group| group::finish(sink, group, blocks);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
@@ -125,7 +134,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
-        let finish = instance::Finish { name, global: &global, scripts: &blocks.scripts, group };
+        let Blocks { scripts, processes, .. } = blocks;
+        let finish = instance::Finish { name, global: &global, scripts, processes, group };
         if let Some(finished) = instance.value.finish(sink, &finish) {
             instances.push((instance.range, finished));
         }
@@ -133,7 +143,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     validate::unique_routers(sink, &instances, &blocks.instances);
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);
-    validate::unused_scripts(sink, blocks);
+    validate::unused_trackers(sink, blocks);
     instances.retain(|(range, _)| !sink.has_error_in(*range));
     let instances: Vec<Instance> = instances.into_iter().map(|(_, instance)| instance).collect();
     // A group lives as long as it has a member that can be used.
@@ -144,7 +154,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);
     let inactive = blocks.inactive.clone();
-    Config { global: global.global, scripts, groups, instances, pacing, inactive }
+    Config { global: global.global, scripts, processes, groups, instances, pacing, inactive }
 }
 
 #[cfg(test)]

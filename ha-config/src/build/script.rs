@@ -47,7 +47,7 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Sc
             "timeout" => timeout = first.seconds(sink),
             "weight" => {
                 let reverse = statement.values.get(1..).unwrap_or_default();
-                let weight = value::weight(sink, first.word, reverse);
+                let weight = value::weight(sink, value::WEIGHT_MAX, first.word, reverse);
                 script.weight = weight.unwrap_or(script.weight);
             }
             "rise" => script.rise = first.number(sink).unwrap_or(1),

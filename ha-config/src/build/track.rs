@@ -1,24 +1,114 @@
-//! `track_interface` and `track_script`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script` and `track_process`: the same blocks in a group and in an instance.
 
-use super::{Named, statement::entries, unique::Unique};
+use super::{Named, instance::Finish, statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Severity, Sink},
-    model::{Script, TrackInterface, TrackScript, Weight},
+    model::{Process, Script, TrackInterface, TrackProcess, TrackScript, Weight},
     suggest,
     tree::{Statement, Word},
-    value,
+    value::{self, WEIGHT_MAX, WIDE_WEIGHT_MAX},
 };
 
-/// A line: a script, before it is looked up, or an interface.
+/// A line: a script or process, before it is looked up, or an interface.
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) name: Word,
-    /// `None`: the script's own, or 0.
+    /// `None`: the script's or process's own, or 0.
     weight: Option<Weight>,
 }
 
 /// By name.
 pub(super) type List = Unique<String, Tracked>;
+
+/// What a group or an instance tracks.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    pub(super) interfaces: List,
+    pub(super) scripts: List,
+    pub(super) processes: List,
+}
+
+impl Lists {
+    /// Reads a list of what is tracked; `false`: it is none.
+    pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, list: &Statement) -> bool {
+        match keyword {
+            "track_interface" => read(sink, WEIGHT_MAX, list, &mut self.interfaces),
+            "track_script" => read(sink, WEIGHT_MAX, list, &mut self.scripts),
+            "track_process" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.processes),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Those beside the instance's own one, which counts by itself if it is `track_primary`.
+    pub(super) fn interfaces(
+        &self,
+        sink: &mut Sink,
+        with: &Finish<'_>,
+        own: &str,
+        track_primary: bool,
+    ) -> Vec<TrackInterface> {
+        let mut tracked = Vec::new();
+        for line in &self.interfaces {
+            let mut one = line.interface(sink);
+            if one.interface == own {
+                let has_weight = one.weight != Weight::default();
+                let help = match (track_primary, has_weight) {
+                    (false, _) => "leave out `dont_track_primary` if its loss is to be a fault",
+                    (true, true) => "its loss is a fault by itself",
+                    // It is what holds anyway.
+                    (true, false) => continue,
+                };
+                let message = format!("`{own}` is the instance's own interface: ignored");
+                sink.warning_help(line.name.span, message, help);
+                continue;
+            }
+            if drops_weights(with) && one.weight.value != 0 {
+                let name = &one.interface;
+                let message = format!("`{name}` has a weight, but {ONE_PRIORITY}: weight 0");
+                sink.warning(line.name.span, message);
+                one.weight = Weight::default();
+            }
+            tracked.push(one);
+        }
+        tracked
+    }
+
+    /// Scripts, without those of a weight that cannot count.
+    pub(super) fn scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
+        let found = self.scripts.iter().filter_map(|one| {
+            let found = find_script(sink, with.scripts, one)?;
+            keeps(sink, with, found.weight, &one.name).then_some(found)
+        });
+        found.collect()
+    }
+
+    /// The same of processes.
+    pub(super) fn processes(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackProcess> {
+        let found = self.processes.iter().filter_map(|one| {
+            let found = find_process(sink, with.processes, one)?;
+            keeps(sink, with, found.weight, &one.name).then_some(found)
+        });
+        found.collect()
+    }
+}
+
+/// Why keepalived drops weights in members of a group.
+const ONE_PRIORITY: &str = "members of a sync group have one priority";
+
+fn drops_weights(with: &Finish<'_>) -> bool {
+    with.group.is_some_and(|group| !group.tracking_weight)
+}
+
+/// Whether what has this weight can be tracked; if not, that is said.
+fn keeps(sink: &mut Sink, with: &Finish<'_>, weight: Weight, name: &Word) -> bool {
+    let keeps = !drops_weights(with) || weight.value == 0;
+    if !keeps {
+        let message = format!("`{}` has a weight, but {ONE_PRIORITY}: ignored", name.text);
+        sink.warning_help(name.span, message, "track it in the group");
+    }
+    keeps
+}
 
 impl Tracked {
     /// As an interface.
@@ -37,21 +127,44 @@ pub(super) fn find_script(
     scripts: &Named<Option<Script>>,
     tracked: &Tracked,
 ) -> Option<TrackScript> {
-    let name = &tracked.name;
-    let Some(built) = scripts.find(&name.text) else {
-        unknown(sink, name, "vrrp_script", scripts.iter().map(|one| one.name.text.as_str()));
-        return None;
-    };
-    let usable = built.value.as_ref().filter(|_| !sink.has_error_in(built.range));
-    let Some(script) = usable else {
-        sink.error(name.span, format!("the `vrrp_script` `{}` has errors", name.text));
-        return None;
-    };
+    let script = find(sink, "vrrp_script", scripts, &tracked.name)?;
     Some(TrackScript {
         script: script.name.clone(),
         weight: tracked.weight.unwrap_or(script.weight),
-        place: sink.place(name.span),
+        place: sink.place(tracked.name.span),
     })
+}
+
+/// The same of processes.
+pub(super) fn find_process(
+    sink: &mut Sink,
+    processes: &Named<Option<Process>>,
+    tracked: &Tracked,
+) -> Option<TrackProcess> {
+    let process = find(sink, "vrrp_track_process", processes, &tracked.name)?;
+    Some(TrackProcess {
+        process: process.name.clone(),
+        weight: tracked.weight.unwrap_or(process.weight),
+        place: sink.place(tracked.name.span),
+    })
+}
+
+/// The block `name` of the kind, which is in order.
+fn find<'a, T>(
+    sink: &mut Sink,
+    kind: &str,
+    blocks: &'a Named<Option<T>>,
+    name: &Word,
+) -> Option<&'a T> {
+    let Some(built) = blocks.find(&name.text) else {
+        unknown(sink, name, kind, blocks.iter().map(|one| one.name.text.as_str()));
+        return None;
+    };
+    let usable = built.value.as_ref().filter(|_| !sink.has_error_in(built.range));
+    if usable.is_none() {
+        sink.error(name.span, format!("the `{kind}` `{}` has errors", name.text));
+    }
+    usable
 }
 
 /// A name is not compared with more: a suggestion may be missed, but not take seconds.
@@ -74,10 +187,10 @@ pub(super) fn unknown<'a>(
     }
 }
 
-/// Adds the lines of `list` to `tracked`, each name once.
-pub(super) fn read(sink: &mut Sink, list: &Statement, tracked: &mut List) {
+/// Adds the lines of `list` to `tracked`, each name once; weights are from -`most` to `most`.
+fn read(sink: &mut Sink, most: i64, list: &Statement, tracked: &mut List) {
     for entry in entries(sink, list) {
-        let Ok(weight) = value::weight_option(sink, &entry.values) else { continue };
+        let Ok(weight) = value::weight_option(sink, most, &entry.values) else { continue };
         let name = &entry.head;
         if tracked.insert(name.text.clone(), Tracked { name: name.clone(), weight }).is_err() {
             sink.warning(name.span, format!("`{}` is tracked twice: ignored", name.text));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ha_common::abi::INSTANCES_MAX;
 
-use super::{Blocks, Built, Named, group, instance};
+use super::{Blocks, Built, Named, group, instance, track};
 use crate::{
     diagnostic::{Sink, Span},
     model::{Instance, SyncGroup},
@@ -83,20 +83,32 @@ pub(super) fn something_to_run(sink: &mut Sink, blocks: &Blocks) {
     }
 }
 
-/// keepalived does not run them, and neither do we. In a file with errors, what tracks them may be
+/// keepalived does not run scripts that nobody tracks, and neither do we. In a file with errors, what tracks them may be
 /// what could not be read.
-pub(super) fn unused_scripts(sink: &mut Sink, blocks: &Blocks) {
+pub(super) fn unused_trackers(sink: &mut Sink, blocks: &Blocks) {
     if sink.has_errors() {
         return;
     }
-    let by_groups = blocks.groups.iter().flat_map(|group| &group.value.scripts);
-    let by_instances = blocks.instances.iter().flat_map(|instance| &instance.value.scripts);
-    let tracked = by_groups.chain(by_instances);
-    let tracked: BTreeSet<&str> = tracked.map(|one| one.name.text.as_str()).collect();
-    for script in &blocks.scripts {
-        let name = &script.name;
+    let groups = blocks.groups.iter().map(|group| &group.value.tracks);
+    let instances = blocks.instances.iter().map(|instance| &instance.value.tracks);
+    let all = groups.chain(instances);
+    warn_unused(sink, "script", "run", &blocks.scripts, all.clone().map(|one| &one.scripts));
+    warn_unused(sink, "process", "looked for", &blocks.processes, all.map(|one| &one.processes));
+}
+
+fn warn_unused<'a, T>(
+    sink: &mut Sink,
+    what: &str,
+    done: &str,
+    blocks: &Named<T>,
+    lists: impl Iterator<Item = &'a track::List>,
+) {
+    let tracked = lists.flatten().map(|one| one.name.text.as_str());
+    let tracked: BTreeSet<&str> = tracked.collect();
+    for Built { name, .. } in blocks {
         if !tracked.contains(name.text.as_str()) {
-            let message = format!("the script `{}` is tracked nowhere: it is not run", name.text);
+            let name_text = &name.text;
+            let message = format!("the {what} `{name_text}` is tracked nowhere: it is not {done}");
             sink.warning(name.span, message);
         }
     }

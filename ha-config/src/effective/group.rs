@@ -10,6 +10,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         notify,
         track_interfaces,
         track_scripts,
+        track_processes,
         tracking_weight,
         inactive,
         place: _,
@@ -17,7 +18,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
     writer.block("vrrp_sync_group", Some(name), |writer| {
         writer.list("group", members, |member| vec![member.clone()]);
         writer.presence("sync_group_tracking_weight", *tracking_weight);
-        track::write(writer, track_interfaces, track_scripts, reversed);
+        track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
         notify::write(writer, notify);
         for setting in inactive {
             writer.setting(setting);

@@ -27,6 +27,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         track_primary,
         track_interfaces,
         track_scripts,
+        track_processes,
         notify,
         garp,
         down_timer_adverts,
@@ -79,7 +80,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         writer.list("virtual_ipaddress", addresses, address);
         writer.list("virtual_ipaddress_excluded", excluded, address);
         writer.presence("dont_track_primary", !*track_primary);
-        track::write(writer, track_interfaces, track_scripts, reversed);
+        track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
         notify::write(writer, notify);
         writer.flag("smtp_alert", *smtp_alert);
         for setting in inactive {

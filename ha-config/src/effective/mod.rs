@@ -9,6 +9,7 @@ mod global;
 mod group;
 mod instance;
 mod notify;
+mod process;
 mod quote;
 mod script;
 mod track;
@@ -18,13 +19,13 @@ mod writer;
 use std::collections::BTreeSet;
 
 use self::writer::Writer;
-use crate::model::{Authentication, Config};
+use crate::model::{Authentication, Config, Weight};
 
 /// `config` as a keepalived.conf with every default in it. Lists and scripts that are not there are
 /// not mentioned.
 ///
 /// Reading it gives the same model again, but for the numbers of lines, and that the same text.
-/// What is said of it then has its cause in the model: what is not active yet, a script that is
+/// What is said of it then has its cause in the model: what is not active yet, what is
 /// tracked nowhere, a group of one member, strict mode, a password of which only a part counts, and
 /// words too many after what is not active yet. Of everything else that was said of the original
 /// file nothing is left, because what it was said of is either resolved or left out.
@@ -34,7 +35,7 @@ use crate::model::{Authentication, Config};
 /// the same.
 #[must_use]
 pub fn effective(config: &Config) -> String {
-    let Config { global, scripts, groups, instances, pacing, inactive } = config;
+    let Config { global, scripts, processes, groups, instances, pacing, inactive } = config;
     let mut writer = Writer::default();
     writer.remark("The effective configuration: what counts, with every default.");
     writer
@@ -54,8 +55,13 @@ pub fn effective(config: &Config) -> String {
     for script in scripts {
         script::write(&mut writer, script);
     }
-    let reversed = scripts.iter().filter(|script| script.weight.reverse);
-    let reversed = reversed.map(|script| script.name.as_str()).collect();
+    for process in processes {
+        process::write(&mut writer, process);
+    }
+    let reversed = Reversed {
+        scripts: names(scripts.iter().map(|one| (one.name.as_str(), one.weight))),
+        processes: names(processes.iter().map(|one| (one.name.as_str(), one.weight))),
+    };
     for group in groups {
         group::write(&mut writer, group, &reversed);
     }
@@ -65,8 +71,15 @@ pub fn effective(config: &Config) -> String {
     writer.into_text()
 }
 
-/// The names of the scripts that say `reverse` themselves.
-type Reversed<'a> = BTreeSet<&'a str>;
+/// The names of what says `reverse` itself.
+struct Reversed<'a> {
+    scripts: BTreeSet<&'a str>,
+    processes: BTreeSet<&'a str>,
+}
+
+fn names<'a>(weights: impl Iterator<Item = (&'a str, Weight)>) -> BTreeSet<&'a str> {
+    weights.filter(|(_, weight)| weight.reverse).map(|(name, _)| name).collect()
+}
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,15 @@
-//! `track_interface` and `track_script`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script` and `track_process`: the same blocks in a group and in an instance.
+
+use std::collections::BTreeSet;
 
 use super::{Reversed, writer::Writer};
-use crate::model::{TrackInterface, TrackScript, Weight};
+use crate::model::{TrackInterface, TrackProcess, TrackScript, Weight};
 
 pub(super) fn write(
     writer: &mut Writer,
     interfaces: &[TrackInterface],
     tracked: &[TrackScript],
+    processes: &[TrackProcess],
     reversed: &Reversed<'_>,
 ) {
     writer.list("track_interface", interfaces, |tracked| {
@@ -15,12 +18,11 @@ pub(super) fn write(
     });
     writer.list("track_script", tracked, |tracked| {
         let TrackScript { script: name, weight: by, place: _ } = tracked;
-        let mut words = entry(name, *by);
-        // For keepalived, what is not said here is as the script says it.
-        if reversed.contains(name.as_str()) && !by.reverse {
-            words.push("noreverse".to_owned());
-        }
-        words
+        entry_against(&reversed.scripts, name, *by)
+    });
+    writer.list("track_process", processes, |tracked| {
+        let TrackProcess { process: name, weight: by, place: _ } = tracked;
+        entry_against(&reversed.processes, name, *by)
     });
 }
 
@@ -29,6 +31,12 @@ pub(super) fn weight(weight: Weight) -> Vec<String> {
     let Weight { value, reverse } = weight;
     let reverse = reverse.then(|| "reverse".to_owned());
     core::iter::once(value.to_string()).chain(reverse).collect()
+}
+
+/// For keepalived, what is not said here is as the block of that name says it.
+fn entry_against(reversed: &BTreeSet<&str>, name: &str, by: Weight) -> Vec<String> {
+    let noreverse = (reversed.contains(name) && !by.reverse).then(|| "noreverse".to_owned());
+    entry(name, by).into_iter().chain(noreverse).collect()
 }
 
 fn entry(name: &str, by: Weight) -> Vec<String> {

@@ -14,8 +14,8 @@ use super::{
     instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
-        CARRIER, NO_BFD, NO_DBUS, NO_FIFO, NO_MAIL, NO_PROCESSES, NO_ROUTES, NO_SNMP, NO_STATICS,
-        NO_VMAC, ONE_PROCESS, OWN_BUFFERS, RUN_DIR, SCHEDULING,
+        CARRIER, NO_BFD, NO_DBUS, NO_FIFO, NO_MAIL, NO_ROUTES, NO_SNMP, NO_STATICS, NO_VMAC,
+        ONE_PROCESS, OWN_BUFFERS, RUN_DIR, SCHEDULING,
     },
     row,
 };
@@ -133,8 +133,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     flag("vrrp_netlink_cmd_rcv_bufs_force").without_effect(OWN_BUFFERS),
     row("vrrp_netlink_monitor_rcv_bufs", &[BYTES]).without_effect(OWN_BUFFERS),
     flag("vrrp_netlink_monitor_rcv_bufs_force").without_effect(OWN_BUFFERS),
-    row("process_monitor_rcv_bufs", &[BYTES]).inactive(NO_PROCESSES),
-    flag("process_monitor_rcv_bufs_force").inactive(NO_PROCESSES),
+    row("process_monitor_rcv_bufs", &[BYTES]).without_effect(OWN_BUFFERS),
+    flag("process_monitor_rcv_bufs_force").without_effect(OWN_BUFFERS),
     row("vrrp_rx_bufs_policy", &[Word("MTU|ADVERT|BYTES")]).without_effect(OWN_BUFFERS),
     row("vrrp_rx_bufs_multiplier", &[Number(1, 0x7fff_ffff)])
         .default("3")

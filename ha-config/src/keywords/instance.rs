@@ -14,8 +14,7 @@ use super::{
     },
     flag, list,
     reason::{
-        CARRIER, NO_BFD, NO_EVENT, NO_FIFO, NO_FILES, NO_MAIL, NO_PROCESSES, NO_ROUTES, NO_VMAC,
-        OWN_BUFFERS,
+        CARRIER, NO_BFD, NO_EVENT, NO_FIFO, NO_FILES, NO_MAIL, NO_ROUTES, NO_VMAC, OWN_BUFFERS,
     },
     row,
 };
@@ -33,7 +32,7 @@ pub(super) const GROUP_KEYWORDS: &[Keyword] = &[
     list("track_interface", &TRACKED_INTERFACE),
     list("track_script", &TRACKED_SCRIPT),
     list("track_file", &TRACKED_FILE).inactive(NO_FILES),
-    list("track_process", &TRACKED_PROCESS).inactive(NO_PROCESSES),
+    list("track_process", &TRACKED_PROCESS),
     list("track_bfd", &TRACKED_BFD).inactive(NO_BFD),
     notify("notify_master"),
     notify("notify_backup"),
@@ -82,7 +81,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     list("track_interface", &TRACKED_INTERFACE),
     list("track_script", &TRACKED_SCRIPT),
     list("track_file", &TRACKED_FILE).inactive(NO_FILES),
-    list("track_process", &TRACKED_PROCESS).inactive(NO_PROCESSES),
+    list("track_process", &TRACKED_PROCESS),
     list("track_bfd", &TRACKED_BFD).inactive(NO_BFD),
     notify("notify_master"),
     notify("notify_backup"),

@@ -7,7 +7,7 @@ use super::{
     Argument::{Address, Millis, Number, OneOf, Seconds, Word},
     Keyword,
     entry::REVERSE,
-    reason::{NO_BFD, NO_FILES, NO_PROCESSES},
+    reason::{NO_BFD, NO_FILES},
     row,
 };
 use crate::value::LONGEST;
@@ -27,18 +27,21 @@ pub(super) const SCRIPT_KEYWORDS: &[Keyword] = &[
 ];
 
 const HOUR: Duration = Duration::from_hours(1);
+const WINDOW: Argument = Seconds(Duration::from_secs(1), Duration::from_hours(24));
 const DELAY: Argument = Seconds(Duration::ZERO, HOUR);
 
 pub(super) const PROCESS_KEYWORDS: &[Keyword] = &[
-    row("process", &[Word("NAME"), Word("PARAMETER")]).at_least(1).repeats().inactive(NO_PROCESSES),
-    row("param_match", &[OneOf(&["initial", "partial"])]).inactive(NO_PROCESSES),
-    row("weight", &[Number(-254, 254), REVERSE]).at_least(1).default("0").inactive(NO_PROCESSES),
-    row("quorum", &[Number(1, 65535)]).default("1").inactive(NO_PROCESSES),
-    row("quorum_max", &[Number(0, 65535)]).default("65535").inactive(NO_PROCESSES),
-    row("fork_delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
-    row("terminate_delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
-    row("delay", &[DELAY]).default("0").inactive(NO_PROCESSES),
-    row("full_command", &[]).inactive(NO_PROCESSES),
+    row("process", &[Word("NAME"), Word("PARAMETER")]).at_least(1).repeats(),
+    row("param_match", &[OneOf(&["initial", "partial"])]),
+    row("weight", &[Number(-254, 254), REVERSE]).at_least(1).default("0"),
+    row("quorum", &[Number(1, 65535)]).default("1"),
+    row("quorum_max", &[Number(0, 65535)]).default("no limit"),
+    row("fork_delay", &[DELAY]).default("0"),
+    row("terminate_delay", &[DELAY]).default("0"),
+    row("delay", &[DELAY]).default("0"),
+    row("full_command", &[]),
+    row("max_restarts", &[Number(1, 1000)]).default("no limit"),
+    row("restart_window", &[WINDOW]).default("600"),
 ];
 
 const FILE_WEIGHT: Argument = Number(-0x7fff_ffff, 0x7fff_ffff);

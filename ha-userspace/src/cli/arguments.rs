@@ -51,6 +51,10 @@ pub(crate) struct Arguments {
     /// Have every advertisement wake the engine, also those that say what the last one said
     #[arg(long)]
     pub(super) no_absorb: bool,
+    /// How `vrrp_track_process` hears of processes that come and go: auto takes connector
+    /// (the kernel's, for the initial namespaces only), else scan, a look at all of them once a second
+    #[arg(long, value_enum, default_value = "auto")]
+    pub(super) process_events: ProcessEvents,
     /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) sched: Scheduling,
@@ -266,6 +270,17 @@ pub(crate) enum XdpChoice {
     Generic,
     /// By packet sockets.
     Off,
+}
+
+/// Where it is known from that a process has come or gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum ProcessEvents {
+    /// The first of the others that can be had.
+    Auto,
+    /// From the kernel's process connector.
+    Connector,
+    /// From a look at all of them, once a second.
+    Scan,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]

@@ -7,6 +7,7 @@ pub(crate) mod addresses;
 pub(crate) mod advert_socket;
 pub(crate) mod announce;
 pub(crate) mod carrier;
+pub(crate) mod connector;
 pub(crate) mod links;
 pub(crate) mod lock;
 pub(crate) mod memory;

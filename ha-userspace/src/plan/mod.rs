@@ -1,6 +1,7 @@
 //! The configuration, resolved for this host: numbers for the engine, and for each number what the
 //! daemon has to do in its name.
 
+mod builder;
 mod numbered;
 mod pacing;
 mod succession;
@@ -14,15 +15,14 @@ use std::{
 
 use ha_config::{
     Address, Authentication, Command, Config, Firewall, Global, Instance, MulticastGroups, Notify,
-    Peer, Script, ScriptUser, SyncGroup, Transport, Weight,
+    Peer, ScriptUser, Transport,
 };
 use ha_core::{
-    AnnouncePlan, Family, GroupConfig, GroupId, InstanceConfig, InstanceId, Track, TrackerId,
-    Version,
+    Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
     wire::{self, Template},
 };
 
-use self::numbered::Numbered;
+use self::{builder::Builder, numbered::Numbered};
 pub(crate) use self::{pacing::PacingPlan, tracker::TrackerPlan};
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
@@ -160,117 +160,6 @@ impl Plan {
     }
 }
 
-/// Gives each tracked thing a number. A file may have ten thousands of each: none is looked for by
-/// going through all others.
-struct Builder<'a> {
-    script_user: Option<&'a ScriptUser>,
-    scripts: BTreeMap<&'a str, &'a Script>,
-    /// By the names of their members.
-    groups: BTreeMap<&'a str, &'a SyncGroup>,
-    trackers: Vec<TrackerPlan>,
-    interface_numbers: BTreeMap<&'a str, TrackerId>,
-    script_numbers: BTreeMap<&'a str, TrackerId>,
-}
-
-impl<'a> Builder<'a> {
-    fn new(config: &'a Config) -> Self {
-        let scripts = config.scripts.iter().map(|script| (script.name.as_str(), script));
-        let members = config
-            .groups
-            .iter()
-            .flat_map(|group| group.members.iter().map(move |member| (member.as_str(), group)));
-        Self {
-            script_user: config.global.script_user.as_ref(),
-            scripts: scripts.collect(),
-            groups: members.collect(),
-            trackers: Vec::new(),
-            interface_numbers: BTreeMap::new(),
-            script_numbers: BTreeMap::new(),
-        }
-    }
-
-    fn engine_instance(&mut self, instance: &'a Instance) -> InstanceConfig {
-        let garp = &instance.garp;
-        InstanceConfig {
-            vrid: instance.vrid,
-            version: instance.version,
-            family: instance.family,
-            priority: instance.priority,
-            interval: instance.advert_interval,
-            addresses: instance.addresses.iter().map(|address| address.address).collect(),
-            preempt: instance.preempt,
-            preempt_delay: instance.preempt_delay,
-            owner_ignore_adverts: instance.owner_ignore_adverts,
-            skip_check_adv_addr: instance.skip_check_adv_addr,
-            down_adverts: u32::from(instance.down_timer_adverts),
-            lower_prio_no_advert: instance.lower_prio_no_advert,
-            higher_prio_send_advert: instance.higher_prio_send_advert,
-            announce: AnnouncePlan {
-                repeat: garp.master_repeat,
-                delay: garp.master_delay,
-                lower_prio_repeat: garp.lower_prio_repeat,
-                lower_prio_delay: garp.lower_prio_delay,
-                refresh: garp.master_refresh,
-                refresh_repeat: garp.master_refresh_repeat,
-            },
-            tracks: self.tracks(instance),
-        }
-    }
-
-    fn tracks(&mut self, instance: &'a Instance) -> Vec<Track> {
-        let group = self.groups.get(instance.name.as_str()).copied();
-        let mut tracks = Vec::new();
-        if instance.track_primary {
-            let tracker = self.interface(&instance.interface);
-            tracks.push(Track { tracker, weight: 0, reverse: false });
-        }
-        // Weights of a member's own trackers are no more, unless its group keeps them: the
-        // configuration has dropped them.
-        let of_group = group.map(|group| (&group.track_interfaces, &group.track_scripts));
-        let of_both = [(&instance.track_interfaces, &instance.track_scripts)];
-        for (interfaces, scripts) in of_both.into_iter().chain(of_group) {
-            for track in interfaces {
-                tracks.push(engine_track(self.interface(&track.interface), track.weight));
-            }
-            for track in scripts {
-                if let Some(tracker) = self.script(&track.script) {
-                    tracks.push(engine_track(tracker, track.weight));
-                }
-            }
-        }
-        tracks.sort_unstable_by_key(|track| (track.tracker, track.weight, track.reverse));
-        tracks.dedup();
-        tracks
-    }
-
-    fn interface(&mut self, name: &'a str) -> TrackerId {
-        let trackers = &mut self.trackers;
-        let new = || add(trackers, TrackerPlan::Interface(name.to_owned()));
-        *self.interface_numbers.entry(name).or_insert_with(new)
-    }
-
-    fn script(&mut self, name: &'a str) -> Option<TrackerId> {
-        let script = *self.scripts.get(name)?;
-        let (trackers, user) = (&mut self.trackers, self.script_user);
-        let new = || {
-            let command = command_as(&script.command, user);
-            add(trackers, TrackerPlan::Script(Script { command, ..script.clone() }))
-        };
-        Some(*self.script_numbers.entry(name).or_insert_with(new))
-    }
-}
-
-/// The number of a tracker that comes after the others.
-fn add(trackers: &mut Vec<TrackerPlan>, tracker: TrackerPlan) -> TrackerId {
-    let number = u32::try_from(trackers.len()).unwrap_or(u32::MAX);
-    trackers.push(tracker);
-    TrackerId(number)
-}
-
-fn engine_track(tracker: TrackerId, weight: Weight) -> Track {
-    Track { tracker, weight: weight.value.into(), reverse: weight.reverse }
-}
-
 /// `user` runs what names no user of its own.
 fn command_as(command: &Command, user: Option<&ScriptUser>) -> Command {
     let user = command.user.as_ref().or(user).cloned();
@@ -329,6 +218,8 @@ fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
 
 #[cfg(test)]
 mod tests {
+    use ha_core::Track;
+
     use std::time::Duration;
 
     use super::*;
@@ -363,6 +254,7 @@ mod tests {
             let name = match plan.tracker(track.tracker).unwrap() {
                 TrackerPlan::Interface(name) => name,
                 TrackerPlan::Script(script) => &script.name,
+                TrackerPlan::Process(process) => &process.name,
             };
             format!("{name} {}", track.weight)
         };
@@ -453,7 +345,7 @@ mod tests {
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");
         let script = plan.trackers.iter().find_map(|tracker| match tracker {
             TrackerPlan::Script(script) => Some(&script.command),
-            TrackerPlan::Interface(_) => None,
+            TrackerPlan::Interface(_) | TrackerPlan::Process(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");
     }

@@ -1,6 +1,6 @@
 //! What an instance can depend on.
 
-use ha_config::{Command, Place, Script};
+use ha_config::{Command, Place, Process, Script};
 
 /// What a tracker number stands for.
 #[derive(Clone, Debug)]
@@ -9,6 +9,8 @@ pub(crate) enum TrackerPlan {
     Interface(String),
     /// Up while the script succeeds.
     Script(Script),
+    /// Up while so many processes run.
+    Process(Process),
 }
 
 impl TrackerPlan {
@@ -21,7 +23,10 @@ impl TrackerPlan {
         match (self, other) {
             (Self::Interface(one), Self::Interface(other)) => one == other,
             (Self::Script(one), Self::Script(other)) => bare(one) == bare(other),
-            (Self::Interface(_) | Self::Script(_), _) => false,
+            (Self::Process(one), Self::Process(other)) => {
+                *one == Process { place: one.place.clone(), ..other.clone() }
+            }
+            (Self::Interface(_) | Self::Script(_) | Self::Process(_), _) => false,
         }
     }
 
@@ -37,7 +42,8 @@ impl TrackerPlan {
                 };
                 run(old) == run(new)
             }
-            (Self::Interface(_) | Self::Script(_), _) => false,
+            (Self::Process(old), Self::Process(new)) => old.is_same(new),
+            (Self::Interface(_) | Self::Script(_) | Self::Process(_), _) => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is tracked, beside interfaces: each kind in a file of its own. A tracker is a task on the main
 //! thread that tells the engine how the tracked thing is, whenever that changes.
 
+mod process;
 mod script;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,10 @@ use std::collections::BTreeMap;
 use ha_core::TrackerId;
 use tokio::{sync::mpsc, task::JoinSet};
 
+pub(crate) use self::process::Event;
+use self::process::ProcessWatch;
 use crate::{
+    cli::ProcessEvents,
     engine::Command,
     plan::{Plan, TrackerPlan},
 };
@@ -18,6 +22,8 @@ use crate::{
 pub(crate) struct Watchers {
     commands: mpsc::Sender<Command>,
     running: BTreeMap<TrackerId, Running>,
+    /// All processes together, by events that are all processes'.
+    processes: ProcessWatch,
 }
 
 #[derive(Debug)]
@@ -29,8 +35,9 @@ struct Running {
 
 impl Watchers {
     /// None yet. Verdicts go to the engine when they change.
-    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands, running: BTreeMap::new() }
+    pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
+        let processes = ProcessWatch::new(commands.clone(), choice);
+        Self { commands, running: BTreeMap::new(), processes }
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.
@@ -46,13 +53,14 @@ impl Watchers {
             let commands = self.commands.clone();
             let mut task = JoinSet::new();
             match tracked {
-                // The engine thread sees to them itself.
-                TrackerPlan::Interface(_) => continue,
+                // The engine thread sees to the first, one thread to all of the second.
+                TrackerPlan::Interface(_) | TrackerPlan::Process(_) => continue,
                 TrackerPlan::Script(script) => {
                     task.spawn(script::watch(script.clone(), id, commands));
                 }
             }
             self.running.insert(id, Running { tracked: tracked.clone(), _task: task });
         }
+        self.processes.run(plan);
     }
 }

@@ -1,0 +1,48 @@
+//! `vrrp_track_process`.
+
+use super::{
+    track::weight,
+    writer::{Writer, seconds},
+};
+use crate::model::{Process, ProcessMatch, RestartLimit};
+
+pub(super) fn write(writer: &mut Writer, process: &Process) {
+    let Process {
+        name,
+        command,
+        matching,
+        weight: by,
+        quorum,
+        quorum_max,
+        fork_delay,
+        terminate_delay,
+        restarts,
+        place: _,
+    } = process;
+    writer.block("vrrp_track_process", Some(name), |writer| {
+        writer.line("process", command);
+        let param_match = match matching {
+            ProcessMatch::Name | ProcessMatch::Command => None,
+            ProcessMatch::Partial => Some("partial"),
+            ProcessMatch::Initial => Some("initial"),
+        };
+        writer.optional("param_match", param_match, "exactly");
+        writer.presence("full_command", *matching != ProcessMatch::Name);
+        writer.line("weight", weight(*by));
+        if *quorum == 0 {
+            writer.silent("quorum", "0");
+        } else {
+            writer.value("quorum", quorum);
+        }
+        writer.optional("quorum_max", *quorum_max, "no limit");
+        writer.value("fork_delay", seconds(*fork_delay));
+        writer.value("terminate_delay", seconds(*terminate_delay));
+        match restarts {
+            Some(RestartLimit { max, window }) => {
+                writer.value("max_restarts", max);
+                writer.value("restart_window", seconds(*window));
+            }
+            None => writer.silent("max_restarts", "(no limit)"),
+        }
+    });
+}

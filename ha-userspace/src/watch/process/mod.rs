@@ -1,0 +1,232 @@
+//! `vrrp_track_process`: processes of the host, counted as they come and go.
+//!
+//! On a thread of its own, which waits for events and reads `/proc`: neither the engine nor the main
+//! thread is late because a host starts thousands of processes, and a verdict does not wait for
+//! what the main thread has to do.
+
+mod census;
+mod judge;
+mod pattern;
+mod sight;
+mod source;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io, thread,
+    time::Duration,
+};
+
+use ha_config::Process;
+use ha_core::{Instant, TrackerId};
+use tokio::{
+    runtime,
+    sync::{mpsc, watch},
+    time::sleep,
+};
+use tracing::{error, info, warn};
+
+pub(crate) use self::source::Event;
+use self::{
+    census::{Census, Change},
+    judge::{Judge, Verdict},
+    pattern::Pattern,
+    sight::Sight,
+    source::{News, Source},
+};
+use crate::{
+    cli::ProcessEvents,
+    clock,
+    engine::Command,
+    plan::{Plan, TrackerPlan},
+};
+
+/// What is tracked, by the engine's numbers.
+type Wanted = BTreeMap<TrackerId, Process>;
+
+/// The thread that counts processes; dropping this ends it.
+#[derive(Debug)]
+pub(crate) struct ProcessWatch {
+    commands: mpsc::Sender<Command>,
+    choice: ProcessEvents,
+    /// `None`: nothing was to be counted yet.
+    wanted: Option<watch::Sender<Wanted>>,
+}
+
+impl ProcessWatch {
+    /// Nothing yet. Verdicts go to the engine when they change.
+    pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
+        Self { commands, choice, wanted: None }
+    }
+
+    /// Counts what `plan` tracks. What was counted before goes on.
+    pub(crate) fn run(&mut self, plan: &Plan) {
+        let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
+            TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
+            TrackerPlan::Interface(_) | TrackerPlan::Script(_) => None,
+        });
+        let tracked: Wanted = tracked.collect();
+        if let Some(wanted) = &self.wanted {
+            wanted.send_replace(tracked);
+        } else if !tracked.is_empty() {
+            match self.start(tracked) {
+                Ok(wanted) => self.wanted = Some(wanted),
+                Err(error) => error!("no process is tracked, no thread can be started: {error}"),
+            }
+        }
+    }
+
+    fn start(&self, tracked: Wanted) -> io::Result<watch::Sender<Wanted>> {
+        let (send, wanted) = watch::channel(tracked);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let (commands, choice) = (self.commands.clone(), self.choice);
+        thread::Builder::new().name("ha-process".to_owned()).spawn(move || {
+            runtime.block_on(attend(wanted, &commands, choice));
+        })?;
+        Ok(send)
+    }
+}
+
+/// Until nobody wants to know any more.
+async fn attend(
+    mut wanted: watch::Receiver<Wanted>,
+    commands: &mpsc::Sender<Command>,
+    choice: ProcessEvents,
+) {
+    let mut source = Source::open(choice);
+    let mut desk = Desk::default();
+    desk.take(wanted.borrow_and_update().clone());
+    let mut verdicts = desk.rescan();
+    loop {
+        for (tracker, Verdict { up, why }) in verdicts.drain(..) {
+            if up {
+                info!("{why}");
+            } else {
+                warn!("{why}");
+            }
+            if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            changed = wanted.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                desk.take(wanted.borrow_and_update().clone());
+                verdicts = desk.rescan();
+            }
+            news = source.next() => verdicts = match news {
+                News::Events(events) => desk.handle(&events),
+                News::Unknown => desk.rescan(),
+            },
+            () = pause(desk.deadline()) => verdicts = desk.elapse(),
+        }
+    }
+}
+
+/// Until a moment, or for ever.
+async fn pause(until: Option<Instant>) {
+    let Some(until) = until else { return std::future::pending().await };
+    let left = until.since(clock::now());
+    // The timer's ticks are milliseconds: it must not come just before what is due.
+    #[expect(clippy::disallowed_methods, reason = "delays are in milliseconds at the least")]
+    sleep(left.saturating_add(Duration::from_millis(1))).await;
+}
+
+type Verdicts = Vec<(TrackerId, Verdict)>;
+
+/// What is known, and what is thought of it.
+#[derive(Debug, Default)]
+struct Desk {
+    census: Census,
+    judges: BTreeMap<TrackerId, Judge>,
+}
+
+impl Desk {
+    /// Tracks this from now on. A [`Desk::rescan`] has to follow.
+    fn take(&mut self, wanted: Wanted) {
+        let patterns = wanted.iter().map(|(tracker, process)| (*tracker, Pattern::new(process)));
+        self.census.look_for(patterns.collect());
+        let mut before = core::mem::take(&mut self.judges);
+        for (tracker, process) in wanted {
+            let judge = match before.remove(&tracker).filter(|judge| judge.is_of(&process)) {
+                Some(mut judge) => {
+                    judge.follow(process);
+                    judge
+                }
+                None => Judge::new(process),
+            };
+            self.judges.insert(tracker, judge);
+        }
+    }
+
+    /// Looks at every process there is.
+    fn rescan(&mut self) -> Verdicts {
+        let mut changes = Vec::new();
+        let mut there = BTreeSet::new();
+        let limit = self.census.command_line_bytes();
+        match sight::pids() {
+            Ok(pids) => {
+                for sight in pids.filter_map(|pid| Sight::of(pid, limit)) {
+                    let is_meant = self.census.is_meant(&sight);
+                    if is_meant || self.census.knows(sight.pid) {
+                        there.insert(sight.pid);
+                        self.census.see(&sight, &mut changes);
+                    }
+                }
+                self.census.keep(&there, &mut changes);
+            }
+            Err(error) => warn!("no process can be counted, /proc cannot be read: {error}"),
+        }
+        let now = clock::now();
+        let mut verdicts = Vec::new();
+        for (tracker, judge) in &mut self.judges {
+            let of_it = changes.iter().filter(|change| change.tracker == *tracker);
+            let verdict = judge.recount(now, self.census.count(*tracker), of_it);
+            verdicts.extend(verdict.map(|verdict| (*tracker, verdict)));
+        }
+        verdicts
+    }
+
+    fn handle(&mut self, events: &[Event]) -> Verdicts {
+        let now = clock::now();
+        let limit = self.census.command_line_bytes();
+        let mut verdicts = Vec::new();
+        for event in events {
+            let mut changes = Vec::new();
+            match *event {
+                Event::Fork { parent, child } => self.census.fork(parent, child, &mut changes),
+                Event::ThreadExit { pid } => {
+                    if self.census.knows(pid) && Sight::of(pid, 0).is_none() {
+                        self.census.exit(pid, &mut changes);
+                    }
+                }
+                Event::Exec { pid } => match Sight::of(pid, limit) {
+                    Some(sight) => self.census.see(&sight, &mut changes),
+                    None => self.census.exit(pid, &mut changes),
+                },
+            }
+            for change in changes {
+                verdicts.extend(self.judge(now, change));
+            }
+        }
+        verdicts
+    }
+
+    fn judge(&mut self, now: Instant, change: Change) -> Option<(TrackerId, Verdict)> {
+        let count = self.census.count(change.tracker);
+        let judge = self.judges.get_mut(&change.tracker)?;
+        judge.handle(now, count, change).map(|verdict| (change.tracker, verdict))
+    }
+
+    fn elapse(&mut self) -> Verdicts {
+        let now = clock::now();
+        let due = self.judges.iter_mut();
+        due.filter_map(|(tracker, judge)| judge.elapse(now).map(|verdict| (*tracker, verdict)))
+            .collect()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.judges.values().filter_map(Judge::deadline).min()
+    }
+}
