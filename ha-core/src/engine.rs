@@ -321,6 +321,7 @@ impl Engine {
             }
             (Some(State::Master), Timer::Protocol) => {
                 self.handle_advertise_due(now, id, deadline, actions);
+                self.advertise_those_near(now, deadline, actions);
             }
             (Some(State::Master), Timer::Announce) => self.handle_announce_due(now, id, actions),
             (Some(State::Master), Timer::Restore) => self.handle_restore_due(now, id, actions),
