@@ -21,9 +21,8 @@ fn us(us: u64) -> Instant {
 fn turn(engine: &mut Engine, now: Instant) -> Vec<u32> {
     let mut actions = Actions::default();
     engine.handle(now, Input::Deadline { heard: None }, &mut actions);
-    let advertised = actions.as_slice().iter().filter_map(|action| match action {
-        Action::Advertise { instance, .. } => Some(instance.0),
-        _ => None,
+    let advertised = actions.as_slice().iter().filter_map(|action| {
+        if let Action::Advertise { instance, .. } = action { Some(instance.0) } else { None }
     });
     advertised.collect()
 }

@@ -26,6 +26,8 @@ pub(crate) fn measure(_: Effort) -> Section {
     for contender in Contender::ALL {
         let plan = Plan { contender, instances: SEGMENT_INSTANCES, interval: INTERVAL };
         let Some(mut duel) = Duel::start(plan, &mut notes) else { continue };
+        // Before it was Master there was nothing of A: that is no gap.
+        wait::through(2 * INTERVAL);
         for round in 0..RELOADS {
             let (gap, taken) = reload(&mut duel, round);
             gaps.add(contender, millis(gap));

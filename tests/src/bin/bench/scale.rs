@@ -14,6 +14,7 @@ use crate::{
 };
 
 const WATCHED: Duration = Duration::from_secs(3);
+const READY_WITHIN: Duration = Duration::from_secs(10);
 /// keepalived takes 16 s with 1000 instances.
 const FAILED_OVER_WITHIN: Duration = Duration::from_mins(3);
 
@@ -43,6 +44,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
             Figure::new(format!("{instances} instances at {interval} ms: {what}"), unit)
         };
         let mut growth = [
+            figure("time until both nodes are ready", "s"),
             figure("time to settle", "s"),
             figure("CPU of the Master", "% of a core"),
             figure("CPU of the Backup", "% of a core"),
@@ -57,7 +59,8 @@ pub(crate) fn measure(effort: Effort) -> Section {
             let plan = Plan { contender: *contender, instances: *instances, interval };
             // A contender that cannot do it has no figure.
             let Some((samples, each)) = grow(plan, &mut notes) else { continue };
-            for (figure, sample) in growth.iter_mut().zip(samples) {
+            let known = growth.iter_mut().zip(samples).filter(|(_, sample)| !sample.is_nan());
+            for (figure, sample) in known {
                 figure.add(*contender, sample);
             }
             // Beside what the first measurement, of one instance, has shown.
@@ -78,7 +81,8 @@ pub(crate) fn measure(effort: Effort) -> Section {
     }
     Section {
         title: "Scale",
-        method: "Time to settle: from starting both daemons to the Master's advertisement of every \
+        method: "Ready: from starting both daemons to the Backup state of every instance of both, with \
+                 XDP attached; of ours only, as nothing on the wire shows it. Time to settle: from starting both daemons to the Master's advertisement of every \
                  instance and the Backup's silence. CPU: the daemons' time on a processor in three \
                  seconds. Memory: the resident size of all processes. Then the Master is stopped: \
                  the time between the first gratuitous ARP for an address and the first for the \
@@ -91,10 +95,11 @@ pub(crate) fn measure(effort: Effort) -> Section {
 
 /// One sample for each figure in their order, and the overhead of each address; `None` if it does
 /// not settle, or does not fail over.
-fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 5], Vec<f64>)> {
+fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 6], Vec<f64>)> {
     let mut duel = Duel::prepare(plan);
     let started = clock::monotonic();
     duel.launch_both();
+    let ready = is_ready(&mut duel).then(|| clock::monotonic().saturating_sub(started));
     if !duel.settles(notes) {
         return None;
     }
@@ -119,8 +124,20 @@ fn grow(plan: Plan, notes: &mut Vec<String>) -> Option<([f64; 5], Vec<f64>)> {
         return None;
     };
     let (first, last) = (announced.values().min()?, announced.values().max()?);
-    let samples = [settled.as_secs_f64(), master, backup, memory, millis(last.since(*first))];
+    let ready = ready.map_or(f64::NAN, |ready| ready.as_secs_f64());
+    let samples =
+        [ready, settled.as_secs_f64(), master, backup, memory, millis(last.since(*first))];
     Some((samples, overheads(&said, &announced, plan.master_down())))
+}
+
+/// Waits until our daemons on both nodes have said of each instance that it is Backup; `false` for
+/// keepalived.
+fn is_ready(duel: &mut Duel) -> bool {
+    let Plan { contender, instances, .. } = duel.plan();
+    let mut all_said =
+        |side| duel.router(side).log().matches("INIT -> BACKUP").count() == instances;
+    contender == Contender::Ours
+        && wait::holds_within(READY_WITHIN, || Side::BOTH.into_iter().all(&mut all_said))
 }
 
 /// In percent of a core.
