@@ -13,6 +13,7 @@
     reason = "a test harness reports by panicking and by printing"
 )]
 
+pub mod budget;
 pub mod capture;
 pub mod clock;
 pub mod config;
@@ -31,6 +32,7 @@ pub mod process;
 pub mod program;
 pub mod reference;
 pub mod require;
+pub mod rules;
 pub mod sandbox;
 pub mod scene;
 pub mod status;

@@ -2,13 +2,13 @@
 //! (`BPF_PROG_TEST_RUN`), and what it did is read from its maps.
 
 use std::{
-    collections::BTreeMap, env, os::fd::AsFd as _, path::PathBuf, sync::Arc, time::Duration,
+    collections::BTreeMap, env, io, os::fd::AsFd as _, path::PathBuf, sync::Arc, time::Duration,
 };
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
     maps::{Array, HashMap, Map, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
-    programs::{TestRun as _, TestRunOptions, Xdp},
+    programs::{ProgramError, TestRun as _, TestRunOptions, Xdp},
     util::nr_cpus,
 };
 use ha_common::{
@@ -25,6 +25,8 @@ pub use crate::sys::Slots;
 /// The interface that the kernel pretends the frames came in by: the loopback of the namespace,
 /// always the first.
 pub const IFINDEX: u32 = 1;
+
+const INTERRUPTIONS_MAX: u32 = 100;
 
 /// `XDP_DROP`.
 pub const DROP: u32 = 1;
@@ -87,6 +89,17 @@ pub struct Outcome {
     pub records: Vec<Record>,
 }
 
+/// How long the program is, in instructions and bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Size {
+    /// Instructions after the kernel's rewriting.
+    pub translated: u32,
+    /// Instructions that the verifier walked through, on all paths together.
+    pub verified: u32,
+    /// Bytes of machine code; 0 where the kernel interprets.
+    pub jitted_bytes: u32,
+}
+
 /// The loaded program.
 pub struct Program {
     ebpf: Ebpf,
@@ -140,6 +153,16 @@ impl Program {
         self.counters.insert(IFINDEX, zeros, 0).expect("COUNTERS takes an interface");
     }
 
+    /// What the kernel says of the program it has loaded.
+    pub fn size(&mut self) -> Size {
+        /// Bytes of an instruction (RFC 9669 §3).
+        const INSTRUCTION: u32 = 8;
+        let info = xdp_mut(&mut self.ebpf).info().expect("what the kernel knows of its program");
+        let translated = info.size_translated().expect("Linux 4.13") / INSTRUCTION;
+        let verified = info.verified_instruction_count().expect("Linux 5.16");
+        Size { translated, verified, jitted_bytes: info.size_jitted() }
+    }
+
     /// Takes [`IFINDEX`] out of the counters.
     pub fn forget_counters(&mut self) {
         self.counters.remove(&IFINDEX).expect("COUNTERS has the interface");
@@ -164,11 +187,20 @@ impl Program {
     }
 
     /// Runs the program on `frame` many times. The last action, and the mean time of one run.
+    ///
+    /// The kernel gives up between two runs if this thread has something else to do (`EINTR`): then
+    /// it begins again, and counters show more than `repeat`.
     pub fn run_repeated(&mut self, frame: &[u8], repeat: u32) -> (u32, Duration) {
-        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
-        let result = xdp_mut(&mut self.ebpf).test_run(options);
-        let result = result.unwrap_or_else(|error| panic!("{} bytes: {error:?}", frame.len()));
-        (result.return_value, result.duration)
+        for _ in 0..INTERRUPTIONS_MAX {
+            let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+            match xdp_mut(&mut self.ebpf).test_run(options) {
+                Ok(result) => return (result.return_value, result.duration),
+                Err(ProgramError::SyscallError(error))
+                    if error.io_error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => panic!("{} bytes: {error:?}", frame.len()),
+            }
+        }
+        panic!("interrupted {INTERRUPTIONS_MAX} times");
     }
 
     /// All records that wait in the ring.

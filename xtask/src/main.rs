@@ -42,6 +42,8 @@ cargo xtask COMMAND
   bench                 this daemon and keepalived, measured on the wire, to target/bench/report.md (root)
        --section NAME   only takeover, reload, stress, flood or scale
        --full           all of it, an hour; without it less than ten minutes
+  bench xdp             what the XDP program costs for a frame, by kind, beside its budget (root)
+       --strict         fail where a budget is exceeded
   ci                    formatting, lints, tidy, licences, fuzzing, then every test
   tidy                  the rules that no compiler checks
   ebpf build            the eBPF object, target/ebpf/ha-ebpf

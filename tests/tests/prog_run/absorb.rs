@@ -10,22 +10,14 @@ use ha_common::{abi::Content, absorb::State, check::Reason};
 use ha_tests::{
     forge::{Cover, Layout, changed, tagged},
     program::{Outcome, PASS, Program, frames, require_object},
+    rules::{
+        PEER_V4, SLOT, STRANGER_V4, V2, V2_PASS, V3, V3_UNICAST, V6, VLAN, VLAN_SLOT, cover_of,
+        is_behind_ah, said, send_from, tables_for,
+    },
     vectors,
 };
 
-use super::{
-    Expect, PEER_V4, Q, SLOT, STRANGER_V4, V2, V2_PASS, V3, V3_UNICAST, V6, VLAN, VLAN_SLOT,
-    accepted, check, cover_of, is_behind_ah, judged, monotonic_nanos, send_from, tables_for,
-    untouched, wide,
-};
-
-/// What a well-formed frame says.
-fn said(frame: &[u8]) -> Content {
-    let layout = Layout::of(frame);
-    let (at, len) = layout.source();
-    let message = &frame[layout.message..layout.end];
-    Content::of(wide(&frame[at..at + len]), message).expect("a whole header")
-}
+use super::{Expect, Q, accepted, check, judged, monotonic_nanos, untouched};
 
 /// Frames that keepalived sent and that XDP takes: name, frame, and what the checksum covers.
 fn accepted_vectors() -> impl Iterator<Item = (String, Vec<u8>, Cover)> {

@@ -4,6 +4,7 @@
 //! `HA_BINARY=PATH bench [--section NAME] [--full] [--output DIRECTORY]`, as root. What a figure
 //! says is read off the wire, with the kernel's timestamps, or off `/proc`; never from a log. Each
 //! section is a file with one function, which gives a [`Section`]; what it is shown as is `report`'s.
+//! `bench xdp` measures the XDP program alone, without a wire.
 #![expect(
     clippy::expect_used,
     clippy::print_stderr,
@@ -24,6 +25,7 @@ mod stress;
 mod stressor;
 mod takeover;
 mod wire;
+mod xdp;
 
 use std::{env, path::PathBuf, process::ExitCode};
 
@@ -46,10 +48,12 @@ const USAGE: &str =
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
-    if let [first, rest @ ..] = words.as_slice()
-        && first == stressor::WORD
-    {
-        return stressor::run(rest);
+    if let [first, rest @ ..] = words.as_slice() {
+        match first.as_str() {
+            stressor::WORD => return stressor::run(rest),
+            xdp::WORD => return xdp::run(rest),
+            _ => {}
+        }
     }
     guardian::clean_up_on_signals();
     let options = match Options::parse(&words) {
