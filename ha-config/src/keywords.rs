@@ -246,8 +246,6 @@ mod reason {
     pub(super) const NO_BFD: &str = "there are no BFD sessions";
     pub(super) const NO_SNMP: &str = "there is no SNMP agent";
     pub(super) const NO_DBUS: &str = "there is no D-Bus interface";
-    pub(super) const NO_FIFO: &str =
-        "nothing is written to a FIFO: `notify` scripts are told of every transition";
     pub(super) const NO_VMAC: &str = "there are no virtual MAC addresses: gratuitous ARP and \
         neighbour advertisements tell the network where the addresses are";
     pub(super) const NO_ROUTES: &str =
@@ -255,7 +253,6 @@ mod reason {
     pub(super) const NO_STATICS: &str =
         "nothing static is set: it belongs into the host's network configuration";
     pub(super) const NO_DELAYS: &str = "an interface that goes down counts at once";
-    pub(super) const NO_EVENT: &str = "no script is run for it";
     pub(super) const SCHEDULING: &str =
         "the thread that decides has the kernel's SCHED_DEADLINE by itself: see --sched";
     pub(super) const ONE_PROCESS: &str = "there is one process, called ha-userspace";

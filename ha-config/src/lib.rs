@@ -20,10 +20,10 @@ pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
     effective::effective,
     model::{
-        Address, Authentication, Command, Config, Firewall, Garp, Global, InitialState, Instance,
-        Mail, MulticastGroups, Notify, Pacing, Password, Peer, Process, ProcessMatch, RestartLimit,
-        Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup, TrackInterface, TrackProcess,
-        TrackScript, Transport, Weight,
+        Address, Authentication, Command, Config, Fifo, Firewall, Garp, Global, Hook, InitialState,
+        Instance, Lifecycle, Mail, MulticastGroups, Notify, Pacing, Password, Peer, Process,
+        ProcessMatch, RestartLimit, Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup,
+        TrackInterface, TrackProcess, TrackScript, Transport, Weight,
     },
     source::Host,
 };

@@ -5,6 +5,7 @@
 //! have to name.
 
 mod announce;
+mod notify;
 mod process;
 mod setting;
 
@@ -20,6 +21,7 @@ use crate::diagnostic::Place;
 
 pub use self::{
     announce::{Garp, Pacing},
+    notify::{Fifo, Hook, Lifecycle, Notify},
     process::{Process, ProcessMatch, RestartLimit, TrackProcess},
     setting::Setting,
 };
@@ -79,9 +81,19 @@ pub struct Global {
     /// `script_user`: whom scripts run as. `None`: the user `keepalived_script` if there is one,
     /// else root.
     pub script_user: Option<ScriptUser>,
-    /// `enable_script_security`: refuse scripts that run as root from a path that others than
-    /// root can write to.
+    /// `enable_script_security`: asked for. keepalived then also refuses scripts without a
+    /// `script_user`, if there is no user `keepalived_script`.
     pub script_security: bool,
+    /// `set_supplementary_groups`: scripts have all groups of their user, not the first one only.
+    pub supplementary_groups: bool,
+    /// `notify_fifo`.
+    pub fifo: Option<Fifo>,
+    /// `vrrp_notify_fifo`: the same, as there is nothing else to be told of.
+    pub vrrp_fifo: Option<Fifo>,
+    /// `fifo_write_vrrp_states_on_reload`: FIFOs are told all states after a reload.
+    pub fifo_states_on_reload: bool,
+    /// What is run at the start and at the stop.
+    pub lifecycle: Lifecycle,
     /// `vrrp_startup_delay`: from the daemon's start until instances take part; default 0.
     pub startup_delay: Duration,
     /// `vrrp_delay_after_boot`: from the host's start until instances take part; default 0.
@@ -252,21 +264,6 @@ pub struct SyncGroup {
     pub inactive: Vec<Setting>,
     /// The line of the block's head.
     pub place: Place,
-}
-
-/// Scripts to run on transitions.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Notify {
-    /// `notify_master`.
-    pub master: Option<Command>,
-    /// `notify_backup`.
-    pub backup: Option<Command>,
-    /// `notify_fault`.
-    pub fault: Option<Command>,
-    /// `notify_stop`: when the daemon stops.
-    pub stop: Option<Command>,
-    /// `notify`: on every transition, with `GROUP|INSTANCE name STATE priority` appended.
-    pub any: Option<Command>,
 }
 
 /// One line of `track_interface`.

@@ -168,6 +168,7 @@ impl Engine {
         entry.wants_master = false;
         entry.listening = false;
         entry.answered = None;
+        entry.told_of_lower = None;
         entry.tolerates_until = None;
         entry.expect_nothing();
         if to == State::Master {
@@ -176,12 +177,17 @@ impl Engine {
         if from == State::Master {
             entry.statistics.released_master += 1;
         }
-        let priority = entry.priority;
         actions.push(Action::Transition(Transition { instance, from, to, cause }));
         if let Some(event) = to.event() {
-            let subject = Subject::Instance(instance);
-            actions.push(Action::Notify(Notify { subject, event, priority }));
+            self.notify(instance, event, actions);
         }
+    }
+
+    /// Tells the operator about the instance.
+    pub(crate) fn notify(&self, id: InstanceId, event: Event, actions: &mut Actions) {
+        let priority = self.instance(id).map_or(0, Instance::priority);
+        let subject = Subject::Instance(id);
+        actions.push(Action::Notify(Notify { subject, event, priority }));
     }
 
     /// Tells the operator about the sync group, if `lead` is in one.
@@ -432,9 +438,7 @@ impl Engine {
         self.release(&all, actions);
         for &id in &all {
             self.enter(id, State::Init, Cause::Shutdown, actions);
-            let priority = self.instance(id).map_or(0, Instance::priority);
-            let subject = Subject::Instance(id);
-            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
+            self.notify(id, Event::Stop, actions);
         }
         for group in self.groups.iter().filter_map(|group| group.id) {
             let subject = Subject::Group(group);

@@ -106,6 +106,8 @@ pub struct Instance {
     pub(crate) listening: bool,
     /// When it last answered another Master.
     pub(crate) answered: Option<Instant>,
+    /// When its scripts were last told of another Master that has to yield.
+    pub(crate) told_of_lower: Option<Instant>,
     pub(crate) next_round: Round,
     /// `preempt_delay`: until then a Master of lower priority counts as Master.
     pub(crate) tolerates_until: Option<Instant>,
@@ -134,6 +136,7 @@ impl Instance {
             wants_master: false,
             listening: false,
             answered: None,
+            told_of_lower: None,
             next_round: Round::Second,
             tolerates_until: None,
             said: None,

@@ -267,6 +267,11 @@ pub enum Event {
     Fault,
     /// `notify_stop`.
     Stop,
+    /// `notify_deleted`: a reload has left the instance out.
+    Deleted,
+    /// `notify_master_rx_lower_pri`: a Master has heard another one that has to yield to it. Told at
+    /// most once each half interval.
+    LowerMaster,
 }
 
 impl fmt::Display for Event {
@@ -276,6 +281,8 @@ impl fmt::Display for Event {
             Self::Backup => "BACKUP",
             Self::Fault => "FAULT",
             Self::Stop => "STOP",
+            Self::Deleted => "DELETED",
+            Self::LowerMaster => "MASTER_RX_LOWER_PRI",
         })
     }
 }

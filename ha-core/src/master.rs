@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use crate::{
-    Action, Actions, Cause, Engine, InstanceId, Instant, State, Version, expect::Said,
+    Action, Actions, Cause, Engine, Event, InstanceId, Instant, State, Version, expect::Said,
     instance::Round, timers::Timer,
 };
 
@@ -36,11 +36,26 @@ impl Engine {
             // Others had every reason to replace us while we were away.
             self.learn_master(id, heard, said);
             self.become_backup(heard, id, Cause::Late { source }, actions);
-        } else if !instance.config.lower_prio_no_advert {
+        } else {
+            let answers = !instance.config.lower_prio_no_advert;
             // V-6.4.3-11: assert, so that the other one yields and switches learn.
-            if self.assert_mastership(now, id, actions) {
+            if answers && self.assert_mastership(now, id, actions) {
                 self.announce_after_lower(now, id, actions);
             }
+            self.tell_of_lower(now, id, actions);
+        }
+    }
+
+    /// Has what is not on the network put right: the other Master has moved it. At most as often
+    /// as it is answered, so that a stream of such advertisements starts no stream of scripts.
+    fn tell_of_lower(&mut self, now: Instant, id: InstanceId, actions: &mut Actions) {
+        let Some(instance) = self.instance_mut(id) else {
+            return;
+        };
+        let pause = instance.config.interval.as_duration() / 2;
+        if instance.told_of_lower.is_none_or(|told| now.since(told) >= pause) {
+            instance.told_of_lower = Some(now);
+            self.notify(id, Event::LowerMaster, actions);
         }
     }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::{
     Action, Actions, Cause, Config, Engine, Event, Instance, InstanceConfig, InstanceId, Instant,
-    Notify, State, Subject, TrackerId, Version,
+    State, TrackerId, Version,
     engine::index,
     expect::Touched,
     group::{Group, group_by},
@@ -42,9 +42,7 @@ impl Engine {
             self.enter(id, State::Init, Cause::Reload, actions);
         }
         for id in ran {
-            let priority = self.instance(id).map_or(0, Instance::priority);
-            let subject = Subject::Instance(id);
-            actions.push(Action::Notify(Notify { subject, event: Event::Stop, priority }));
+            self.notify(id, Event::Deleted, actions);
         }
     }
 

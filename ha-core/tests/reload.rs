@@ -201,13 +201,14 @@ fn an_added_instance_starts_and_a_removed_one_says_goodbye_once() {
     assert_eq!((router.state(ONE), router.state(TWO)), (State::Master, State::Backup));
     assert_eq!(router.deadline(ONE), due);
 
+    let told =
+        |id, event| Action::Notify(Notify { subject: Subject::Instance(id), event, priority: 100 });
     let without = || Reload { config: both.clone(), retired: vec![ONE], ..Reload::default() };
-    let event = Event::Stop;
     let expected = [
         Action::Advertise { instance: ONE, priority: 0 },
         Action::Addresses { instance: ONE, present: false },
         transition(ONE, State::Master, State::Init, Cause::Reload),
-        Action::Notify(Notify { subject: Subject::Instance(ONE), event, priority: 100 }),
+        told(ONE, Event::Deleted),
     ];
     let second = router.deadline(TWO);
     assert_eq!(router.reload(without()), expected);
@@ -218,11 +219,10 @@ fn an_added_instance_starts_and_a_removed_one_says_goodbye_once() {
         let notify = |action: &Action| matches!(action, Action::Notify(_));
         actions.iter().filter(|action| notify(action)).copied().collect::<Vec<_>>()
     };
-    let stop = Action::Notify(Notify { subject: Subject::Instance(TWO), event, priority: 100 });
     let mut ended = router.engine.clone();
     let mut actions = Actions::default();
     ended.handle(router.now, Input::Shutdown, &mut actions);
-    assert_eq!(notified(actions.as_slice()), [stop], "it has been told already");
+    assert_eq!(notified(actions.as_slice()), [told(TWO, Event::Stop)], "it has been told already");
     router.find_sources();
     assert_eq!(router.state(ONE), State::Init, "nobody has that number");
     router.reload_to(both);

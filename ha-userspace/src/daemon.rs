@@ -12,8 +12,10 @@ use std::{
     time::Duration,
 };
 
+use ha_config::Hook;
 use ha_core::Reload;
 use nix::sys::signal::SigSet;
+use serde_json::Value;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -39,12 +41,11 @@ use crate::{
     privileges,
     record::Recorder,
     report::Reporter,
+    scripts::hook,
     status::{self, Asked, StatusWriter},
     watch::Watchers,
 };
 
-/// Last notifications get this long before the daemon ends (keepalived `child_wait_time`, 5 s).
-const LAST_SCRIPTS: Duration = Duration::from_secs(5);
 /// The engine thread answers within a turn, or it is stuck.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -118,6 +119,11 @@ impl Signals {
         })
         .await
     }
+
+    /// An order to stop; others, before there is anything to give them to, are forgotten.
+    async fn stop(&mut self) {
+        while !matches!(self.next(false).await, Order::Stop) {}
+    }
 }
 
 /// Files with the process's number, removed at the end.
@@ -164,14 +170,34 @@ async fn supervise(options: &Options) -> io::Result<()> {
     let _pid_files = PidFiles::write(&options.pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
     let mut held = Held { locks, filter: Filter::default(), recorder };
-    // Before the engine can set an address.
-    held.filter.set(&plan).await?;
-    let end = match Run::start(options, plan, held.recorder.as_ref()).await {
-        Ok(run) => run.until_stop(options, &mut held, &mut signals).await,
-        Err(error) => Err(error),
+    let mut shutdown = plan.lifecycle.shutdown.clone();
+    let startup = hook::run("startup_script", &plan.lifecycle.startup);
+    let is_stopped = tokio::select! {
+        () = startup => false,
+        () = signals.stop() => true,
+    };
+    let end = if is_stopped {
+        Ok(())
+    } else {
+        start_and_run(options, plan, &mut held, &mut signals, &mut shutdown).await
     };
     held.filter.remove().await;
+    hook::run("shutdown_script", &shutdown).await;
     end
+}
+
+/// Leaves in `shutdown` what is to be run after it: that of the plan that ran last.
+async fn start_and_run(
+    options: &Options,
+    plan: Plan,
+    held: &mut Held,
+    signals: &mut Signals,
+    shutdown: &mut Hook,
+) -> io::Result<()> {
+    // Before the engine can set an address.
+    held.filter.set(&plan).await?;
+    let run = Run::start(options, plan, held.recorder.as_ref()).await?;
+    run.until_stop(options, held, signals, shutdown).await
 }
 
 /// The engine thread, and what is done beside it.
@@ -227,15 +253,17 @@ impl Run {
         options: &Options,
         held: &mut Held,
         signals: &mut Signals,
+        shutdown: &mut Hook,
     ) -> io::Result<()> {
         let served = self.serve(options, signals, held).await;
-        let Self { mut engine, mut reporter, watchers, .. } = self;
+        let Self { plan, mut engine, mut reporter, watchers, .. } = self;
+        shutdown.clone_from(&plan.lifecycle.shutdown);
         drop(watchers);
         let ended = engine.end();
         while let Ok(report) = engine.reports.try_recv() {
             reporter.handle(&report);
         }
-        reporter.into_notifier().drain(LAST_SCRIPTS).await;
+        reporter.drain().await;
         ended.and(served)
     }
 
@@ -262,7 +290,8 @@ impl Run {
                     },
                     Order::Status(asked) => {
                         let path = options.status_files.path(asked);
-                        write_status(path, &self.status_writer, &self.engine).await;
+                        let told = self.reporter.status();
+                        write_status(path, &self.status_writer, &self.engine, told).await;
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
@@ -297,6 +326,11 @@ impl Run {
             }
             return Err(error.to_string());
         }
+        // What it said before it went on is about the plan before.
+        while let Ok(report) = self.engine.reports.try_recv() {
+            self.reporter.handle(&report);
+        }
+        self.reporter.settle();
         held.locks.extend(locks);
         let interfaces = interfaces_of(&plan);
         held.locks.retain(|name, _| interfaces.contains(name.as_str()));
@@ -369,7 +403,7 @@ fn read_plan(source: &Source, interfaces: &[String]) -> Result<Plan, String> {
     Ok(plan)
 }
 
-async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread) {
+async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread, told: Value) {
     let (ask, answer) = oneshot::channel();
     let asked = async {
         engine.commands.send(Command::Status(ask)).await.ok()?;
@@ -380,7 +414,7 @@ async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThrea
         warn!("no status: the engine thread does not answer");
         return;
     };
-    writer.write(path, snapshot);
+    writer.write(path, snapshot, told);
 }
 
 /// Takes the locks that `plan` needs beside those that are held.

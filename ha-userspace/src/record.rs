@@ -375,8 +375,8 @@ mod tests {
             ("VI_2 BACKUP -> INIT (another configuration)", 1),
             ("VI_3 INIT -> BACKUP", 1),
             ("VI_3 BACKUP -> INIT (shutdown)", 1),
-            // At its own end and at the daemon's: each has one.
-            ("STOP", 3),
+            ("DELETED", 2),
+            ("STOP", 1),
             ("lost", 0),
         ] {
             assert_eq!(text.matches(words).count(), count, "{words} in\n{text}");

@@ -1,16 +1,27 @@
 //! What the engine thread reports, for people (the log) and for scripts (notifications).
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use ha_core::{
-    Action, Cause, GroupId, InstanceId, Instant, Notice, State, Subject, TrackerId, Transition,
+    Action, Cause, Event, GroupId, InstanceId, Instant, Notice, Notify, State, Subject, TrackerId,
+    Transition,
 };
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::{
     engine::{Message, Report},
     plan::{Plan, TrackerPlan},
-    scripts::notify::Notifier,
+    scripts::{
+        fifo::Fifos,
+        news::{Kind, News, What},
+        notify::Notifier,
+    },
 };
 
 /// Turns reports into log lines and notifications.
@@ -21,11 +32,28 @@ pub(crate) struct Reporter {
     next: Option<Arc<Plan>>,
     generation: u32,
     notifier: Notifier,
+    fifos: Fifos,
+    /// Why each instance is in its state.
+    reasons: BTreeMap<InstanceId, String>,
+    /// Who moved last of itself, not with its group.
+    lead: Option<InstanceId>,
+    masters: BTreeSet<InstanceId>,
 }
 
 impl Reporter {
     pub(crate) fn new(plan: Arc<Plan>) -> Self {
-        Self { plan, next: None, generation: 0, notifier: Notifier::default() }
+        let mut fifos = Fifos::default();
+        fifos.run(&plan);
+        Self {
+            plan,
+            next: None,
+            generation: 0,
+            notifier: Notifier::default(),
+            fifos,
+            reasons: BTreeMap::new(),
+            lead: None,
+            masters: BTreeSet::new(),
+        }
     }
 
     /// The engine goes on with another plan: reports of its next generation are about that.
@@ -33,17 +61,30 @@ impl Reporter {
         self.next = Some(plan);
     }
 
-    /// For the end: what is still queued is the notifier's to finish.
-    pub(crate) fn into_notifier(self) -> Notifier {
-        self.notifier
+    /// The engine goes on with the plan that was expected, whether it has anything to say of it or not.
+    pub(crate) fn settle(&mut self) {
+        self.generation = self.generation.wrapping_add(u32::from(self.next.is_some()));
+        if let Some(next) = self.next.take() {
+            self.go_on_with(next);
+        }
+    }
+
+    /// The end: what is still queued is told, for at most `child_wait_time`.
+    pub(crate) async fn drain(self) {
+        let limit = self.plan.lifecycle.child_wait_time;
+        tokio::join!(self.notifier.drain(limit), self.fifos.drain(limit));
+    }
+
+    /// For `status.json`.
+    pub(crate) fn status(&self) -> Value {
+        json!({ "notifications": self.notifier.status(), "fifos": self.fifos.status() })
     }
 
     pub(crate) fn handle(&mut self, report: &Report) {
         if report.generation != self.generation {
             self.generation = report.generation;
             if let Some(next) = self.next.take() {
-                self.notifier.retain(&next);
-                self.plan = next;
+                self.go_on_with(next);
             }
         }
         match &report.message {
@@ -63,16 +104,26 @@ impl Reporter {
                 } else {
                     info!("{name}: {from} -> {to}: {why}");
                 }
+                self.reasons.insert(instance, why);
+                if !matches!(cause, Cause::Group(_)) {
+                    self.lead = Some(instance);
+                }
+                if to == State::Master {
+                    self.masters.insert(instance);
+                } else {
+                    self.masters.remove(&instance);
+                }
             }
             Action::Notify(notify) => {
                 // Instances have said why in their transitions.
                 if let Subject::Group(group) = notify.subject {
                     info!("sync group {}: {}", self.group_name(group), notify.event);
                 }
-                self.notifier.notify(&self.plan, notify);
+                self.tell(notify);
             }
             Action::Priority { instance, from, to } => {
                 info!("{}: priority {from} -> {to}", self.name(instance));
+                self.tell_priority(instance, to);
             }
             Action::Rejected { instance, source, reason } => {
                 warn!("{}: advertisement from {source} refused: {reason}", self.name(instance));
@@ -97,6 +148,59 @@ impl Reporter {
             // Carried out on the engine thread.
             Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
         }
+    }
+
+    fn go_on_with(&mut self, plan: Arc<Plan>) {
+        self.notifier.retain(&plan);
+        self.fifos.run(&plan);
+        if plan.fifo_states_on_reload {
+            self.fifos.tell_states();
+        }
+        self.plan = plan;
+    }
+
+    /// Tells scripts and FIFOs.
+    fn tell(&mut self, Notify { subject, event, priority }: Notify) {
+        let (kind, name, scripts, reason) = match subject {
+            Subject::Instance(id) => {
+                let Some(of) = self.plan.instance(id) else { return };
+                let reason = if event == Event::LowerMaster {
+                    "another router with less right to it is Master too"
+                } else {
+                    self.reasons.get(&id).map_or("", String::as_str)
+                };
+                (Kind::Instance, &of.name, &of.notify, reason)
+            }
+            Subject::Group(id) => {
+                let Some(of) = self.plan.group(id) else { return };
+                (Kind::Group, &of.name, &of.notify, self.why_group(id))
+            }
+        };
+        let is_left_out = event == Event::Deleted && !scripts.tells_deleted;
+        let what = if is_left_out { What::LeftOut } else { What::Told(event) };
+        let reason = reason.to_owned();
+        let news = News { kind, name: name.clone(), what, priority, reason };
+        self.fifos.tell(&news);
+        self.notifier.notify(news, scripts);
+    }
+
+    fn tell_priority(&self, id: InstanceId, priority: u8) {
+        let Some(of) = self.plan.instance(id).filter(|of| of.notify.priority_changes) else {
+            return;
+        };
+        let what = What::Priority { is_master: self.masters.contains(&id) };
+        let (kind, name, reason) = (Kind::Instance, of.name.clone(), String::new());
+        self.fifos.tell(&News { kind, name, what, priority, reason });
+    }
+
+    /// That of its member which moved first; when it starts it is told before its members.
+    fn why_group(&self, id: GroupId) -> &str {
+        let members = self.plan.engine.groups.get(usize::try_from(id.0).unwrap_or(usize::MAX));
+        let lead = self
+            .lead
+            .filter(|lead| members.is_some_and(|group| group.members.binary_search(lead).is_ok()));
+        let reason = lead.and_then(|lead| self.reasons.get(&lead));
+        reason.map_or("its members start", String::as_str)
     }
 
     fn why(&self, at: Instant, cause: Cause) -> String {

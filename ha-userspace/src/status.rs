@@ -7,8 +7,15 @@
 //!     "is_listening": false, "heard_ago_ms": 12.5,
 //!     "statistics": { "adverts_received": 1, … } }],
 //!   "interfaces": [{ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
-//!     "counters": { "accepted": 1, … } }] }
+//!     "counters": { "accepted": 1, … } }],
+//!   "told": {
+//!     "notifications": [{ "type": "INSTANCE", "name": "VI_1", "waiting": 0, "runs": 2, "failed": 0,
+//!       "lost": 0, "coalesced": 0, "last": { "state": "MASTER", "command": "/etc/ha/notify.sh",
+//!         "run": { "exit_code": 0, "signal": null, "error": null, "duration_ms": 3.5,
+//!           "output": "" } } }],
+//!     "fifos": [{ "path": "/run/ha.fifo", "waiting": 0, "lost": 0, "error": null }] } }
 //! ```
+//! `notifications` has who has scripts and was told something; `output` is the end of it.
 //! `source`, `master` and `heard_ago_ms` are `null` while there is none. `checksum` is `message` or
 //! `pseudo-header` for `VRRPv3` over IPv4. `is_listening`: it was late, and listens before it acts.
 
@@ -60,7 +67,10 @@ impl StatusFiles {
 const WAITING_MAX: usize = 1;
 
 /// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
-pub(crate) struct StatusWriter(SyncSender<(PathBuf, Snapshot)>);
+pub(crate) struct StatusWriter(SyncSender<Status>);
+
+/// Where it goes, how the engine is, and who was told of it.
+type Status = (PathBuf, Snapshot, Value);
 
 impl StatusWriter {
     /// Ends when this is dropped, and is not waited for.
@@ -68,10 +78,10 @@ impl StatusWriter {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Snapshot)>(WAITING_MAX);
+        let (send, waiting) = mpsc::sync_channel::<Status>(WAITING_MAX);
         thread::Builder::new().name("ha-status".to_owned()).spawn(move || {
-            for (path, snapshot) in waiting {
-                if let Err(error) = write(&path, &snapshot) {
+            for (path, snapshot, told) in waiting {
+                if let Err(error) = write(&path, &snapshot, &told) {
                     warn!("cannot write {}: {error}", path.display());
                 }
             }
@@ -80,20 +90,20 @@ impl StatusWriter {
     }
 
     /// Has it written to `path`, unless others wait.
-    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot) {
-        if let Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) =
-            self.0.try_send((path, snapshot))
+    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot, told: Value) {
+        if let Err(TrySendError::Full((path, _, _)) | TrySendError::Disconnected((path, _, _))) =
+            self.0.try_send((path, snapshot, told))
         {
             warn!("not written to {}: the status before is still being written", path.display());
         }
     }
 }
 
-fn write(path: &Path, snapshot: &Snapshot) -> io::Result<()> {
+fn write(path: &Path, snapshot: &Snapshot, told: &Value) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    replace(path, &render(snapshot), 0o600)
+    replace(path, &render(snapshot, told), 0o600)
 }
 
 /// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
@@ -112,7 +122,7 @@ pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     fs::rename(&temporary, path)
 }
 
-fn render(snapshot: &Snapshot) -> String {
+fn render(snapshot: &Snapshot, told: &Value) -> String {
     let instances: Vec<Value> = snapshot.instances.iter().map(instance).collect();
     let interfaces: Vec<Value> = snapshot.interfaces.iter().map(interface).collect();
     let status = json!({
@@ -122,6 +132,7 @@ fn render(snapshot: &Snapshot) -> String {
         "reports_lost": snapshot.reports_lost,
         "instances": instances,
         "interfaces": interfaces,
+        "told": told,
     });
     format!("{status:#}\n")
 }
@@ -213,7 +224,7 @@ mod tests {
             xdp: "native",
             counters: vec![("accepted", 1)],
         }];
-        let read: Value = serde_json::from_str(&render(&snapshot)).unwrap();
+        let read: Value = serde_json::from_str(&render(&snapshot, &json!({}))).unwrap();
         assert_eq!(read["version"], 1);
         assert_eq!(read["instances"][0]["source"], Value::Null);
         let master = json!({ "address": "192.0.2.7", "priority": 9, "checksum": "pseudo-header" });
@@ -233,7 +244,7 @@ mod tests {
         fs::write(&victim, "untouched").unwrap();
         let path = directory.join("status.json");
         symlink(&victim, &path).unwrap();
-        write(&path, &snapshot()).unwrap();
+        write(&path, &snapshot(), &json!({})).unwrap();
         let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read["instances"][0]["state"], "MASTER");
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -245,11 +256,11 @@ mod tests {
     fn a_disk_that_stalls_holds_nobody_up() {
         let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = StatusWriter(send);
-        writer.write("/first".into(), snapshot());
+        writer.write("/first".into(), snapshot(), json!({}));
         // Neither waits, though nothing is taken.
-        writer.write("/second".into(), snapshot());
-        writer.write("/third".into(), snapshot());
-        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _)| path).collect();
+        writer.write("/second".into(), snapshot(), json!({}));
+        writer.write("/third".into(), snapshot(), json!({}));
+        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _, _)| path).collect();
         assert_eq!(paths, [Path::new("/first")]);
     }
 }

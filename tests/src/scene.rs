@@ -6,6 +6,8 @@
 use core::{net::IpAddr, time::Duration};
 use std::fs;
 
+use nix::sys::signal::Signal;
+
 use crate::{
     capture::{Capture, Frame},
     clock::Stamp,
@@ -196,6 +198,17 @@ impl Scene {
         };
         seat.running = Some(running);
         seat.has_run = true;
+    }
+
+    /// Has router `who`, one of ours or a keepalived, read `config`.
+    pub fn reload(&mut self, who: usize, config: &str) {
+        match &mut self.seat_mut(who).running {
+            Some(Running::Router(router)) => {
+                router.directory().write("keepalived.conf", config);
+                router.process().signal(Signal::SIGHUP);
+            }
+            Some(Running::Frr(_)) | None => panic!("router {who} does not reload"),
+        }
     }
 
     /// Whether router `who` has been a Backup: both makes log the state that they enter first, and

@@ -9,7 +9,7 @@ use core::{
 use ha_core::Version;
 
 use super::{
-    garp, inactive,
+    fifo, garp, inactive, notify,
     statement::{Value, entry_words, supported},
 };
 use crate::{
@@ -33,6 +33,9 @@ pub(super) struct Draft {
     pub(super) check_unicast_src: bool,
     pub(super) skip_check_adv_addr: bool,
     pub(super) owner_ignore_adverts: bool,
+    pub(super) notify_priority_changes: bool,
+    fifo: fifo::Draft,
+    vrrp_fifo: fifo::Draft,
     /// Where strict mode is asked for.
     pub(super) strict: Option<Span>,
 }
@@ -60,10 +63,12 @@ impl Draft {
                     let words = entry_words(sink, statement);
                     self.global.mail.to.extend(words.into_iter().map(|word| word.text.clone()));
                 }
-                ("enable_script_security", _) => self.global.script_security = true,
+                ("set_supplementary_groups", _) => self.global.supplementary_groups = true,
+                ("fifo_write_vrrp_states_on_reload", _) => self.global.fifo_states_on_reload = true,
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
                 // The second has its effect where files are included.
                 ("nftables", None) | ("include_check", _) => {}
+                ("enable_script_security", _) => self.global.script_security = true,
                 ("nftables", Some(name)) => sink.warning_help(
                     name.word.span,
                     format!("the table is not called `{}`: ignored", name.word.text),
@@ -71,10 +76,34 @@ impl Draft {
                 ),
                 ("nftables_counters", _) => self.global.firewall.counters = true,
                 ("script_user", _) => self.global.script_user = value::user(&statement.values),
+                (_, Some(_)) if self.read_command(sink, keyword.name, statement) => {}
                 (_, Some(first)) if self.read_value(sink, keyword, first, statement) => {}
                 _ => self.read_flag(sink, keyword, statement),
             }
         }
+    }
+
+    /// `child_wait_time`, which is outside of the block.
+    pub(super) fn read_wait(&mut self, sink: &mut Sink, keyword: &Keyword, statement: &Statement) {
+        if let Some(wait) = Value::new(keyword, statement, 0).and_then(|first| first.seconds(sink))
+        {
+            self.global.lifecycle.child_wait_time = wait;
+        }
+    }
+
+    /// Whether `keyword` is one of those that name a program or a FIFO.
+    fn read_command(&mut self, sink: &mut Sink, keyword: &str, statement: &Statement) -> bool {
+        let lifecycle = &mut self.global.lifecycle;
+        match keyword {
+            "startup_script" => lifecycle.startup.command = notify::command(sink, statement),
+            "shutdown_script" => lifecycle.shutdown.command = notify::command(sink, statement),
+            "notify_fifo" => self.fifo.read(sink, statement),
+            "notify_fifo_script" => self.fifo.read_script(sink, statement),
+            "vrrp_notify_fifo" => self.vrrp_fifo.read(sink, statement),
+            "vrrp_notify_fifo_script" => self.vrrp_fifo.read_script(sink, statement),
+            _ => return false,
+        }
+        true
     }
 
     /// Whether `keyword` is one of those that need a value.
@@ -99,6 +128,14 @@ impl Draft {
             "smtp_connect_timeout" => {
                 let timeout = first.seconds(sink);
                 global.mail.connect_timeout = timeout.unwrap_or(global.mail.connect_timeout);
+            }
+            "startup_script_timeout" => {
+                let hook = &mut global.lifecycle.startup;
+                hook.timeout = first.seconds(sink).unwrap_or(hook.timeout);
+            }
+            "shutdown_script_timeout" => {
+                let hook = &mut global.lifecycle.shutdown;
+                hook.timeout = first.seconds(sink).unwrap_or(hook.timeout);
             }
             "vrrp_startup_delay" => global.startup_delay = delay(sink, first),
             "vrrp_delay_after_boot" => global.delay_after_boot = delay(sink, first),
@@ -132,10 +169,16 @@ impl Draft {
             "vrrp_check_unicast_src" => &mut self.check_unicast_src,
             "vrrp_skip_check_adv_addr" => &mut self.skip_check_adv_addr,
             "vrrp_owner_ignore_adverts" => &mut self.owner_ignore_adverts,
+            "vrrp_notify_priority_changes" => &mut self.notify_priority_changes,
             "vrrp_min_garp" => &mut self.garp.minimal,
             _ => return inactive::keep(sink, keyword, statement, &mut self.global.inactive),
         };
         *flag = value::flag(sink, statement).unwrap_or(*flag);
+    }
+
+    pub(super) fn finish(mut self, sink: &mut Sink) -> Global {
+        [self.global.fifo, self.global.vrrp_fifo] = fifo::finish(sink, &self.fifo, &self.vrrp_fifo);
+        self.global
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
-    model::{Notify, Setting, SyncGroup},
+    model::{Setting, SyncGroup},
     tree::{Statement, Word},
 };
 
@@ -18,7 +18,7 @@ pub(super) struct Draft {
     pub(super) members: Unique<String, Word>,
     /// The first line of the `group` block.
     list: Option<Span>,
-    notify: Notify,
+    notify: notify::Draft,
     pub(super) tracks: track::Lists,
     tracking_weight: bool,
     inactive: Vec<Setting>,
@@ -40,7 +40,7 @@ impl Draft {
                     );
                 }
                 other => {
-                    if !notify::read(&mut draft.notify, sink, other, statement)
+                    if !draft.notify.read(sink, other, statement)
                         && !draft.tracks.read(sink, other, statement)
                     {
                         inactive::keep(sink, keyword, statement, &mut draft.inactive);
@@ -77,8 +77,13 @@ impl Draft {
     }
 }
 
-/// Its members are those that are in the file; which of them are usable is not known yet.
-pub(super) fn finish(sink: &mut Sink, built: &Built<Draft>, blocks: &Blocks) -> SyncGroup {
+/// `tells_priorities`: where it does not say. Its members are those that are in the file; which of them are usable is not known yet.
+pub(super) fn finish(
+    sink: &mut Sink,
+    built: &Built<Draft>,
+    blocks: &Blocks,
+    tells_priorities: bool,
+) -> SyncGroup {
     let draft = &built.value;
     let mut members = Vec::new();
     for member in &draft.members {
@@ -96,7 +101,7 @@ pub(super) fn finish(sink: &mut Sink, built: &Built<Draft>, blocks: &Blocks) -> 
     SyncGroup {
         name: built.name.text.clone(),
         members,
-        notify: draft.notify.clone(),
+        notify: draft.notify.finish(tells_priorities),
         track_interfaces: draft.tracks.interfaces.iter().map(|one| one.interface(sink)).collect(),
         track_scripts,
         track_processes,

@@ -13,10 +13,7 @@ use super::{
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
-    model::{
-        Address, Authentication, InitialState, Instance, Notify, Process, Script, Setting,
-        SyncGroup,
-    },
+    model::{Address, Authentication, InitialState, Instance, Process, Script, Setting, SyncGroup},
     tree::{Statement, Word},
     value::{self, Spanned},
 };
@@ -50,7 +47,7 @@ pub(super) struct Draft {
     addresses_given: bool,
     track_primary: bool,
     pub(super) tracks: track::Lists,
-    notify: Notify,
+    notify: notify::Draft,
     garp: garp::Draft,
     down_timer_adverts: Option<u8>,
     lower_prio_no_advert: Option<bool>,
@@ -83,7 +80,7 @@ impl Draft {
         for (keyword, statement) in supported(sink, Block::Instance, block.body()) {
             let name = keyword.name;
             draft.lines.insert(name, statement.line_span());
-            if notify::read(&mut draft.notify, sink, name, statement)
+            if draft.notify.read(sink, name, statement)
                 || draft.read_block(sink, name, statement)
                 || draft.read_flag(sink, name, statement)
             {
@@ -123,7 +120,7 @@ impl Draft {
             addresses_given: false,
             track_primary: true,
             tracks: track::Lists::default(),
-            notify: Notify::default(),
+            notify: notify::Draft::default(),
             garp: garp::Draft::default(),
             down_timer_adverts: None,
             lower_prio_no_advert: None,
@@ -273,7 +270,7 @@ impl Draft {
             ),
             track_scripts: self.tracks.scripts(sink, with),
             track_processes: self.tracks.processes(sink, with),
-            notify: self.notify.clone(),
+            notify: self.notify.finish_in(with.group, global.notify_priority_changes),
             garp: self.garp.finish(&global.garp),
             down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),
             lower_prio_no_advert: self.lower_prio_no_advert.unwrap_or(global.lower_prio_no_advert),

@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod fifo;
 mod garp;
 mod global;
 mod group;
@@ -80,6 +81,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
                 instance::Draft::read(sink, statement)
             }),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
+            "child_wait_time" => global.read_wait(&mut sink, keyword, statement),
             _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
         }
     }
@@ -123,7 +125,7 @@ fn usable<T: Clone>(sink: &Sink, blocks: &Named<Option<T>>) -> Vec<T> {
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let scripts: Vec<Script> = usable(sink, &blocks.scripts);
     let processes: Vec<Process> = usable(sink, &blocks.processes);
-    let finish_group = |group| group::finish(sink, group, blocks);
+    let finish_group = |group| group::finish(sink, group, blocks, global.notify_priority_changes);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
     let mut homes: BTreeMap<&str, &SyncGroup> = BTreeMap::new();
@@ -154,7 +156,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);
     let inactive = blocks.inactive.clone();
-    Config { global: global.global, scripts, processes, groups, instances, pacing, inactive }
+    let global = global.finish(sink);
+    Config { global, scripts, processes, groups, instances, pacing, inactive }
 }
 
 #[cfg(test)]

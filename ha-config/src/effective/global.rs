@@ -1,10 +1,11 @@
 //! `global_defs`.
 
 use super::{
+    notify,
     script::user,
     writer::{Writer, seconds},
 };
-use crate::model::{Firewall, Global, Mail, MulticastGroups, SmtpServer};
+use crate::model::{Firewall, Global, Lifecycle, Mail, MulticastGroups, SmtpServer};
 
 /// Without the defaults of instances, which are in the instances.
 pub(super) fn write(writer: &mut Writer, global: &Global) {
@@ -13,6 +14,12 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         mail,
         script_user,
         script_security,
+        supplementary_groups,
+        fifo,
+        vrrp_fifo,
+        fifo_states_on_reload,
+        // The third of it is written outside of the block.
+        lifecycle: Lifecycle { startup, shutdown, child_wait_time: _ },
         startup_delay,
         delay_after_boot,
         garp_interval,
@@ -28,6 +35,12 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
             None => writer.silent("script_user", "(keepalived_script, else root)"),
         }
         writer.presence("enable_script_security", *script_security);
+        writer.presence("set_supplementary_groups", *supplementary_groups);
+        notify::write_hook(writer, "startup_script", startup);
+        notify::write_hook(writer, "shutdown_script", shutdown);
+        notify::write_fifo(writer, "notify_fifo", fifo.as_ref());
+        notify::write_fifo(writer, "vrrp_notify_fifo", vrrp_fifo.as_ref());
+        writer.presence("fifo_write_vrrp_states_on_reload", *fifo_states_on_reload);
         write_mail(writer, mail);
         writer.nonzero("vrrp_startup_delay", *startup_delay);
         writer.nonzero("vrrp_delay_after_boot", *delay_after_boot);

@@ -19,7 +19,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         writer.list("group", members, |member| vec![member.clone()]);
         writer.presence("sync_group_tracking_weight", *tracking_weight);
         track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
-        notify::write(writer, notify);
+        notify::write(writer, notify, false);
         for setting in inactive {
             writer.setting(setting);
         }

@@ -81,7 +81,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         writer.list("virtual_ipaddress_excluded", excluded, address);
         writer.presence("dont_track_primary", !*track_primary);
         track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
-        notify::write(writer, notify);
+        notify::write(writer, notify, true);
         writer.flag("smtp_alert", *smtp_alert);
         for setting in inactive {
             writer.setting(setting);

@@ -45,6 +45,7 @@ pub fn effective(config: &Config) -> String {
     if instances.iter().any(|instance| instance.authentication != Authentication::None) {
         writer.remark("SECRET: auth_pass is in it. Take it out before you show this to anybody.");
     }
+    writer.value("child_wait_time", writer::seconds(global.lifecycle.child_wait_time));
     global::write(&mut writer, global);
     for group in pacing {
         announce::write_pacing(&mut writer, group);

@@ -76,18 +76,17 @@ fn is_plain(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Setting, parse};
+    use crate::parse;
 
     /// What is read of `word`, as the last and as a middle word of a line and as an entry of a list.
     fn read(word: &str) -> [String; 3] {
         let quoted = quote(word);
         let text = format!(
-            "global_defs {{\n router_id {quoted}\n notify_fifo {quoted} x\n \
+            "global_defs {{\n router_id {quoted}\n script_user {quoted} x\n \
              notification_email {{\n {quoted}\n }}\n}}\n"
         );
         let global = parse("", &text).config.global;
-        let [Setting { values, .. }] = global.inactive.as_slice() else { panic!("{text}") };
-        [global.router_id.unwrap(), values[0].clone(), global.mail.to.concat()]
+        [global.router_id.unwrap(), global.script_user.unwrap().user, global.mail.to.concat()]
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What it says is in other keywords then, or in nothing that the model knows.
-const RESOLVED: [(Block, &str); 23] = [
+const RESOLVED: [(Block, &str); 24] = [
     (Block::Global, "vrrp_version"),
     (Block::Global, "vrrp_skip_check_adv_addr"),
     (Block::Global, "vrrp_check_unicast_src"),
@@ -25,6 +25,7 @@ const RESOLVED: [(Block, &str); 23] = [
     (Block::Global, "vrrp_min_garp"),
     (Block::Global, "vrrp_owner_ignore_adverts"),
     (Block::Global, "vrrp_strict"),
+    (Block::Global, "vrrp_notify_priority_changes"),
     (Block::Global, "vrrp_down_timer_adverts"),
     (Block::Global, "vrrp_lower_prio_no_advert"),
     (Block::Global, "vrrp_higher_prio_send_advert"),

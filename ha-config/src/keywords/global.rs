@@ -14,8 +14,8 @@ use super::{
     instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
-        CARRIER, NO_BFD, NO_DBUS, NO_FIFO, NO_MAIL, NO_ROUTES, NO_SNMP, NO_STATICS, NO_VMAC,
-        ONE_PROCESS, OWN_BUFFERS, RUN_DIR, SCHEDULING,
+        CARRIER, NO_BFD, NO_DBUS, NO_MAIL, NO_ROUTES, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS,
+        OWN_BUFFERS, RUN_DIR, SCHEDULING,
     },
     row,
 };
@@ -31,7 +31,6 @@ const MICROSECONDS: Argument = Number(2, U32_MAX);
 const CPU: Argument = Number(0, 8191);
 const SCRIPT_LIMIT: Argument = Seconds(Duration::from_secs(1), Duration::from_secs(1000));
 
-const OF_SYSTEMD: &str = "use `ExecStartPre=` or `ExecStopPost=` of the daemon's unit";
 const ONE_TABLE: &str = "one nftables table of the daemon's own is all that is used";
 const NO_COPIES: &str = "the configuration is read once, into memory";
 
@@ -48,16 +47,16 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     flag("smtp_alert").inactive(NO_MAIL),
     flag("smtp_alert_vrrp").inactive(NO_MAIL),
     row("no_email_faults", &[]).inactive(NO_MAIL),
-    row("enable_script_security", &[]).inactive("the paths of scripts are not checked"),
+    row("enable_script_security", &[]),
     row("script_user", &[Word("USER"), Word("GROUP")])
         .at_least(1)
         .default("keepalived_script, else root"),
-    row("set_supplementary_groups", &[]).without_effect("scripts always have their user's groups"),
+    row("set_supplementary_groups", &[]),
     flag("use_symlink_paths").without_effect("the paths of scripts are used as they are written"),
-    row("startup_script", RUN).at_least(1).unsupported(OF_SYSTEMD),
-    row("startup_script_timeout", &[SCRIPT_LIMIT]).default("10").unsupported(OF_SYSTEMD),
-    row("shutdown_script", RUN).at_least(1).unsupported(OF_SYSTEMD),
-    row("shutdown_script_timeout", &[SCRIPT_LIMIT]).default("10").unsupported(OF_SYSTEMD),
+    row("startup_script", RUN).at_least(1),
+    row("startup_script_timeout", &[SCRIPT_LIMIT]).default("10"),
+    row("shutdown_script", RUN).at_least(1),
+    row("shutdown_script_timeout", &[SCRIPT_LIMIT]).default("10"),
     // The protocol.
     row("vrrp_version", &[VERSION]).default("2"),
     flag("vrrp_skip_check_adv_addr").acts_on_what_follows(),
@@ -140,12 +139,12 @@ pub(super) const KEYWORDS: &[Keyword] = &[
         .default("3")
         .without_effect(OWN_BUFFERS),
     // Who is told of what.
-    row("notify_fifo", WHOM).at_least(1).inactive(NO_FIFO),
-    row("notify_fifo_script", RUN).at_least(1).inactive(NO_FIFO),
-    row("vrrp_notify_fifo", WHOM).at_least(1).inactive(NO_FIFO),
-    row("vrrp_notify_fifo_script", RUN).at_least(1).inactive(NO_FIFO),
-    flag("vrrp_notify_priority_changes").inactive(NO_FIFO),
-    row("fifo_write_vrrp_states_on_reload", &[]).inactive(NO_FIFO),
+    row("notify_fifo", WHOM).at_least(1),
+    row("notify_fifo_script", RUN).at_least(1),
+    row("vrrp_notify_fifo", WHOM).at_least(1),
+    row("vrrp_notify_fifo_script", RUN).at_least(1),
+    flag("vrrp_notify_priority_changes"),
+    row("fifo_write_vrrp_states_on_reload", &[]),
     row("snmp_socket", &[Word("SOCKET")]).default("unix:/var/agentx/master").inactive(NO_SNMP),
     row("enable_snmp_keepalived", &[]).inactive(NO_SNMP),
     row("enable_snmp_vrrp", &[]).inactive(NO_SNMP),

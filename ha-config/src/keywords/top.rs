@@ -43,9 +43,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("use_pid_dir", &[]).without_effect("the option --pid names the file"),
     row("linkbeat_use_polling", &[]).without_effect(CARRIER),
     list("linkbeat_interfaces", &POLLED).without_effect(CARRIER),
-    row("child_wait_time", &[WAIT])
-        .default("5")
-        .without_effect("there are no child processes, and a stop has limits of its own"),
+    row("child_wait_time", &[WAIT]).default("5"),
     row("virtual_server", &[NAME]).repeats().block(Skipped).load_balancer(),
     row("virtual_server_group", &[NAME]).repeats().block(Skipped).load_balancer(),
     row("local_address_group", &[NAME]).repeats().block(Skipped).load_balancer(),

@@ -22,4 +22,4 @@ pub(crate) mod xdp;
 
 mod link_table;
 mod netlink;
-mod sys;
+pub(crate) mod sys;

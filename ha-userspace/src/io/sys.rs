@@ -185,6 +185,14 @@ pub(crate) fn send_each(
     }
 }
 
+/// How much of what was written to a pipe nobody has read yet.
+pub(crate) fn unread_bytes(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut count = 0;
+    // SAFETY: the kernel writes one `int` to `count`.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, ptr::from_mut(&mut count)) })?;
+    Ok(count)
+}
+
 /// Registers a descriptor for reading with the runtime, inside which this must be called.
 pub(crate) fn register<T: AsFd + AsRawFd>(inner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsFd` vouches that the descriptor is open for as long as `inner` lives, which

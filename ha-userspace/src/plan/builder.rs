@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeMap, iter};
 
-use ha_config::{Config, Instance, Process, Script, ScriptUser, SyncGroup, Weight};
+use ha_config::{Config, Instance, Process, Script, SyncGroup, Weight};
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
-use super::{TrackerPlan, command_as};
+use super::{TrackerPlan, commands::Defaults};
 
 /// Gives each tracked thing a number. A file may have ten thousands of each: none is looked for by
 /// going through all others.
 pub(super) struct Builder<'a> {
-    script_user: Option<&'a ScriptUser>,
+    defaults: Defaults<'a>,
     scripts: BTreeMap<&'a str, &'a Script>,
     processes: BTreeMap<&'a str, &'a Process>,
     /// By the names of their members.
@@ -30,7 +30,7 @@ impl<'a> Builder<'a> {
             .iter()
             .flat_map(|group| group.members.iter().map(move |member| (member.as_str(), group)));
         Self {
-            script_user: config.global.script_user.as_ref(),
+            defaults: Defaults::new(&config.global),
             scripts: scripts.collect(),
             processes: processes.collect(),
             groups: members.collect(),
@@ -109,9 +109,9 @@ impl<'a> Builder<'a> {
 
     fn script(&mut self, name: &'a str) -> Option<TrackerId> {
         let script = *self.scripts.get(name)?;
-        let (trackers, user) = (&mut self.trackers, self.script_user);
+        let (trackers, defaults) = (&mut self.trackers, self.defaults);
         let new = || {
-            let command = command_as(&script.command, user);
+            let command = defaults.command(&script.command);
             add(trackers, TrackerPlan::Script(Script { command, ..script.clone() }))
         };
         Some(*self.script_numbers.entry(name).or_insert_with(new))

@@ -2,6 +2,7 @@
 //! daemon has to do in its name.
 
 mod builder;
+mod commands;
 mod numbered;
 mod pacing;
 mod succession;
@@ -14,15 +15,15 @@ use std::{
 };
 
 use ha_config::{
-    Address, Authentication, Command, Config, Firewall, Global, Instance, MulticastGroups, Notify,
-    Peer, ScriptUser, Transport,
+    Address, Authentication, Config, Fifo, Firewall, Global, Instance, Lifecycle, MulticastGroups,
+    Notify, Peer, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
     wire::{self, Template},
 };
 
-use self::{builder::Builder, numbered::Numbered};
+use self::{builder::Builder, commands::Defaults, numbered::Numbered};
 pub(crate) use self::{pacing::PacingPlan, tracker::TrackerPlan};
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
@@ -45,6 +46,12 @@ pub(crate) struct Plan {
     pub(crate) firewall: Firewall,
     /// How fast addresses are announced.
     pub(crate) pacing: PacingPlan,
+    /// What is told of every transition.
+    pub(crate) fifos: Vec<Fifo>,
+    /// They are told all states after a reload.
+    pub(crate) fifo_states_on_reload: bool,
+    /// What is run at the start and at the stop.
+    pub(crate) lifecycle: Lifecycle,
     after_start: Duration,
     after_boot: Duration,
 }
@@ -114,7 +121,7 @@ impl Plan {
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
         let mut builder = Builder::new(config);
-        let script_user = config.global.script_user.as_ref();
+        let defaults = Defaults::new(&config.global);
         let mut instances = Vec::new();
         let mut engine = ha_core::Config::default();
         for instance in &config.instances {
@@ -141,7 +148,7 @@ impl Plan {
             let mut members: Vec<InstanceId> = group.members.iter().filter_map(member).collect();
             members.sort_unstable();
             engine.groups.push(GroupConfig { members });
-            let notify = notify_as(&group.notify, script_user);
+            let notify = defaults.notify(&group.notify);
             groups.push(GroupPlan { name: group.name.clone(), notify });
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
@@ -153,27 +160,13 @@ impl Plan {
             multicast: config.global.multicast.clone(),
             firewall: config.global.firewall.clone(),
             pacing: PacingPlan::new(config),
+            fifos: defaults.fifos(&config.global),
+            fifo_states_on_reload: config.global.fifo_states_on_reload,
+            lifecycle: defaults.lifecycle(&config.global.lifecycle),
             after_start: config.global.startup_delay,
             after_boot: config.global.delay_after_boot,
         };
         (plan, warnings)
-    }
-}
-
-/// `user` runs what names no user of its own.
-fn command_as(command: &Command, user: Option<&ScriptUser>) -> Command {
-    let user = command.user.as_ref().or(user).cloned();
-    Command { user, ..command.clone() }
-}
-
-fn notify_as(notify: &Notify, user: Option<&ScriptUser>) -> Notify {
-    let of = |command: &Option<Command>| command.as_ref().map(|command| command_as(command, user));
-    Notify {
-        master: of(&notify.master),
-        backup: of(&notify.backup),
-        fault: of(&notify.fault),
-        stop: of(&notify.stop),
-        any: of(&notify.any),
     }
 }
 
@@ -212,7 +205,7 @@ fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
         ttl,
         addresses: instance.addresses.iter().chain(&instance.excluded).cloned().collect(),
         accepts: instance.accept,
-        notify: notify_as(&instance.notify, global.script_user.as_ref()),
+        notify: Defaults::new(global).notify(&instance.notify),
     }
 }
 
@@ -339,7 +332,7 @@ mod tests {
                        track_script {\n chk\n }";
         let global = "global_defs {\n script_user nobody\n}\n";
         let (plan, _) = plan(&[global, SCRIPT, &instance(1, scripts)].concat(), &[]);
-        let user = |command: &Command| command.user.clone().unwrap().user;
+        let user = |command: &ha_config::Command| command.user.clone().unwrap().user;
         let notify = &plan.instances.get(0).unwrap().notify;
         assert_eq!(user(notify.any.as_ref().unwrap()), "nobody");
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");

@@ -4,8 +4,9 @@
 //! Only groups that were started here are ever signalled.
 
 use std::{
-    fmt, io,
+    fmt, future, io,
     os::unix::process::ExitStatusExt as _,
+    pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
 };
+use serde_json::{Value, json};
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
@@ -28,7 +30,7 @@ use crate::{clock, scripts::launch};
 /// What is kept of a run's output: its end.
 const OUTPUT_BYTES_MAX: usize = 4_096;
 /// From SIGTERM to SIGKILL (as keepalived).
-const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 /// How often a group is looked at whose leader has ended, but not all others.
 const LOOK: Duration = Duration::from_millis(50);
 /// A background process may hold the pipe open: output after the end is not waited for longer.
@@ -80,6 +82,22 @@ impl Run {
         }
     }
 
+    /// For `status.json`.
+    pub(crate) fn status(&self) -> Value {
+        let (exit_code, signal, error) = match &self.end {
+            End::Exited(status) => (status.code(), status.signal(), None),
+            End::TimedOut => (None, None, Some("still running at its time limit".to_owned())),
+            End::NotStarted(error) => (None, None, Some(error.to_string())),
+        };
+        json!({
+            "exit_code": exit_code,
+            "signal": signal,
+            "error": error,
+            "duration_ms": self.duration.as_secs_f64() * 1e3,
+            "output": self.output(),
+        })
+    }
+
     fn not_started(error: io::Error) -> Self {
         let end = End::NotStarted(error);
         Self { end, duration: Duration::ZERO, output: Vec::new(), overdue: None }
@@ -113,6 +131,9 @@ impl fmt::Display for Run {
     }
 }
 
+/// Variables of the environment beside the daemon's own.
+pub(crate) type Variables<'a> = &'a [(&'static str, String)];
+
 /// Runs `command` with further arguments for at most `limit`, the wait for one of `slots` included.
 pub(crate) async fn run(
     command: &Command,
@@ -120,37 +141,77 @@ pub(crate) async fn run(
     limit: Duration,
     slots: &'static Semaphore,
 ) -> Run {
+    run_told(command, more, &[], limit, slots).await
+}
+
+/// The same with `variables` in its environment.
+pub(crate) async fn run_told(
+    command: &Command,
+    more: &[String],
+    variables: Variables<'_>,
+    limit: Duration,
+    slots: &'static Semaphore,
+) -> Run {
+    run_until(command, more, variables, over(limit), slots).await
+}
+
+/// The same, ended when `end` comes.
+pub(crate) async fn run_until(
+    command: &Command,
+    more: &[String],
+    variables: Variables<'_>,
+    end: impl Future<Output = ()>,
+    slots: &'static Semaphore,
+) -> Run {
     let launch = launch::arguments(command.user.as_ref());
     // The tests' own program does not know how to become a script.
     let launch = if cfg!(test) { &[] } else { launch.as_slice() };
     let words: Vec<&str> =
         launch.iter().chain(&command.argv).chain(more).map(String::as_str).collect();
-    run_words(&words, limit, slots).await
+    run_words(&words, variables, end, slots).await
 }
 
 /// Runs a program of the host for the daemon itself, as whom the daemon runs.
 pub(crate) async fn run_tool(words: &[&str], limit: Duration) -> Run {
-    run_words(words, limit, &TOOLS).await
+    run_words(words, &[], over(limit), &TOOLS).await
 }
 
-async fn run_words(words: &[&str], limit: Duration, slots: &'static Semaphore) -> Run {
+/// When `limit` has passed.
+async fn over(limit: Duration) {
+    timeout(limit, future::pending::<()>()).await.ok();
+}
+
+async fn run_words(
+    words: &[&str],
+    variables: Variables<'_>,
+    end: impl Future<Output = ()>,
+    slots: &'static Semaphore,
+) -> Run {
     let start = clock::now();
+    let mut time_is_up = pin!(end);
+    let slot = tokio::select! {
+        biased;
+        slot = slots.acquire() => slot.ok(),
+        () = &mut time_is_up => None,
+    };
     // The semaphore is never closed.
-    let Ok(Ok(slot)) = timeout(limit, slots.acquire()).await else {
+    let Some(slot) = slot else {
         return Run::not_started(io::Error::other("too many scripts are running already"));
     };
-    let (mut child, mut output) = match spawn(words) {
+    let (mut child, mut output) = match spawn(words, variables) {
         Ok(started) => started,
         Err(error) => return Run::not_started(error),
     };
     let Some(mut group) = child.id().and_then(Group::new) else {
         return Run::not_started(io::Error::other("it has no process number"));
     };
-    let limit = limit.saturating_sub(clock::now().since(start));
-    let end = match timeout(limit, output.keep_until_end_of(&mut child)).await {
-        Ok(Ok(status)) => End::Exited(status),
-        Ok(Err(error)) => End::NotStarted(error),
-        Err(_elapsed) => End::TimedOut,
+    let end = tokio::select! {
+        biased;
+        ended = output.keep_until_end_of(&mut child) => match ended {
+            Ok(status) => End::Exited(status),
+            Err(error) => End::NotStarted(error),
+        },
+        () = time_is_up => End::TimedOut,
     };
     let duration = clock::now().since(start);
     let mut overdue = None;
@@ -276,7 +337,7 @@ impl Output {
     }
 }
 
-fn spawn(words: &[&str]) -> io::Result<(Child, Output)> {
+fn spawn(words: &[&str], variables: Variables<'_>) -> io::Result<(Child, Output)> {
     let (program, words) = words
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no program is named"))?;
@@ -286,6 +347,7 @@ fn spawn(words: &[&str]) -> io::Result<(Child, Output)> {
     let mut process = Process::new(program);
     process
         .args(words)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(writer.try_clone()?)
         .stderr(writer)

@@ -66,7 +66,8 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> (String, u8) 
     let Some(program) = arguments.next() else {
         return ("no program is named".to_owned(), EXIT_NOT_RUN);
     };
-    let identity = user.map_or_else(default_identity, |user| Identity::of(&user, group.as_deref()));
+    let identity =
+        user.map_or_else(default_identity, |user| Identity::of(&user, group.as_deref()).map(Some));
     let prepared = identity
         .and_then(|identity| identity.map_or(Ok(()), |identity| identity.take_on()))
         .and_then(|()| die_with(&parent));
@@ -83,9 +84,9 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> (String, u8) 
 
 /// Whom to run as.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Identity {
-    uid: Uid,
-    gid: Gid,
+pub(crate) struct Identity {
+    pub(crate) uid: Uid,
+    pub(crate) gid: Gid,
     /// Supplementary groups: none but with keepalived's `:GROUP`.
     groups: Vec<Gid>,
 }
@@ -93,7 +94,7 @@ struct Identity {
 impl Identity {
     /// `user` and `group` are names or numbers; a `:` before the group asks for the user's
     /// supplementary groups, too.
-    fn of(user: &str, group: Option<&str>) -> Result<Option<Self>, String> {
+    pub(crate) fn of(user: &str, group: Option<&str>) -> Result<Self, String> {
         let known = match user.parse().map(Uid::from_raw) {
             Ok(uid) => User::from_uid(uid),
             Err(_) => User::from_name(user),
@@ -117,7 +118,7 @@ impl Identity {
             Some(known) => supplementary_groups(&known.name, gid)?,
             None => Vec::new(),
         };
-        Ok(Some(Self { uid, gid, groups }))
+        Ok(Self { uid, gid, groups })
     }
 
     fn take_on(&self) -> Result<(), String> {
@@ -134,7 +135,7 @@ impl Identity {
 /// keepalived's: that user if there is one, else whoever runs the daemon.
 fn default_identity() -> Result<Option<Identity>, String> {
     match User::from_name(DEFAULT_USER) {
-        Ok(Some(_)) if geteuid().is_root() => Identity::of(DEFAULT_USER, None),
+        Ok(Some(_)) if geteuid().is_root() => Identity::of(DEFAULT_USER, None).map(Some),
         Ok(_) => Ok(None),
         // Not as root because a name service has failed.
         Err(error) => Err(format!("cannot look up the user {DEFAULT_USER}: {error}")),
@@ -180,7 +181,7 @@ mod tests {
     use super::*;
 
     fn raw(user: &str, group: Option<&str>) -> (u32, u32, Vec<u32>) {
-        let identity = Identity::of(user, group).unwrap().unwrap();
+        let identity = Identity::of(user, group).unwrap();
         let groups = identity.groups.iter().map(|gid| gid.as_raw()).collect();
         (identity.uid.as_raw(), identity.gid.as_raw(), groups)
     }

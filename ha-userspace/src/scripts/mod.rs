@@ -3,5 +3,8 @@
 //! All of it runs on the main thread. Every run has a time limit, every queue a bound.
 
 pub(crate) mod child;
+pub(crate) mod fifo;
+pub(crate) mod hook;
 pub(crate) mod launch;
+pub(crate) mod news;
 pub(crate) mod notify;

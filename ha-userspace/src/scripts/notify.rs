@@ -1,23 +1,34 @@
 //! Notify scripts: one queue for each instance and each group, in order, one run at a time.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use ha_config::Command;
-use ha_core::{Event, Notify, Subject};
+use ha_core::Event;
+use serde_json::{Value, json};
 use tokio::{
     sync::{
         Semaphore,
-        broadcast::{self, error::RecvError},
+        broadcast::{
+            self,
+            error::{RecvError, TryRecvError},
+        },
     },
     task::JoinSet,
     time::timeout,
 };
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
-use crate::{plan::Plan, scripts::child};
+use crate::{
+    plan::Plan,
+    scripts::{
+        child::{self, Run},
+        news::{Kind, News, What},
+    },
+};
 
 /// Runs at one time, of all notify scripts together.
 static SLOTS: Semaphore = Semaphore::const_new(64);
@@ -31,124 +42,220 @@ const QUEUE_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
     /// Opened with the first event that has scripts.
-    queues: BTreeMap<Name, broadcast::Sender<News>>,
+    queues: BTreeMap<Name, Queue>,
     tasks: JoinSet<()>,
 }
 
-/// `INSTANCE` or `GROUP`, and which.
-type Name = (&'static str, String);
+/// Which instance or group.
+type Name = (Kind, String);
 
-/// A state, a priority, and the scripts that were to be told when it happened.
-type News = (Event, u8, ha_config::Notify);
+/// News, and the scripts that were to be told when it happened.
+type Item = (News, ha_config::Notify);
+
+#[derive(Debug)]
+struct Queue {
+    items: broadcast::Sender<Item>,
+    record: Arc<Mutex<Record>>,
+}
+
+/// What is told of the scripts of one instance or group.
+#[derive(Debug, Default)]
+struct Record {
+    runs: u64,
+    failed: u64,
+    /// Events that were left out because scripts were too slow.
+    lost: u64,
+    /// Events that were superseded before a script was told (`notify_coalesce`).
+    coalesced: u64,
+    last: Option<Last>,
+}
+
+/// The last run.
+#[derive(Debug)]
+struct Last {
+    state: String,
+    command: String,
+    run: Value,
+}
 
 impl Notifier {
-    /// Queues the scripts that `plan` has for one event.
-    pub(crate) fn notify(&mut self, plan: &Plan, notify: Notify) {
-        let told = match notify.subject {
-            Subject::Instance(id) => {
-                plan.instance(id).map(|one| ("INSTANCE", &one.name, &one.notify))
-            }
-            Subject::Group(id) => plan.group(id).map(|one| ("GROUP", &one.name, &one.notify)),
-        };
-        let Some((kind, name, scripts)) = told else { return };
-        if *scripts == ha_config::Notify::default() {
+    /// Queues the scripts `of` whom `news` is about.
+    pub(crate) fn notify(&mut self, news: News, of: &ha_config::Notify) {
+        if commands(&news, of).next().is_none() {
             return;
         }
-        let queue = self.queues.entry((kind, name.clone())).or_insert_with(|| {
-            let (queue, news) = broadcast::channel(QUEUE_MAX);
-            self.tasks.spawn(Subscriber { kind, name: name.clone() }.serve(news));
-            queue
+        let name = (news.kind, news.name.clone());
+        let queue = self.queues.entry(name).or_insert_with_key(|(_, name)| {
+            let (items, waiting) = broadcast::channel(QUEUE_MAX);
+            let record = Arc::new(Mutex::new(Record::default()));
+            let subscriber = Subscriber { name: name.clone(), record: Arc::clone(&record) };
+            self.tasks.spawn(subscriber.serve(waiting));
+            Queue { items, record }
         });
         // Its task lives as long as the queue.
-        queue.send((notify.event, notify.priority, scripts.clone())).ok();
+        queue.items.send((news, of.clone())).ok();
     }
 
     /// Another plan: who is in it no more gets told what is queued, and nothing after that.
     pub(crate) fn retain(&mut self, plan: &Plan) {
-        let instances = plan.instances.iter().map(|one| ("INSTANCE", one.name.as_str()));
-        let groups = plan.groups.iter().map(|one| ("GROUP", one.name.as_str()));
-        let names: BTreeSet<(&str, &str)> = instances.chain(groups).collect();
+        let instances = plan.instances.iter().map(|one| (Kind::Instance, one.name.as_str()));
+        let groups = plan.groups.iter().map(|one| (Kind::Group, one.name.as_str()));
+        let names: BTreeSet<(Kind, &str)> = instances.chain(groups).collect();
         self.queues.retain(|(kind, name), _| names.contains(&(*kind, name.as_str())));
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Lets what is queued run to its end, for at most `limit`.
+    /// For `status.json`.
+    pub(crate) fn status(&self) -> Vec<Value> {
+        let one = |((kind, name), queue): (&Name, &Queue)| {
+            let record = queue.record.lock().unwrap_or_else(PoisonError::into_inner);
+            json!({
+                "type": kind.to_string(),
+                "name": name,
+                "waiting": queue.items.len(),
+                "runs": record.runs,
+                "failed": record.failed,
+                "lost": record.lost,
+                "coalesced": record.coalesced,
+                "last": record.last.as_ref().map(Last::status),
+            })
+        };
+        self.queues.iter().map(one).collect()
+    }
+
+    /// Lets what is queued run to its end, for at most `limit` (`child_wait_time`).
     pub(crate) async fn drain(mut self, limit: Duration) {
         self.queues.clear();
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if timeout(limit, all).await.is_err() {
-            warn!("notify scripts were still running after {} s and are ended", limit.as_secs());
+            warn!(
+                "notify scripts were still running after {} s (child_wait_time) and are ended",
+                limit.as_secs_f64()
+            );
         }
     }
+}
+
+impl Last {
+    fn status(&self) -> Value {
+        json!({ "state": self.state, "command": self.command, "run": self.run })
+    }
+}
+
+/// `notify_<state>` first, then `notify` with `INSTANCE|GROUP name STATE priority`, as keepalived.
+fn commands<'a>(
+    news: &'a News,
+    scripts: &'a ha_config::Notify,
+) -> impl Iterator<Item = (&'a Command, Vec<String>)> {
+    let (own, any) = match news.what {
+        What::Told(Event::Master) => (&scripts.master, &scripts.any),
+        What::Told(Event::Backup) => (&scripts.backup, &scripts.any),
+        What::Told(Event::Fault) => (&scripts.fault, &scripts.any),
+        What::Told(Event::Stop) => (&scripts.stop, &scripts.any),
+        What::Told(Event::Deleted) => (&scripts.deleted, &scripts.any),
+        // Not in keepalived's arguments, so not for a script that knows only those.
+        What::Told(Event::LowerMaster) => (&scripts.lower_master, &None),
+        // As keepalived 2.2.7, although it says FAULT.
+        What::LeftOut => (&None, &scripts.any),
+        What::Priority { .. } => (&None, &None),
+    };
+    let own = own.iter().map(|command| (command, Vec::new()));
+    own.chain(any.iter().map(|command| (command, news.arguments().to_vec())))
 }
 
 /// An instance or a group whose scripts are run.
 #[derive(Debug)]
 struct Subscriber {
-    /// `INSTANCE` or `GROUP`.
-    kind: &'static str,
     name: String,
+    record: Arc<Mutex<Record>>,
 }
 
 impl Subscriber {
     /// Ends when the queue is closed and empty.
-    async fn serve(self, mut news: broadcast::Receiver<News>) {
-        let mut lost = 0_u64;
+    async fn serve(self, mut queue: broadcast::Receiver<Item>) {
         loop {
-            match news.recv().await {
-                Ok(news) => {
-                    for (command, more) in self.runs(&news) {
-                        self.run(command, &more).await;
-                    }
-                }
+            let first = match queue.recv().await {
+                Ok(item) => item,
                 Err(RecvError::Lagged(events)) => {
-                    lost = lost.saturating_add(events);
-                    warn!(
-                        "{}: notify scripts are too slow: not told of the oldest {events} \
-                         changes, {lost} since the start",
-                        self.name
-                    );
+                    self.note_lost(events);
+                    continue;
                 }
                 Err(RecvError::Closed) => return,
+            };
+            let mut items = VecDeque::from([first]);
+            while let Some((news, scripts)) = items.pop_front() {
+                if scripts.coalesce {
+                    self.take_waiting(&mut queue, &mut items);
+                    if self.is_superseded(&news, &items) {
+                        continue;
+                    }
+                }
+                for (command, more) in commands(&news, &scripts) {
+                    self.run(&news, command, &more).await;
+                }
             }
         }
     }
 
-    /// `notify_<state>` first, then `notify` with `INSTANCE|GROUP name STATE priority`, as
-    /// keepalived.
-    fn runs<'a>(&self, news: &'a News) -> impl Iterator<Item = (&'a Command, Vec<String>)> {
-        let (event, priority, scripts) = news;
-        let own = match event {
-            Event::Master => &scripts.master,
-            Event::Backup => &scripts.backup,
-            Event::Fault => &scripts.fault,
-            Event::Stop => &scripts.stop,
-        };
-        let own = own.iter().map(|command| (command, Vec::new()));
-        let any = scripts.any.iter().map(move |command| {
-            let more = [self.kind, &self.name, &event.to_string(), &priority.to_string()];
-            (command, more.map(str::to_owned).to_vec())
-        });
-        own.chain(any)
+    fn take_waiting(&self, queue: &mut broadcast::Receiver<Item>, items: &mut VecDeque<Item>) {
+        loop {
+            match queue.try_recv() {
+                Ok(item) => items.push_back(item),
+                Err(TryRecvError::Lagged(events)) => self.note_lost(events),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
     }
 
-    async fn run(&self, command: &Command, more: &[String]) {
-        let run = child::run(command, more, RUN_MAX, &SLOTS).await;
-        let (name, program) = (&self.name, command.argv.join(" "));
-        if run.is_success() {
-            debug!("{name}: notify script {program}: {run}");
-        } else {
-            warn!("{name}: notify script {program} ({}): {run}", command.place);
+    /// Whether one of `later` makes `news` history.
+    fn is_superseded(&self, news: &News, later: &VecDeque<Item>) -> bool {
+        let by = |other: &News| other.what.is_state() || other.what == news.what;
+        let is = later.iter().any(|(other, _)| by(other));
+        if is {
+            self.change(|record| record.coalesced = record.coalesced.saturating_add(1));
         }
+        is
+    }
+
+    async fn run(&self, news: &News, command: &Command, more: &[String]) {
+        let run = child::run_told(command, more, &news.environment(), RUN_MAX, &SLOTS).await;
+        let (name, what, program) = (&self.name, news.what, command.argv.join(" "));
+        if run.is_success() {
+            info!("{name}: {what}: notify script {program}: {run}");
+        } else {
+            warn!("{name}: {what}: notify script {program} ({}): {run}", command.place);
+        }
+        self.note(what, program, &run);
         run.finish().await;
+    }
+
+    fn note(&self, what: What, command: String, run: &Run) {
+        self.change(|record| {
+            record.runs = record.runs.saturating_add(1);
+            record.failed = record.failed.saturating_add(u64::from(!run.is_success()));
+            record.last = Some(Last { state: what.to_string(), command, run: run.status() });
+        });
+    }
+
+    fn note_lost(&self, events: u64) {
+        self.change(|record| {
+            record.lost = record.lost.saturating_add(events);
+            warn!(
+                "{}: notify scripts are too slow: not told of the oldest {events} changes, {} \
+                 since the start; `notify_coalesce` tells them the last state only",
+                self.name, record.lost
+            );
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Record)) {
+        change(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{env, fs, path::PathBuf, process};
-
-    use ha_core::{GroupId, InstanceId};
 
     use super::*;
 
@@ -175,10 +282,18 @@ mod tests {
             Self { plan: Plan::new(&parsed.config, &[]).0, file }
         }
 
-        async fn play(self, events: &[(Subject, Event, u8)]) -> Vec<String> {
+        fn scripts(&self, kind: Kind) -> &ha_config::Notify {
+            match kind {
+                Kind::Instance => &self.plan.instances.get(0).unwrap().notify,
+                Kind::Group => &self.plan.groups[0].notify,
+            }
+        }
+
+        /// All of it happens before the first script runs.
+        async fn play(self, events: &[(Kind, Event, u8)]) -> Vec<String> {
             let mut notifier = Notifier::default();
-            for &(subject, event, priority) in events {
-                notifier.notify(&self.plan, Notify { subject, event, priority });
+            for &(kind, event, priority) in events {
+                notifier.notify(news(kind, event, priority), self.scripts(kind));
             }
             notifier.drain(LONG).await;
             let text = fs::read_to_string(&self.file).unwrap();
@@ -187,8 +302,13 @@ mod tests {
         }
     }
 
-    const VI_1: Subject = Subject::Instance(InstanceId(0));
-    const VG_1: Subject = Subject::Group(GroupId(0));
+    fn news(kind: Kind, event: Event, priority: u8) -> News {
+        let name = if kind == Kind::Instance { "VI_1" } else { "VG_1" }.to_owned();
+        News { kind, name, what: What::Told(event), priority, reason: "it's so".to_owned() }
+    }
+
+    const VI_1: Kind = Kind::Instance;
+    const VG_1: Kind = Kind::Group;
 
     #[tokio::test]
     async fn the_state_s_script_runs_before_the_general_one() {
@@ -204,10 +324,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_losing_master_has_a_script_of_its_own_alone() {
+        let scene = Scene::new(
+            "lower",
+            "notify_master_rx_lower_pri \"/bin/sh -c 'echo lower >>FILE'\"\n \
+             notify \"/bin/sh -c 'echo $* >>FILE' any\"",
+            "",
+        );
+        assert_eq!(scene.play(&[(VI_1, Event::LowerMaster, 100)]).await, ["lower"]);
+    }
+
+    #[tokio::test]
     async fn groups_are_told_with_their_own_words() {
         let scene = Scene::new("group", "", "notify \"/bin/sh -c 'echo $* >>FILE' any\"");
         let lines = scene.play(&[(VI_1, Event::Stop, 9), (VG_1, Event::Stop, 0)]).await;
         assert_eq!(lines, ["GROUP VG_1 STOP 0"]);
+    }
+
+    #[tokio::test]
+    async fn what_has_no_place_in_the_arguments_is_in_the_environment() {
+        let words = "$HA_TYPE $HA_NAME $HA_STATE $HA_PRIORITY $HA_REASON";
+        let notify = format!("notify_master \"/bin/sh -c 'echo {words} >>FILE'\"");
+        let lines = Scene::new("environment", &notify, "").play(&[(VI_1, Event::Master, 7)]).await;
+        assert_eq!(lines, ["INSTANCE VI_1 MASTER 7 it's so"]);
     }
 
     #[tokio::test]
@@ -231,6 +370,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn superseded_states_are_left_out_where_it_is_asked_for() {
+        let all = "notify \"/bin/sh -c 'echo $3 >>FILE' any\"\n \
+                   notify_master_rx_lower_pri \"/bin/sh -c 'echo lower >>FILE'\"";
+        let events = [
+            Event::Backup,
+            Event::LowerMaster,
+            Event::Master,
+            Event::LowerMaster,
+            Event::LowerMaster,
+        ];
+        let events = events.map(|event| (VI_1, event, 1));
+        let lines = Scene::new("each", all, "").play(&events).await;
+        assert_eq!(lines, ["BACKUP", "lower", "MASTER", "lower", "lower"]);
+        let coalesced = format!("{all}\n notify_coalesce");
+        let lines = Scene::new("coalesced", &coalesced, "").play(&events).await;
+        assert_eq!(lines, ["MASTER", "lower"]);
+    }
+
+    #[tokio::test]
     async fn another_plan_s_scripts_wait_for_those_before() {
         let slow = "notify \"/bin/sh -c 'sleep 0.3; echo before >>FILE' any\"";
         let before = Scene::new("reload", slow, "");
@@ -238,12 +396,11 @@ mod tests {
         let text = quick.replace("FILE", before.file.to_str().unwrap());
         let after = Scene::new("reload2", &text, "");
         let mut notifier = Notifier::default();
-        let news = |event| Notify { subject: VI_1, event, priority: 1 };
-        notifier.notify(&before.plan, news(Event::Master));
+        notifier.notify(news(VI_1, Event::Master, 1), before.scripts(VI_1));
         notifier.retain(&after.plan);
-        notifier.notify(&after.plan, news(Event::Backup));
+        notifier.notify(news(VI_1, Event::Backup, 1), after.scripts(VI_1));
         // Who is gone is told the last of it.
-        notifier.notify(&before.plan, news(Event::Stop));
+        notifier.notify(news(VI_1, Event::Deleted, 1), before.scripts(VI_1));
         notifier.retain(&Plan::new(&ha_config::Config::default(), &[]).0);
         notifier.drain(LONG).await;
         let text = fs::read_to_string(&before.file).unwrap();
@@ -253,10 +410,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn how_the_last_run_ended_is_in_the_status() {
+        let scene = Scene::new("status", "notify_fault \"/bin/sh -c 'echo why; exit 3'\"", "");
+        let mut notifier = Notifier::default();
+        notifier.notify(news(VI_1, Event::Fault, 1), scene.scripts(VI_1));
+        let record = Arc::clone(&notifier.queues.values().next().unwrap().record);
+        notifier.drain(LONG).await;
+        let record = record.lock().unwrap();
+        assert_eq!((record.runs, record.failed, record.lost), (1, 1, 0));
+        let last = record.last.as_ref().unwrap().status();
+        assert_eq!(last["state"], "FAULT");
+        assert_eq!(last["run"]["exit_code"], 3);
+        assert_eq!(last["run"]["output"], "why\n");
+        assert!(last["run"]["duration_ms"].as_f64().unwrap() > 0.0);
+        fs::remove_file(&scene.file).unwrap();
+    }
+
+    #[tokio::test]
     async fn a_script_that_does_not_end_is_left_at_the_limit() {
         let scene = Scene::new("limit", "notify_stop \"/bin/sleep 1000\"", "");
         let mut notifier = Notifier::default();
-        notifier.notify(&scene.plan, Notify { subject: VI_1, event: Event::Stop, priority: 1 });
+        notifier.notify(news(VI_1, Event::Stop, 1), scene.scripts(VI_1));
         let drained = notifier.drain(Duration::from_millis(200));
         timeout(LONG, drained).await.unwrap();
         fs::remove_file(&scene.file).unwrap();

@@ -1,0 +1,188 @@
+//! Notification FIFOs: a line for each change, in order, for whoever reads.
+//!
+//! Nobody waits for a reader. What it is behind with waits here up to a bound; beyond that lines are
+//! lost and counted, and as soon as it reads again it is told the state of everything.
+
+mod backlog;
+mod open;
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use ha_config::{Command, Place};
+use serde_json::Value;
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::{Semaphore, watch},
+    task::{JoinSet, spawn_blocking},
+    time::timeout,
+};
+use tracing::{error, info, warn};
+
+use self::{backlog::Backlog, open::Opened};
+use crate::{
+    plan::Plan,
+    scripts::{child, news::News},
+};
+
+/// Scripts of FIFOs: one each.
+static SLOTS: Semaphore = Semaphore::const_new(2);
+/// From the end of a FIFO's script to its next start, the first time; doubled each time in a row.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// At the stop: how often a pipe is looked at that its reader has not emptied.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The FIFOs of the configuration.
+#[derive(Debug, Default)]
+pub(crate) struct Fifos(Vec<Fifo>);
+
+#[derive(Debug)]
+struct Fifo {
+    config: ha_config::Fifo,
+    backlog: Arc<Backlog>,
+    /// Set once: the script is to end.
+    ends: watch::Sender<bool>,
+    /// Dropped, it is closed and its script killed.
+    tasks: JoinSet<()>,
+}
+
+impl Fifos {
+    /// Opens what `plan` has. Who is there already, as it is to be, goes on.
+    pub(crate) fn run(&mut self, plan: &Plan) {
+        let is_wanted = |fifo: &Fifo| plan.fifos.iter().any(|one| is_same(one, &fifo.config));
+        self.0.retain(is_wanted);
+        for config in &plan.fifos {
+            if !self.0.iter().any(|fifo| is_same(config, &fifo.config)) {
+                self.0.push(Fifo::start(config.clone()));
+            }
+        }
+        for fifo in &self.0 {
+            fifo.backlog.retain(plan);
+        }
+    }
+
+    pub(crate) fn tell(&self, news: &News) {
+        for fifo in &self.0 {
+            fifo.backlog.push(news);
+        }
+    }
+
+    /// Tells the state of everything (`fifo_write_vrrp_states_on_reload`).
+    pub(crate) fn tell_states(&self) {
+        for fifo in &self.0 {
+            fifo.backlog.push_states();
+        }
+    }
+
+    /// For `status.json`.
+    pub(crate) fn status(&self) -> Vec<Value> {
+        self.0.iter().map(|fifo| fifo.backlog.status(&fifo.config.path)).collect()
+    }
+
+    /// Lets readers read what waits and scripts end, for at most `limit` (`child_wait_time`).
+    pub(crate) async fn drain(self, limit: Duration) {
+        let mut all = JoinSet::new();
+        for fifo in self.0 {
+            all.spawn(fifo.drain(limit));
+        }
+        while all.join_next().await.is_some() {}
+    }
+}
+
+/// Whether they differ only in where they stand in the file.
+fn is_same(one: &ha_config::Fifo, other: &ha_config::Fifo) -> bool {
+    let bare = |fifo: &ha_config::Fifo| {
+        let place = || Place::line(0);
+        let script = fifo.script.clone().map(|script| Command { place: place(), ..script });
+        ha_config::Fifo { script, place: place(), ..fifo.clone() }
+    };
+    bare(one) == bare(other)
+}
+
+impl Fifo {
+    fn start(config: ha_config::Fifo) -> Self {
+        let backlog = Arc::new(Backlog::default());
+        let (ends, is_ending) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(config.clone(), Arc::clone(&backlog), is_ending));
+        Self { config, backlog, ends, tasks }
+    }
+
+    async fn drain(self, limit: Duration) {
+        let Self { config, backlog, ends, mut tasks } = self;
+        backlog.close();
+        let all_ended = async { while tasks.join_next().await.is_some() {} };
+        let mut all_ended = pin!(all_ended);
+        if timeout(limit, &mut all_ended).await.is_err() {
+            let limit = limit.as_secs_f64();
+            warn!(
+                "{}: not read to its end, or its script did not end, within {limit} s \
+                 (child_wait_time)",
+                config.path
+            );
+            ends.send_replace(true);
+            // The script gets a moment to clean up, and is killed then.
+            timeout(child::GRACE * 2, all_ended).await.ok();
+        }
+    }
+}
+
+/// Writes until the backlog is closed and empty, while the script runs.
+async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, is_ending: watch::Receiver<bool>) {
+    let (path, owner) = (config.path.clone(), config.user.clone());
+    // A disk or a name service may keep it waiting.
+    let opened = spawn_blocking(move || Opened::new(&path, owner.as_ref())).await;
+    let opened = opened.unwrap_or_else(|_panic| Err("opening it failed".to_owned()));
+    let mut opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let (path, place) = (&config.path, &config.place);
+            error!("nothing is written to the FIFO {path} ({place}): {error}");
+            return backlog.fail(error);
+        }
+    };
+    let mut script = JoinSet::new();
+    if let Some(command) = config.script {
+        script.spawn(keep_running(command, config.path.clone(), is_ending.clone()));
+    }
+    while let Some(line) = backlog.next().await {
+        if let Err(error) = opened.pipe.write_all(line.as_bytes()).await {
+            warn!("{}: {error}", config.path);
+        }
+    }
+    let mut is_ending = is_ending;
+    tokio::select! {
+        () = opened.await_empty(LOOK) => {}
+        _ = is_ending.changed() => {}
+    }
+    // Its readers see the end of the file.
+    drop(opened);
+    while script.join_next().await.is_some() {}
+}
+
+/// A FIFO without its script is read by nobody: it is started again.
+async fn keep_running(command: Command, path: String, mut is_ending: watch::Receiver<bool>) {
+    let program = command.argv.join(" ");
+    let mut pause = PAUSE_MIN;
+    let arguments = [path.clone()];
+    while !*is_ending.borrow() {
+        let mut asked = is_ending.clone();
+        let end = async move {
+            asked.wait_for(|ends| *ends).await.ok();
+        };
+        let run = child::run_until(&command, &arguments, &[], end, &SLOTS).await;
+        if run.duration >= PAUSE_MAX {
+            pause = PAUSE_MIN;
+        }
+        let is_gone = !std::path::Path::new(&path).exists();
+        info!("{path}: its script {program} ({}): {run}", command.place);
+        run.finish().await;
+        if is_gone {
+            return;
+        }
+        if timeout(pause, is_ending.changed()).await.is_ok() {
+            return;
+        }
+        pause = PAUSE_MAX.min(pause * 2);
+    }
+}

@@ -1,0 +1,174 @@
+//! Making, checking and opening a FIFO.
+
+use std::{
+    fs,
+    os::{
+        fd::{AsFd as _, OwnedFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::PathBuf,
+    time::Duration,
+};
+
+use ha_config::ScriptUser;
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open},
+    sys::stat::{Mode, fstat},
+    unistd::{Gid, Uid, fchown, geteuid, mkfifo},
+};
+use tokio::{net::unix::pipe, time::interval};
+
+use crate::{io::sys, scripts::launch::Identity};
+
+/// An open FIFO; removed at its end if it was made here.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) pipe: pipe::Sender,
+    _made: Option<Made>,
+}
+
+/// A FIFO that was made here.
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // Another one of this name is not ours to remove.
+        if fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.inode) {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
+impl Opened {
+    /// Opens the FIFO at `path`, and makes it if it is not there, for `owner` alone.
+    ///
+    /// # Errors
+    /// One sentence: what is there instead, whose it is, or what the kernel says.
+    pub(super) fn new(path: &str, owner: Option<&ScriptUser>) -> Result<Self, String> {
+        let (uid, gid) = match owner {
+            None => (geteuid(), None),
+            Some(owner) => {
+                let identity = Identity::of(&owner.user, owner.group.as_deref())?;
+                (identity.uid, Some(identity.gid))
+            }
+        };
+        let is_made = match mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(error) => return Err(format!("it cannot be made: {error}")),
+        };
+        // Open for reading, too: without a reader, writing would be an error, and opening as well.
+        let flags = OFlag::O_RDWR | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let file = open(path, flags, Mode::empty()).map_err(|error| {
+            if error == Errno::ELOOP {
+                "it is a symbolic link, which is not followed: remove it".to_owned()
+            } else {
+                format!("it cannot be opened: {error}")
+            }
+        })?;
+        let made = check_owner(&file, uid, gid, is_made)?;
+        let made = is_made.then(|| Made { path: path.into(), inode: made });
+        let pipe = pipe::Sender::from_owned_fd(file).map_err(|error| error.to_string())?;
+        Ok(Self { pipe, _made: made })
+    }
+
+    /// Until readers have read all of it; looks each `pause`.
+    pub(super) async fn await_empty(&self, pause: Duration) {
+        let mut looks = interval(pause);
+        // What cannot be asked is not waited for.
+        while sys::unread_bytes(self.pipe.as_fd()).is_ok_and(|count| count > 0) {
+            looks.tick().await;
+        }
+    }
+}
+
+/// Checks what was opened, and gives it to its owner; says which file it is.
+fn check_owner(
+    file: &OwnedFd,
+    uid: Uid,
+    gid: Option<Gid>,
+    is_made: bool,
+) -> Result<(u64, u64), String> {
+    let fault = |error: Errno| error.to_string();
+    let found = fstat(file).map_err(fault)?;
+    if found.st_mode & libc::S_IFMT != libc::S_IFIFO {
+        return Err("what is there is no FIFO: remove it".to_owned());
+    }
+    let is_ours = found.st_uid == geteuid().as_raw();
+    if !is_ours && found.st_uid != uid.as_raw() {
+        let owner = found.st_uid;
+        return Err(format!("it belongs to user {owner}, who could read and write it: remove it"));
+    }
+    if !is_made && found.st_mode & 0o022 != 0 {
+        let mode = found.st_mode & 0o7777;
+        return Err(format!("others can write to it (mode {mode:04o}): remove it"));
+    }
+    if is_ours && gid.is_some() {
+        fchown(file, Some(uid), gid).map_err(fault)?;
+    }
+    Ok((found.st_dev, found.st_ino))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env,
+        fs::{File, Permissions, set_permissions},
+        io::Write as _,
+        os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink},
+        process,
+    };
+
+    use super::*;
+
+    /// A path of this test alone, at which `make` has made something.
+    fn there(name: &str, make: impl FnOnce(&str)) -> String {
+        let path = env::temp_dir().join(format!("ha-fifo-{}-{name}", process::id()));
+        let path = path.into_os_string().into_string().unwrap();
+        make(&path);
+        path
+    }
+
+    #[tokio::test]
+    async fn it_is_made_for_its_owner_and_removed() {
+        let path = there("made", |_| {});
+        let opened = Opened::new(&path, None).unwrap();
+        let made = fs::symlink_metadata(&path).unwrap();
+        assert!(made.file_type().is_fifo());
+        assert_eq!(made.mode() & 0o7777, 0o600);
+        drop(opened);
+        assert!(fs::symlink_metadata(&path).is_err());
+    }
+
+    #[tokio::test]
+    async fn what_was_there_stays() {
+        let path = there("stays", |path| mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap());
+        drop(Opened::new(&path, None).unwrap());
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_no_fifo_of_ours_is_not_touched() {
+        let check = |name, words: &str, make: &dyn Fn(&str)| {
+            let path = there(name, make);
+            let error = Opened::new(&path, None).unwrap_err();
+            assert!(error.contains(words), "{error}");
+            fs::remove_file(&path).unwrap();
+        };
+        check("file", "no FIFO", &|path| {
+            File::create(path).unwrap().write_all(b"untouched").unwrap();
+        });
+        check("link", "symbolic link", &|path| symlink("/dev/null", path).unwrap());
+        check("open", "mode 0622", &|path| {
+            mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+            set_permissions(path, Permissions::from_mode(0o622)).unwrap();
+        });
+        let error = Opened::new("/nonexistent/fifo", None).unwrap_err();
+        assert!(error.contains("cannot be made"), "{error}");
+    }
+}
