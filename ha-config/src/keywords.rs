@@ -8,6 +8,7 @@ mod entry;
 mod global;
 mod instance;
 mod page;
+pub(crate) mod routing;
 mod top;
 mod track;
 
@@ -19,8 +20,9 @@ use argument::Argument::Flag;
 
 pub(crate) use self::{
     argument::Argument,
-    entry::{ADDRESS, Entry},
+    entry::{ADDRESS, Entry, ROUTE, RULE},
     page::{explain, names, page},
+    routing::Routing,
 };
 
 /// A kind of block.
@@ -248,8 +250,6 @@ mod reason {
     pub(super) const NO_DBUS: &str = "there is no D-Bus interface";
     pub(super) const NO_VMAC: &str = "there are no virtual MAC addresses: gratuitous ARP and \
         neighbour advertisements tell the network where the addresses are";
-    pub(super) const NO_ROUTES: &str =
-        "no route or rule is set: `notify_master` and `notify_backup` scripts can do it";
     pub(super) const NO_STATICS: &str =
         "nothing static is set: it belongs into the host's network configuration";
     pub(super) const NO_DELAYS: &str = "an interface that goes down counts at once";

@@ -20,10 +20,12 @@ pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
     effective::effective,
     model::{
-        Address, Authentication, Command, Config, Fifo, Firewall, Garp, Global, Hook, InitialState,
-        Instance, Lifecycle, Mail, MulticastGroups, Notify, Pacing, Password, Peer, Process,
-        ProcessMatch, RestartLimit, Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup,
-        TrackInterface, TrackProcess, TrackScript, Transport, Weight,
+        Address, Authentication, Command, Config, Fifo, Firewall, Garp, Global, Hook, Hop,
+        InitialState, Instance, Lifecycle, MAIN_TABLE, Mail, Mark, MulticastGroups, Network,
+        Notify, PROTOCOL, Pacing, Password, PathMetric, PathSetting, Peer, Process, ProcessMatch,
+        RestartLimit, Route, RouteKind, RouterPreference, Rule, RuleAction, Scope, Script,
+        ScriptUser, Setting, SmtpServer, SyncGroup, TrackInterface, TrackProcess, TrackScript,
+        Transport, Weight,
     },
     source::Host,
 };

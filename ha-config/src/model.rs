@@ -4,9 +4,11 @@
 //! text except the numbers of the lines that later complaints (an interface that does not exist)
 //! have to name.
 
+mod address;
 mod announce;
 mod notify;
 mod process;
+mod routing;
 mod setting;
 
 use core::{
@@ -20,9 +22,14 @@ use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 use crate::diagnostic::Place;
 
 pub use self::{
+    address::{Address, Scope},
     announce::{Garp, Pacing},
     notify::{Fifo, Hook, Lifecycle, Notify},
     process::{Process, ProcessMatch, RestartLimit, TrackProcess},
+    routing::{
+        Hop, MAIN_TABLE, Mark, Network, PROTOCOL, PathMetric, PathSetting, Route, RouteKind,
+        RouterPreference, Rule, RuleAction,
+    },
     setting::Setting,
 };
 
@@ -332,6 +339,10 @@ pub struct Instance {
     pub addresses: Vec<Address>,
     /// `virtual_ipaddress_excluded`: moved with the others but not advertised; either family.
     pub excluded: Vec<Address>,
+    /// `virtual_routes`: set after the addresses, and removed before them.
+    pub routes: Vec<Route>,
+    /// `virtual_rules`: set after the routes, and removed before them.
+    pub rules: Vec<Rule>,
     /// False with `dont_track_primary`: [`Instance::interface`] going down is no fault.
     pub track_primary: bool,
     /// `track_interface`, without the instance's own interface at weight 0, which is
@@ -449,40 +460,4 @@ pub struct Peer {
     pub min_ttl: Option<u8>,
     /// `max_ttl`: highest TTL accepted from it. `None`: not checked.
     pub max_ttl: Option<u8>,
-}
-
-/// A virtual address.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Address {
-    /// The address itself.
-    pub address: IpAddr,
-    /// 0 to 32 or 128; default 32 or 128.
-    pub prefix_len: u8,
-    /// `brd`: its broadcast address.
-    pub broadcast: Option<Ipv4Addr>,
-    /// `dev`, else the instance's interface.
-    pub interface: String,
-    /// `scope`; default global.
-    pub scope: Scope,
-    /// `label`: IPv4's interface alias.
-    pub label: Option<String>,
-    /// The line of the file.
-    pub place: Place,
-}
-
-/// `scope` of an address, as the kernel numbers it (rtnetlink(7), `ifa_scope`).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Scope(pub u8);
-
-impl Scope {
-    /// `global`: valid everywhere; the default.
-    pub const GLOBAL: Self = Self(0);
-    /// `site`.
-    pub const SITE: Self = Self(200);
-    /// `link`: valid on this link only.
-    pub const LINK: Self = Self(253);
-    /// `host`: valid on this host only.
-    pub const HOST: Self = Self(254);
-    /// `nowhere`.
-    pub const NOWHERE: Self = Self(255);
 }

@@ -4,7 +4,7 @@ use core::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use crate::{
     diagnostic::{Sink, Span},
-    model::{Command, ScriptUser, Weight},
+    model::{Command, InitialState, ScriptUser, Weight},
     tree::{Statement, Word},
 };
 
@@ -70,6 +70,19 @@ pub(crate) fn address(sink: &mut Sink, word: &Word) -> Option<IpAddr> {
         bad(sink, word, "an IP address");
     }
     address
+}
+
+/// What an instance wants to start as.
+pub(crate) fn state(sink: &mut Sink, word: &Word) -> InitialState {
+    match word.text.as_str() {
+        "MASTER" => InitialState::Master,
+        "BACKUP" => InitialState::Backup,
+        other => {
+            let message = format!("`{other}` is no state: BACKUP, as keepalived takes it");
+            sink.warning_help(word.span, message, "states are MASTER and BACKUP");
+            InitialState::Backup
+        }
+    }
 }
 
 /// `expected` is what it should have been.

@@ -147,7 +147,7 @@ impl Draft {
 }
 
 /// `address[/prefix]`; without a prefix the host's own.
-fn prefixed(sink: &mut Sink, word: &Word) -> Option<(IpAddr, u8)> {
+pub(super) fn prefixed(sink: &mut Sink, word: &Word) -> Option<(IpAddr, u8)> {
     let Some((address, prefix)) = prefix_parts(&word.text) else {
         value::bad(sink, word, "an IP address");
         return None;
@@ -174,7 +174,8 @@ fn prefix_parts(text: &str) -> Option<(IpAddr, Option<&str>)> {
     }
 }
 
-fn scope(sink: &mut Sink, word: &Word) -> Option<Scope> {
+/// A name or a number.
+pub(super) fn scope(sink: &mut Sink, word: &Word) -> Option<Scope> {
     Some(match word.text.as_str() {
         "global" => Scope::GLOBAL,
         "site" => Scope::SITE,

@@ -5,7 +5,7 @@ use core::{net::IpAddr, time::Duration};
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
 use super::{
-    Named, address, auth, garp, global, inactive, notify,
+    Named, address, auth, garp, global, inactive, notify, routing,
     statement::{Value, supported},
     strict, track, transport,
     unique::Unique,
@@ -45,6 +45,7 @@ pub(super) struct Draft {
     excluded: address::List,
     /// Whether lines of `virtual_ipaddress` were there, right or wrong.
     addresses_given: bool,
+    pub(super) routing: routing::Draft,
     track_primary: bool,
     pub(super) tracks: track::Lists,
     notify: notify::Draft,
@@ -118,6 +119,7 @@ impl Draft {
             addresses: Unique::default(),
             excluded: Unique::default(),
             addresses_given: false,
+            routing: routing::Draft::default(),
             track_primary: true,
             tracks: track::Lists::default(),
             notify: notify::Draft::default(),
@@ -145,7 +147,10 @@ impl Draft {
             }
             "virtual_ipaddress_excluded" => address::read(sink, statement, &mut self.excluded),
             "unicast_peer" => self.transport.read_peers(sink, statement),
-            _ => return self.tracks.read(sink, keyword, statement),
+            _ => {
+                return self.tracks.read(sink, keyword, statement)
+                    || self.routing.read(sink, keyword, statement);
+            }
         }
         true
     }
@@ -194,7 +199,7 @@ impl Draft {
         let first = given.word;
         let span = first.span;
         match keyword {
-            "state" => self.state = state(sink, first),
+            "state" => self.state = value::state(sink, first),
             "interface" => {
                 self.interface_given = true;
                 self.interface = address::interface_name(sink, first).map(|_| first.clone());
@@ -251,6 +256,9 @@ impl Draft {
             name: with.name.text.clone(),
             addresses: self.addresses.iter().map(|one| one.finish(sink, &interface.text)).collect(),
             excluded: self.finish_excluded(sink, &interface.text),
+            routes: self.routing.routes.clone(),
+            // They get their preferences in the order of the file.
+            rules: Vec::new(),
             family,
             version,
             vrid,
@@ -426,17 +434,5 @@ impl Draft {
         let advertised = |address: IpAddr| self.addresses.contains(&address);
         let excluded = self.excluded.iter().filter(|one| !advertised(one.address));
         excluded.map(|one| one.finish(sink, interface)).collect()
-    }
-}
-
-fn state(sink: &mut Sink, word: &Word) -> InitialState {
-    match word.text.as_str() {
-        "MASTER" => InitialState::Master,
-        "BACKUP" => InitialState::Backup,
-        other => {
-            let message = format!("`{other}` is no state: BACKUP, as keepalived takes it");
-            sink.warning_help(word.span, message, "states are MASTER and BACKUP");
-            InitialState::Backup
-        }
     }
 }

@@ -12,8 +12,12 @@ mod group;
 mod inactive;
 mod instance;
 mod notify;
+mod option;
 mod pacing;
 mod process;
+mod route;
+mod routing;
+mod rule;
 mod script;
 mod statement;
 mod strict;
@@ -132,13 +136,15 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for group in &groups {
         homes.extend(group.members.iter().map(|member| (member.as_str(), group)));
     }
+    let mut preferences = rule::Preferences::new();
     let mut instances: Vec<(Span, Instance)> = Vec::new();
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
         let Blocks { scripts, processes, .. } = blocks;
         let finish = instance::Finish { name, global: &global, scripts, processes, group };
-        if let Some(finished) = instance.value.finish(sink, &finish) {
+        if let Some(mut finished) = instance.value.finish(sink, &finish) {
+            finished.rules = instance.value.routing.finish_rules(sink, &mut preferences);
             instances.push((instance.range, finished));
         }
     }

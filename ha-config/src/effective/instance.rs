@@ -1,7 +1,7 @@
 //! `vrrp_instance`.
 
 use super::{
-    Reversed, announce, notify, track, transport,
+    Reversed, announce, notify, routing, track, transport,
     writer::{Writer, seconds},
 };
 use crate::model::{Address, Authentication, InitialState, Instance, Password, Scope};
@@ -24,6 +24,8 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         transport,
         addresses,
         excluded,
+        routes,
+        rules,
         track_primary,
         track_interfaces,
         track_scripts,
@@ -79,6 +81,8 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         announce::write_garp(writer, garp);
         writer.list("virtual_ipaddress", addresses, address);
         writer.list("virtual_ipaddress_excluded", excluded, address);
+        writer.list("virtual_routes", routes, routing::route);
+        writer.list("virtual_rules", rules, routing::rule);
         writer.presence("dont_track_primary", !*track_primary);
         track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
         notify::write(writer, notify, true);
@@ -132,7 +136,7 @@ fn address(address: &Address) -> Vec<String> {
     words
 }
 
-fn scope_text(scope: Scope) -> String {
+pub(super) fn scope_text(scope: Scope) -> String {
     match scope {
         Scope::GLOBAL => "global".to_owned(),
         Scope::SITE => "site".to_owned(),

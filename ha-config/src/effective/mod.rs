@@ -11,6 +11,7 @@ mod instance;
 mod notify;
 mod process;
 mod quote;
+mod routing;
 mod script;
 mod track;
 mod transport;

@@ -4,6 +4,7 @@ use core::{net::IpAddr, time::Duration};
 
 use ha_core::Family;
 
+use super::Routing;
 use crate::value::{LONGEST, decimal};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +33,8 @@ pub(crate) enum Argument {
     Rest(&'static str),
     /// Any word, which is called so.
     Word(&'static str),
+    /// Of a route or a rule.
+    Routing(Routing),
 }
 
 use Argument::{
@@ -67,6 +70,27 @@ impl Argument {
             Interface => is_interface_name(text),
             After(_, argument) => argument.accepts(text),
             Word(_) | Rest(_) => true,
+            Self::Routing(word) => word.accepts(text),
+        }
+    }
+
+    /// The number that `text` is, if it is to be one.
+    pub(crate) fn number(self, text: &str) -> Option<i64> {
+        match self {
+            Number(..) => text.parse().ok(),
+            Integer(..) => integer(text),
+            After(_, argument) => argument.number(text),
+            Seconds(..)
+            | Millis(..)
+            | Flag
+            | OneOf(_)
+            | Address
+            | Group(_)
+            | Prefix
+            | Interface
+            | Word(_)
+            | Rest(_)
+            | Self::Routing(_) => None,
         }
     }
 
@@ -74,8 +98,19 @@ impl Argument {
     pub(crate) const fn particles(self) -> &'static [&'static str] {
         match self {
             After(words, _) => words,
-            Number(..) | Integer(..) | Seconds(..) | Millis(..) | Flag | OneOf(_) | Address
-            | Group(_) | Prefix | Interface | Word(_) | Rest(_) => &[],
+            Number(..)
+            | Integer(..)
+            | Seconds(..)
+            | Millis(..)
+            | Flag
+            | OneOf(_)
+            | Address
+            | Group(_)
+            | Prefix
+            | Interface
+            | Word(_)
+            | Rest(_)
+            | Self::Routing(_) => &[],
         }
     }
 
@@ -106,6 +141,7 @@ impl Argument {
             Prefix => "an IP address or network".to_owned(),
             Interface => "an interface name of 1 to 15 characters".to_owned(),
             Word(name) | Rest(name) => name.to_owned(),
+            Self::Routing(word) => word.expected().to_owned(),
         }
     }
 
@@ -131,6 +167,7 @@ impl Argument {
             Prefix => "ADDRESS[/LENGTH]".to_owned(),
             Interface => "INTERFACE".to_owned(),
             Word(name) => name.to_owned(),
+            Self::Routing(word) => word.usage().to_owned(),
         }
     }
 }
@@ -158,7 +195,7 @@ fn is_prefix(text: &str) -> bool {
 }
 
 /// With C's notation of its base.
-fn integer(text: &str) -> Option<i64> {
+pub(super) fn integer(text: &str) -> Option<i64> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return i64::from_str_radix(digits, 16).ok();
     }

@@ -5,7 +5,8 @@ use core::time::Duration;
 use super::{
     Argument,
     Argument::{Address, After, Integer, Interface, Number, OneOf, Prefix, Rest, Seconds, Word},
-    Support::{self, Inactive, Now, Unsupported},
+    Routing,
+    Support::{self, Inactive, Now, Refused, Unsupported},
     argument::{COUNT, U32_MAX},
     reason::NO_VMAC,
 };
@@ -163,12 +164,33 @@ pub(crate) const STATIC_ADDRESS: Entry = Entry {
     ],
 };
 
-const TABLE: Argument = Word("TABLE");
-const PROTOCOL: Argument = Word("PROTOCOL");
+const TABLE: Argument = Argument::Routing(Routing::Table);
+const PROTOCOL: Argument = Argument::Routing(Routing::Protocol);
+const TOS: Argument = Argument::Routing(Routing::Tos);
+const MARK: Argument = Argument::Routing(Routing::Mark);
+const UIDS: Argument = Argument::Routing(Routing::Uids);
 const BYTE: Argument = Integer(0, 255);
 
 const METRIC: Argument = After(&["lock"], &COUNT);
 const HOP: Argument = After(&["inet", "inet6"], &Address);
+
+const NO_KIND: Support = Refused("kinds are unicast, blackhole, unreachable, prohibit and throw");
+const NO_MULTIPATH: Support = Refused("write each gateway as `nexthop via GATEWAY`");
+const NO_VRF: Support = Refused("name the table of the VRF by `table`");
+const NO_TCP: Support =
+    Refused("of what connections do, only the metrics that are numbers are set");
+const NO_REALMS: Support = Refused("there are no realms: `fwmark` tells packets apart, too");
+const NO_ENCAP: Support = Refused("routes lead to a gateway or a link: use a tunnel interface");
+const NO_EXPIRY: Support = Refused("a route is there as long as its Master");
+const NO_ADD: Support = Refused("leave it out: a route comes before those that it could meet");
+const NO_PORTS: Support = Refused(
+    "packets are told by address, interface, mark, user and TOS: \
+    a packet filter can mark them",
+);
+const NO_ACTION: Support = Refused(
+    "what becomes of packets is a lookup, or blackhole, unreachable \
+    or prohibit",
+);
 
 /// As keepalived 2.2.7 knows them, found by asking it (`keepalived -t`); `weight` is a hop's.
 pub(crate) const ROUTE: Entry = Entry {
@@ -178,63 +200,63 @@ pub(crate) const ROUTE: Entry = Entry {
     share_lines: false,
     options: &[
         choice("unicast", &[]),
-        choice("local", &[]),
-        choice("broadcast", &[]),
-        choice("anycast", &[]),
-        choice("multicast", &[]),
         choice("blackhole", &[]),
         choice("unreachable", &[]),
         choice("prohibit", &[]),
         choice("throw", &[]),
-        choice("nat", &[]),
         choice("to", &[Prefix]),
         choice("src", &[Address]),
         choice("via", &[HOP]),
         choice("gw", &[Address]),
-        choice("or", &[Address]),
         choice("inet", &[]),
         choice("inet6", &[]),
         choice("dev", &[Interface]),
         choice("oif", &[Interface]),
         choice("table", &[TABLE]),
-        choice("vrf", &[Interface]),
         choice("scope", &[Word("SCOPE")]),
         choice("protocol", &[PROTOCOL]),
         choice("metric", &[Integer(0, U32_MAX)]),
         choice("priority", &[Integer(0, U32_MAX)]),
         choice("preference", &[Integer(0, U32_MAX)]),
         choice("pref", &[OneOf(&["low", "medium", "high"])]),
-        choice("tos", &[Word("TOS")]),
-        choice("dsfield", &[Word("TOS")]),
+        choice("tos", &[TOS]),
+        choice("dsfield", &[TOS]),
         choice("mtu", &[METRIC]),
         choice("hoplimit", &[METRIC]),
         choice("advmss", &[METRIC]),
-        choice("rtt", &[After(&["lock"], &Word("TIME"))]),
-        choice("rttvar", &[After(&["lock"], &Word("TIME"))]),
-        choice("rto_min", &[After(&["lock"], &Word("TIME"))]),
         choice("reordering", &[METRIC]),
         choice("window", &[METRIC]),
         choice("cwnd", &[METRIC]),
         choice("ssthresh", &[METRIC]),
         choice("initcwnd", &[METRIC]),
         choice("initrwnd", &[METRIC]),
-        choice("quickack", &[Word("BOOLEAN")]),
-        choice("congctl", &[After(&["lock"], &Word("NAME"))]),
-        choice("features", &[OneOf(&["ecn"])]),
-        choice("fastopen_no_cookie", &[Word("BOOLEAN")]),
-        choice("ttl-propagate", &[OneOf(&["enabled", "disabled"])]),
-        choice("realms", &[Word("REALM[/REALM]")]),
-        choice("encap", &[Rest("PARAMETERS")]),
+        choice("quickack", &[Number(0, 1)]),
         choice("nexthop", &[]),
         choice("weight", &[Number(1, 256)]),
         choice("onlink", &[]),
         choice("append", &[]),
         choice("prepend", &[]),
-        choice("expires", &[COUNT]),
-        choice("as", &[After(&["to"], &Address)]),
-        choice("add", &[]),
         choice("no_track", &[]),
         choice("track_group", &[Word("GROUP")]),
+        without(NO_KIND, "local", &[]),
+        without(NO_KIND, "broadcast", &[]),
+        without(NO_KIND, "anycast", &[]),
+        without(NO_KIND, "multicast", &[]),
+        without(NO_KIND, "nat", &[]),
+        without(NO_MULTIPATH, "or", &[Address]),
+        without(NO_VRF, "vrf", &[Interface]),
+        without(NO_TCP, "rtt", &[After(&["lock"], &Word("TIME"))]),
+        without(NO_TCP, "rttvar", &[After(&["lock"], &Word("TIME"))]),
+        without(NO_TCP, "rto_min", &[After(&["lock"], &Word("TIME"))]),
+        without(NO_TCP, "congctl", &[After(&["lock"], &Word("NAME"))]),
+        without(NO_TCP, "features", &[OneOf(&["ecn"])]),
+        without(NO_TCP, "fastopen_no_cookie", &[Word("BOOLEAN")]),
+        without(NO_ENCAP, "ttl-propagate", &[OneOf(&["enabled", "disabled"])]),
+        without(NO_REALMS, "realms", &[Word("REALM[/REALM]")]),
+        without(NO_ENCAP, "encap", &[Rest("PARAMETERS")]),
+        without(NO_ENCAP, "as", &[After(&["to"], &Address)]),
+        without(NO_EXPIRY, "expires", &[COUNT]),
+        without(NO_ADD, "add", &[]),
     ],
 };
 
@@ -252,33 +274,33 @@ pub(crate) const RULE: Entry = Entry {
         choice("iif", &[Interface]),
         choice("dev", &[Interface]),
         choice("oif", &[Interface]),
-        choice("tos", &[Word("TOS")]),
-        choice("dsfield", &[Word("TOS")]),
-        choice("fwmark", &[Word("MARK[/MASK]")]),
+        choice("tos", &[TOS]),
+        choice("dsfield", &[TOS]),
+        choice("fwmark", &[MARK]),
         choice("preference", &[COUNT]),
         choice("priority", &[COUNT]),
         choice("order", &[COUNT]),
         choice("table", &[TABLE]),
         choice("lookup", &[TABLE]),
-        choice("goto", &[COUNT]),
-        choice("realms", &[Word("REALM[/REALM]")]),
-        choice("uidrange", &[Word("FIRST-LAST")]),
-        choice("l3mdev", &[]),
+        choice("uidrange", &[UIDS]),
         choice("protocol", &[PROTOCOL]),
-        choice("ip_proto", &[PROTOCOL]),
-        choice("ipproto", &[PROTOCOL]),
-        choice("sport", &[Word("FIRST[-LAST]")]),
-        choice("dport", &[Word("FIRST[-LAST]")]),
         choice("suppress_prefixlength", &[BYTE]),
         choice("sup_pl", &[BYTE]),
-        choice("sup_group", &[Word("GROUP")]),
-        choice("type", &[OneOf(&["blackhole", "unreachable", "prohibit", "nop"])]),
-        choice("suppress_ifgroup", &[Word("GROUP")]),
+        choice("type", &[OneOf(&["blackhole", "unreachable", "prohibit"])]),
         choice("blackhole", &[]),
         choice("unreachable", &[]),
         choice("prohibit", &[]),
-        choice("nop", &[]),
         choice("no_track", &[]),
         choice("track_group", &[Word("GROUP")]),
+        without(NO_REALMS, "realms", &[Word("REALM[/REALM]")]),
+        without(NO_VRF, "l3mdev", &[]),
+        without(NO_PORTS, "ip_proto", &[Word("PROTOCOL")]),
+        without(NO_PORTS, "ipproto", &[Word("PROTOCOL")]),
+        without(NO_PORTS, "sport", &[Word("FIRST[-LAST]")]),
+        without(NO_PORTS, "dport", &[Word("FIRST[-LAST]")]),
+        without(NO_ACTION, "goto", &[COUNT]),
+        without(NO_ACTION, "nop", &[]),
+        without(NO_ACTION, "sup_group", &[Word("GROUP")]),
+        without(NO_ACTION, "suppress_ifgroup", &[Word("GROUP")]),
     ],
 };

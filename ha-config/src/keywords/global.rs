@@ -14,8 +14,8 @@ use super::{
     instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
-        CARRIER, NO_BFD, NO_DBUS, NO_MAIL, NO_ROUTES, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS,
-        OWN_BUFFERS, RUN_DIR, SCHEDULING,
+        CARRIER, NO_BFD, NO_DBUS, NO_MAIL, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS, OWN_BUFFERS,
+        RUN_DIR, SCHEDULING,
     },
     row,
 };
@@ -32,6 +32,7 @@ const CPU: Argument = Number(0, 8191);
 const SCRIPT_LIMIT: Argument = Seconds(Duration::from_secs(1), Duration::from_secs(1000));
 
 const ONE_TABLE: &str = "one nftables table of the daemon's own is all that is used";
+const NUMBERS: &str = "tables and protocols are numbers, or the kernel's names";
 const NO_COPIES: &str = "the configuration is read once, into memory";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
@@ -104,8 +105,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_ipsets", &[Word("SET")]).at_least(0).repeats().without_effect(ONE_TABLE),
     row("vmac_prefix", &[NAME]).default("vrrp").inactive(NO_VMAC),
     row("vmac_addr_prefix", &[NAME]).default("vmac_prefix").inactive(NO_VMAC),
-    row("iproute_usr_dir", &[PATH]).inactive(NO_ROUTES),
-    row("iproute_etc_dir", &[PATH]).inactive(NO_ROUTES),
+    row("iproute_usr_dir", &[PATH]).without_effect(NUMBERS),
+    row("iproute_etc_dir", &[PATH]).without_effect(NUMBERS),
     row("linkbeat_use_polling", &[]).without_effect(CARRIER),
     // Processes.
     row("vrrp_priority", &[NICE]).default("0").without_effect(SCHEDULING),

@@ -13,7 +13,7 @@ use super::{
         TRACKED_PROCESS, TRACKED_SCRIPT,
     },
     flag, list,
-    reason::{CARRIER, NO_BFD, NO_FILES, NO_MAIL, NO_ROUTES, NO_VMAC, OWN_BUFFERS},
+    reason::{CARRIER, NO_BFD, NO_FILES, NO_MAIL, NO_VMAC, OWN_BUFFERS},
     row,
 };
 
@@ -118,8 +118,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrf", &[Interface]).refused(DEAF),
     row("auth_hmac", &[]).block(Skipped).refused(DEAF),
     row("no_virtual_ipaddress", &[]).unsupported("an instance has at least one address"),
-    list("virtual_routes", &ROUTE).inactive(NO_ROUTES),
-    list("virtual_rules", &RULE).inactive(NO_ROUTES),
+    list("virtual_routes", &ROUTE),
+    list("virtual_rules", &RULE),
     row("promote_secondaries", &[])
         .unsupported("set net.ipv4.conf.INTERFACE.promote_secondaries=1 with sysctl"),
     row("use_vmac", &[Word("INTERFACE"), Word("MAC"), Word("OPTION")])

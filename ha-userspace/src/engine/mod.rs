@@ -27,7 +27,7 @@ use crate::{
     cli::XdpChoice,
     engine::driver::{Driver, Parts},
     io::{
-        addresses::Ledger,
+        changes::Ledger,
         schedule::{self, Policy},
         xdp::Xdp,
     },
@@ -141,7 +141,7 @@ impl EngineThread {
             ))
         });
         if let Err(error) = self.ledger.remove_all() {
-            error!("virtual addresses may be left on this host: {error}");
+            error!("virtual addresses or routes may be left on this host: {error}");
         }
         ended
     }

@@ -1,12 +1,13 @@
 //! Everything that touches the kernel for the engine: sockets, timer, scheduling, maps.
 //!
 //! Nothing here decides anything about the protocol, forks, logs, or waits without a bound. All but
-//! [`carrier`], [`lock`] and the clean-up of [`addresses`] is used on the engine thread.
+//! [`carrier`], [`lock`] and the clean-up of [`changes`] is used on the engine thread.
 
 pub(crate) mod addresses;
 pub(crate) mod advert_socket;
 pub(crate) mod announce;
 pub(crate) mod carrier;
+pub(crate) mod changes;
 pub(crate) mod connector;
 pub(crate) mod links;
 pub(crate) mod lock;
@@ -14,6 +15,9 @@ pub(crate) mod memory;
 pub(crate) mod namespace;
 pub(crate) mod neighbours;
 pub(crate) mod packet_socket;
+pub(crate) mod routes;
+pub(crate) mod routing_watch;
+pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod slots;
 pub(crate) mod tables;

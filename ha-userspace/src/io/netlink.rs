@@ -207,7 +207,7 @@ pub(crate) fn parse_u32(value: &[u8]) -> Option<u32> {
     value.first_chunk().copied().map(u32::from_ne_bytes)
 }
 
-fn parse_ip(value: &[u8]) -> Option<IpAddr> {
+pub(crate) fn parse_ip(value: &[u8]) -> Option<IpAddr> {
     let v4 = <[u8; 4]>::try_from(value).map(IpAddr::from);
     let v6 = <[u8; 16]>::try_from(value).map(IpAddr::from);
     v4.or(v6).ok()

@@ -16,7 +16,7 @@ use std::{
 
 use ha_config::{
     Address, Authentication, Config, Fifo, Firewall, Global, Instance, Lifecycle, MulticastGroups,
-    Notify, Peer, Transport,
+    Notify, Peer, Route, Rule, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
@@ -82,6 +82,10 @@ pub(crate) struct InstancePlan {
     pub(crate) ttl: u8,
     /// All virtual addresses, advertised or not.
     pub(crate) addresses: Vec<Address>,
+    /// Set after the addresses.
+    pub(crate) routes: Vec<Route>,
+    /// Set after the routes.
+    pub(crate) rules: Vec<Rule>,
     /// Whether packets to them are accepted.
     pub(crate) accepts: bool,
     pub(crate) notify: Notify,
@@ -204,6 +208,8 @@ fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
         peers,
         ttl,
         addresses: instance.addresses.iter().chain(&instance.excluded).cloned().collect(),
+        routes: instance.routes.clone(),
+        rules: instance.rules.clone(),
         accepts: instance.accept,
         notify: Defaults::new(global).notify(&instance.notify),
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ha_config::{Address, Place};
+use ha_config::{Address, Place, Route, Rule};
 use ha_core::{GroupConfig, InstanceConfig, InstanceId, Reload, TrackerId};
 
 use super::{InstancePlan, Plan, TrackerPlan};
@@ -24,7 +24,7 @@ impl Plan {
             let Some(old) = before.instances.get(number) else { continue };
             if !can_go_on(old, new) {
                 reload.restart.push(InstanceId(number));
-            } else if !has_same_addresses(old, new) {
+            } else if !has_same_addresses(old, new) || !has_same_routing(old, new) {
                 reload.readdressed.push(InstanceId(number));
             }
         }
@@ -121,6 +121,17 @@ fn has_same_addresses(old: &InstancePlan, new: &InstancePlan) -> bool {
     let listed =
         |plan: &InstancePlan| -> BTreeSet<_> { plan.template.addresses.iter().copied().collect() };
     all(old) == all(new) && listed(old) == listed(new)
+}
+
+fn has_same_routing(old: &InstancePlan, new: &InstancePlan) -> bool {
+    let place = || Place::line(0);
+    let routes = |plan: &InstancePlan| -> Vec<Route> {
+        plan.routes.iter().map(|route| Route { place: place(), ..route.clone() }).collect()
+    };
+    let rules = |plan: &InstancePlan| -> Vec<Rule> {
+        plan.rules.iter().map(|rule| Rule { place: place(), ..rule.clone() }).collect()
+    };
+    routes(old) == routes(new) && rules(old) == rules(new)
 }
 
 #[cfg(test)]

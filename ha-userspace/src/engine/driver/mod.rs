@@ -25,16 +25,18 @@ use crate::{
         Command, Handover, Message, Report,
         associations::Associations,
         decide::Decider,
-        effects::{Effects, Surroundings},
+        effects::{self, Effects, Surroundings},
         port::{Judges, Port},
         retry::Retries,
     },
     io::{
-        addresses::{AddressChange, AddressSocket, Ledger, PROTOCOL_MARK},
+        addresses::{AddressChange, PROTOCOL_MARK},
         announce::Announcer,
+        changes::{Change, ChangeSocket, Ledger},
         links::{self, Links},
         lock,
         neighbours::NeighbourSocket,
+        routing_watch::RoutingWatch,
         slots::Slots,
         tables::Tables,
         timer::Timer,
@@ -53,6 +55,9 @@ pub(crate) struct Driver {
     engine: Decider,
     effects: Effects,
     links: Links,
+    routing: RoutingWatch,
+    /// Interfaces or addresses are different, and routes may have gone with them.
+    is_routing_in_doubt: bool,
     timer: Timer,
     choice: XdpChoice,
     xdp: Option<Xdp>,
@@ -74,6 +79,7 @@ enum Wake {
     Arrived,
     Timer(io::Result<()>),
     Links(io::Result<links::Change>),
+    Routing(io::Result<()>),
     Command(Option<Command>),
 }
 
@@ -96,11 +102,11 @@ impl Driver {
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
         let Parts { plan, choice, absorbs, xdp, commands, reports, tap } = parts;
-        let addresses = AddressSocket::open()?;
-        let ledger = addresses.ledger();
+        let changes = ChangeSocket::open()?;
+        let ledger = changes.ledger();
         let announcer = Announcer::open()?;
         let neighbours = NeighbourSocket::open()?;
-        let effects = Effects::new(addresses, announcer, neighbours, &plan, reports);
+        let effects = Effects::new(changes, announcer, neighbours, &plan, reports);
         let ring = xdp.as_ref().map(Xdp::wake_up).transpose()?;
         let slots = match &xdp {
             Some(xdp) => xdp.slots(),
@@ -110,6 +116,8 @@ impl Driver {
             engine: Decider::new(plan.engine.clone(), Arc::clone(&slots), absorbs, tap),
             effects,
             links: Links::open().await?,
+            routing: RoutingWatch::open()?,
+            is_routing_in_doubt: false,
             timer: Timer::new()?,
             choice,
             xdp,
@@ -174,6 +182,7 @@ impl Driver {
                     self.links = Links::open().await?;
                     self.handle_change();
                 }
+                Wake::Routing(result) => self.handle_routing(result),
                 Wake::Command(Some(Command::Tracker { tracker, verdict })) => {
                     let input = Input::Tracker { tracker, verdict };
                     self.engine.handle(clock::now(), input);
@@ -207,6 +216,7 @@ impl Driver {
             biased;
             command = self.commands.recv() => Wake::Command(command),
             change = self.links.changed() => Wake::Links(change),
+            result = self.routing.readable() => Wake::Routing(result),
             result = self.timer.expired() => Wake::Timer(result),
             () = ring => Wake::Arrived,
             () = self.arrived.notified() => Wake::Arrived,
@@ -222,6 +232,7 @@ impl Driver {
         self.engine.fire(now, heard_until);
         self.retry(now);
         self.apply(now);
+        self.mend_routing(now);
         self.effects.announce_paced(now);
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
         let retry = self.retries.next();
@@ -262,7 +273,10 @@ impl Driver {
         // To try without its interface would only take mastership from whoever has it.
         let is_possible = |instance| {
             self.plan.instance(instance).is_some_and(|plan| {
-                plan.addresses.iter().all(|one| self.links.by_name(&one.interface).is_some())
+                let hops = plan.routes.iter().flat_map(|route| &route.hops);
+                let of_routes = hops.filter_map(|hop| hop.interface.as_ref());
+                let mut all = plan.addresses.iter().map(|one| &one.interface).chain(of_routes);
+                all.all(|name| self.links.by_name(name).is_some())
             })
         };
         for instance in self.retries.due(now, is_possible) {
@@ -335,6 +349,37 @@ impl Driver {
             let input = Input::AddressesMissing { instance };
             self.engine.handle(clock::now(), input);
         }
+        self.is_routing_in_doubt = true;
+    }
+
+    /// Routes or rules of ours are different.
+    fn handle_routing(&mut self, result: io::Result<()>) {
+        match result.and_then(|()| self.routing.receive()) {
+            Ok(is_in_doubt) => self.is_routing_in_doubt |= is_in_doubt,
+            Err(error) => {
+                let text = format!("the kernel's notifications about routes: {error}");
+                self.effects.report(clock::now(), Message::Trouble(text));
+            }
+        }
+        let lost = self.routing.take_lost();
+        for instance in self.effects.find_lost(&lost) {
+            let input = Input::AddressesMissing { instance };
+            self.engine.handle(clock::now(), input);
+        }
+    }
+
+    /// Sets what the kernel has removed in silence. What cannot be set is missing as if somebody had
+    /// removed it.
+    fn mend_routing(&mut self, now: Instant) {
+        if !core::mem::take(&mut self.is_routing_in_doubt) {
+            return;
+        }
+        let Self { plan, links, ports, effects, associations, .. } = self;
+        let around = Surroundings { now, plan, links, ports, associations };
+        for instance in effects.mend_routing(around) {
+            self.engine.handle(now, Input::AddressesMissing { instance });
+        }
+        self.apply(now);
     }
 
     /// Writes the tables and tells the engine what it has to know of the host.
@@ -399,16 +444,23 @@ impl Driver {
             let is_left = |own: &&links::Address| {
                 own.protocol == PROTOCOL_MARK || is_ours && virtual_addresses.contains(&own.address)
             };
-            leftovers.extend(link.addresses.iter().filter(is_left).map(|own| AddressChange {
-                present: false,
-                ifindex: link.index,
-                address: own.address,
-                prefix_len: own.prefix_len,
-                broadcast: None,
-                scope: own.scope,
-                label: None,
+            leftovers.extend(link.addresses.iter().filter(is_left).map(|own| {
+                Change::Address(AddressChange {
+                    present: false,
+                    ifindex: link.index,
+                    address: own.address,
+                    prefix_len: own.prefix_len,
+                    broadcast: None,
+                    scope: own.scope,
+                    label: None,
+                })
             }));
         }
+        // keepalived marks its routes as we do: only those that are exactly ours are known to be.
+        let of_instances = self.plan.instances.iter();
+        let routing = of_instances.flat_map(|plan| effects::routing(&self.links, plan));
+        leftovers.extend(routing.map(|change| change.removal()));
+        leftovers.sort_by(|one, other| other.cmp(one));
         self.effects.remove(clock::now(), &leftovers);
         Ok(())
     }

@@ -1,36 +1,36 @@
-//! Virtual addresses: set and removed for all instances together, and missed when somebody else
-//! removes them.
+//! Virtual addresses, routes and rules: set and removed for all instances together, and missed when
+//! somebody else removes them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
-use ha_config::Address;
 use ha_core::InstanceId;
 
-use super::{Effects, Surroundings};
+use super::{
+    Effects, Surroundings,
+    wanted::{self, Wanted},
+};
 use crate::{
     engine::Message,
-    io::{
-        addresses::{AddressChange, Key, PROTOCOL_MARK},
-        links::{self, Links},
-    },
+    io::{changes::Change, links::Links, routing_watch::Key},
 };
 
-/// An address that an instance does not have any more, and whether it had been seen on its interface.
+/// Something that an instance does not have any more, and whether it had been seen: an address on its
+/// interface.
 struct Gone {
     instance: InstanceId,
-    removal: AddressChange,
+    change: Change,
     was_seen: bool,
 }
 
 impl Effects {
-    /// Sets the addresses of instances, or removes them; gives back the instances of which one could
-    /// not be set.
+    /// Sets the addresses, routes and rules of instances, or removes them; gives back the instances of
+    /// which one could not be set.
     ///
-    /// Removals come before additions, and an address that one instance gives up while another has it
-    /// stays: whoever is Master of it would miss it otherwise.
+    /// Removals come before additions, and what one instance gives up while another has it stays:
+    /// whoever is Master of it would miss it otherwise.
     pub(super) fn set_addresses(
         &mut self,
         around: Surroundings<'_>,
@@ -41,21 +41,22 @@ impl Effects {
         let mut failed = BTreeSet::new();
         for (&instance, &present) in wanted {
             let after = present.then(|| {
-                let (additions, missing) = additions(around, instance);
-                if let Some(missing) = missing {
-                    failed.insert(instance);
-                    self.report(around.now, Message::Trouble(missing));
+                let (wanted, missing) = wanted::of(around, instance);
+                for lack in missing {
+                    if lack.is_tracked {
+                        failed.insert(instance);
+                    }
+                    self.report(around.now, Message::Trouble(lack.text));
                 }
-                additions
+                wanted
             });
             let Some(outlet) = self.outlet(instance) else { continue };
             let before = outlet.set.take().unwrap_or_default();
-            for old in before {
-                if after.as_ref().is_none_or(|after| !after.contains(&old)) {
-                    let was_seen = outlet.seen.remove(&(old.ifindex, old.address));
-                    // Removed exactly as added: an interface may have another name by now.
-                    let removal = AddressChange { present: false, ..old };
-                    gone.push(Gone { instance, removal, was_seen });
+            for Wanted { change, .. } in before {
+                let is_kept = |after: &Vec<Wanted>| after.iter().any(|one| one.change == change);
+                if !after.as_ref().is_some_and(is_kept) {
+                    let was_seen = place(&change).is_some_and(|place| outlet.seen.remove(&place));
+                    gone.push(Gone { instance, change, was_seen });
                 }
             }
             outlet.set.clone_from(&after);
@@ -65,16 +66,34 @@ impl Effects {
             }
         }
         self.keep_what_others_have(&mut gone, &added);
-        let removals = gone.into_iter().map(|gone| (gone.instance, gone.removal));
-        let (owners, changes): (Vec<_>, Vec<_>) = removals.chain(added).unzip();
-        let results = self.addresses.apply(&changes);
-        for ((result, change), instance) in results.into_iter().zip(&changes).zip(owners) {
+        // Removed exactly as added: an interface may have another name by now.
+        gone.sort_by(|one, other| other.change.cmp(&one.change));
+        added.sort_by(|(_, one), (_, other)| one.change.cmp(&other.change));
+        let removals = gone.into_iter().map(|gone| {
+            (gone.instance, Wanted { change: gone.change.removal(), is_tracked: true })
+        });
+        failed.extend(self.make(around, removals.chain(added).collect()));
+        failed
+    }
+
+    /// Makes changes in their order; gives back the instances for which one cannot be made without
+    /// which they cannot be Master.
+    fn make(
+        &mut self,
+        around: Surroundings<'_>,
+        changes: Vec<(InstanceId, Wanted)>,
+    ) -> BTreeSet<InstanceId> {
+        let mut failed = BTreeSet::new();
+        let (owners, changes): (Vec<_>, Vec<_>) =
+            changes.into_iter().map(|(owner, one)| ((owner, one.is_tracked), one.change)).unzip();
+        let results = self.changes.apply(&changes);
+        for ((result, change), (instance, is_tracked)) in
+            results.into_iter().zip(&changes).zip(owners)
+        {
             let Err(error) = result else { continue };
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
-            let verb = if change.present { "set" } else { "remove" };
-            let what = format!("{name}: cannot {verb} {}: {error}", change.address);
-            self.report(around.now, Message::Trouble(what));
-            if change.present {
+            self.report(around.now, Message::Trouble(format!("{name}: {error}")));
+            if change.is_present() && is_tracked {
                 failed.insert(instance);
             }
         }
@@ -82,38 +101,35 @@ impl Effects {
     }
 
     /// Takes out of `gone` what another instance has. If so that one has seen it, too.
-    fn keep_what_others_have(
-        &mut self,
-        gone: &mut Vec<Gone>,
-        added: &[(InstanceId, AddressChange)],
-    ) {
-        // All may give their addresses up at once: none is compared with all others.
-        let keys: BTreeSet<Key> = gone.iter().map(|gone| gone.removal.key()).collect();
-        let mut additions: BTreeMap<Key, Vec<&AddressChange>> = BTreeMap::new();
-        for (_, one) in added.iter().filter(|(_, one)| keys.contains(&one.key())) {
-            additions.entry(one.key()).or_default().push(one);
+    fn keep_what_others_have(&mut self, gone: &mut Vec<Gone>, added: &[(InstanceId, Wanted)]) {
+        // All may give what they have up at once: nothing is compared with everything.
+        let keys: BTreeSet<Change> = gone.iter().map(|gone| gone.change.removal()).collect();
+        let mut additions: BTreeMap<Change, Vec<&Change>> = BTreeMap::new();
+        for (_, Wanted { change, .. }) in added {
+            let key = change.removal();
+            if keys.contains(&key) {
+                additions.entry(key).or_default().push(change);
+            }
         }
-        let mut holders: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
+        let mut holders: BTreeMap<Change, Vec<usize>> = BTreeMap::new();
         for (place, outlet) in self.outlets.iter().enumerate() {
-            for key in outlet.set.iter().flatten().map(AddressChange::key) {
+            for key in outlet.set.iter().flatten().map(|one| one.change.removal()) {
                 if keys.contains(&key) {
                     holders.entry(key).or_default().push(place);
                 }
             }
         }
-        gone.retain(|Gone { removal, was_seen, instance: _ }| {
-            let key = removal.key();
+        gone.retain(|Gone { change, was_seen, instance: _ }| {
+            let key = change.removal();
             // To have another label or scope it must be set anew.
-            let is_other = |one: &&AddressChange| {
-                AddressChange { present: false, ..(*one).clone() } != *removal
-            };
+            let is_other = |one: &&Change| *one != change;
             if additions.get(&key).is_some_and(|same| same.iter().any(is_other)) {
                 return true;
             }
             let Some(holders) = holders.get(&key) else { return true };
-            for place in holders.iter().filter(|_| *was_seen) {
-                if let Some(outlet) = self.outlets.get_mut(*place) {
-                    outlet.seen.insert((removal.ifindex, removal.address));
+            for holder in holders.iter().filter(|_| *was_seen) {
+                if let Some(outlet) = self.outlets.get_mut(*holder) {
+                    outlet.seen.extend(place(change));
                 }
             }
             false
@@ -130,8 +146,7 @@ impl Effects {
         let mut missing = Vec::new();
         for (number, outlet) in (0..).zip(&mut self.outlets) {
             let Some(set) = &outlet.set else { continue };
-            for change in set {
-                let key = (change.ifindex, change.address);
+            for key in set.iter().filter_map(|one| place(&one.change)) {
                 if present.contains(&key) {
                     outlet.seen.insert(key);
                 } else if outlet.seen.remove(&key) && missing.last() != Some(&InstanceId(number)) {
@@ -141,38 +156,36 @@ impl Effects {
         }
         missing
     }
+
+    /// Instances of which a route or a rule is among those that are `lost`.
+    pub(crate) fn find_lost(&self, lost: &BTreeSet<Key>) -> Vec<InstanceId> {
+        let is_lost = |wanted: &Wanted| {
+            wanted.is_tracked && Key::of(&wanted.change).is_some_and(|key| lost.contains(&key))
+        };
+        let has_lost =
+            |set: &Option<Vec<Wanted>>| set.as_ref().is_some_and(|set| set.iter().any(is_lost));
+        let outlets = (0..).zip(&self.outlets).filter(|(_, outlet)| has_lost(&outlet.set));
+        outlets.map(|(number, _)| InstanceId(number)).collect()
+    }
+
+    /// Sets routes and rules again that went with an interface or an address, of which the kernel says
+    /// nothing; gives back the instances of which one cannot be set.
+    pub(crate) fn mend_routing(&mut self, around: Surroundings<'_>) -> BTreeSet<InstanceId> {
+        let mut all = Vec::new();
+        for (number, outlet) in (0..).zip(&self.outlets) {
+            let is_routing = |one: &&Wanted| !matches!(one.change, Change::Address(_));
+            let routing = outlet.set.iter().flatten().filter(is_routing);
+            let tracked = routing.filter(|one| one.is_tracked);
+            all.extend(tracked.map(|one| (InstanceId(number), one.clone())));
+        }
+        self.make(around, all)
+    }
 }
 
-/// The addresses of an instance as they are to be set, and what is in the way of one.
-fn additions(
-    around: Surroundings<'_>,
-    instance: InstanceId,
-) -> (Vec<AddressChange>, Option<String>) {
-    let mut additions = Vec::new();
-    let mut missing = None;
-    let Some(plan) = around.plan.instance(instance) else { return (additions, missing) };
-    for address in &plan.addresses {
-        let Some(link) = around.links.by_name(&address.interface) else {
-            let Address { address, interface, .. } = address;
-            let name = &plan.name;
-            missing = Some(format!("{name}: cannot set {address}: there is no {interface}"));
-            continue;
-        };
-        // An owner's address is the interface's own, set by the administrator: not ours to touch.
-        let is_its_own =
-            |own: &links::Address| own.address == address.address && own.protocol != PROTOCOL_MARK;
-        if plan.is_owner && link.addresses.iter().any(is_its_own) {
-            continue;
-        }
-        additions.push(AddressChange {
-            present: true,
-            ifindex: link.index,
-            address: address.address,
-            prefix_len: address.prefix_len,
-            broadcast: address.broadcast,
-            scope: address.scope.0,
-            label: address.label.clone(),
-        });
+/// Interface and address, of an address.
+fn place(change: &Change) -> Option<(u32, IpAddr)> {
+    match change {
+        Change::Address(change) => Some((change.ifindex, change.address)),
+        Change::Route(_) | Change::Rule(_) => None,
     }
-    (additions, missing)
 }

@@ -7,6 +7,7 @@
 mod addressing;
 mod advertising;
 mod announcing;
+mod wanted;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,8 @@ use std::{
 use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
-use self::advertising::Built;
+pub(crate) use self::wanted::routing;
+use self::{advertising::Built, wanted::Wanted};
 use crate::{
     engine::{
         Message, Report,
@@ -26,8 +28,8 @@ use crate::{
         port::Port,
     },
     io::{
-        addresses::{AddressChange, AddressSocket},
         announce::Announcer,
+        changes::{Change, ChangeSocket, Outcome},
         links::Links,
         neighbours::NeighbourSocket,
     },
@@ -42,7 +44,7 @@ const NOTICES_MAX: u32 = 16;
 /// Sockets and memory that carrying out needs.
 #[derive(Debug)]
 pub(crate) struct Effects {
-    addresses: AddressSocket,
+    changes: ChangeSocket,
     announcer: Announcer,
     neighbours: NeighbourSocket,
     pacer: Pacer,
@@ -62,9 +64,9 @@ pub(crate) struct Outlet {
     is_lack_told: bool,
     /// What it sends, while source and priority stay.
     built: Option<Built>,
-    /// The addresses as they were set, while they are wanted.
-    set: Option<Vec<AddressChange>>,
-    /// Those of them that the kernel has confirmed, by interface.
+    /// Addresses, routes and rules as they were set, while they are wanted.
+    set: Option<Vec<Wanted>>,
+    /// The addresses among them that the kernel has confirmed, by interface.
     seen: BTreeSet<(u32, IpAddr)>,
     refusal_reported: Option<Instant>,
     /// How many notices there were since then.
@@ -86,7 +88,7 @@ pub(crate) struct Surroundings<'a> {
 
 impl Effects {
     pub(crate) fn new(
-        addresses: AddressSocket,
+        changes: ChangeSocket,
         announcer: Announcer,
         neighbours: NeighbourSocket,
         plan: &Plan,
@@ -95,7 +97,7 @@ impl Effects {
         let outlets = (0..plan.instances.count()).map(|_| Outlet::default()).collect();
         let pacer = Pacer::new(plan);
         Self {
-            addresses,
+            changes,
             announcer,
             neighbours,
             pacer,
@@ -215,14 +217,13 @@ impl Effects {
     }
 
     /// Removes what a run before this one left; says what could not be removed.
-    pub(crate) fn remove(&mut self, now: Instant, leftovers: &[AddressChange]) {
-        let results = self.addresses.apply(leftovers);
+    pub(crate) fn remove(&mut self, now: Instant, leftovers: &[Change]) {
+        let results = self.changes.apply(leftovers);
         for (change, result) in leftovers.iter().zip(results) {
             let text = match result {
-                Ok(()) => Message::Note(format!("removed {}, left over", change.address)),
-                Err(error) => {
-                    Message::Trouble(format!("cannot remove {}: {error}", change.address))
-                }
+                Ok(Outcome::Done) => Message::Note(format!("removed {change}, left over")),
+                Ok(Outcome::AsItWas) => continue,
+                Err(error) => Message::Trouble(error.to_string()),
             };
             self.report(now, text);
         }

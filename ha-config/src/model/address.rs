@@ -1,0 +1,41 @@
+//! An address on an interface.
+
+use core::net::{IpAddr, Ipv4Addr};
+
+use crate::diagnostic::Place;
+
+/// A virtual address.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// The address itself.
+    pub address: IpAddr,
+    /// 0 to 32 or 128; default 32 or 128.
+    pub prefix_len: u8,
+    /// `brd`: its broadcast address.
+    pub broadcast: Option<Ipv4Addr>,
+    /// `dev`, else the instance's interface.
+    pub interface: String,
+    /// `scope`; default global.
+    pub scope: Scope,
+    /// `label`: IPv4's interface alias.
+    pub label: Option<String>,
+    /// The line of the file.
+    pub place: Place,
+}
+
+/// `scope` of an address, as the kernel numbers it (rtnetlink(7), `ifa_scope`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Scope(pub u8);
+
+impl Scope {
+    /// `global`: valid everywhere; the default.
+    pub const GLOBAL: Self = Self(0);
+    /// `site`.
+    pub const SITE: Self = Self(200);
+    /// `link`: valid on this link only.
+    pub const LINK: Self = Self(253);
+    /// `host`: valid on this host only.
+    pub const HOST: Self = Self(254);
+    /// `nowhere`.
+    pub const NOWHERE: Self = Self(255);
+}

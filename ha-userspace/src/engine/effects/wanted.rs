@@ -1,0 +1,180 @@
+//! What an instance has while it is Master: its plan as the kernel is asked for it.
+
+use ha_config::{Address, Route, RouteKind, RouterPreference, Rule, RuleAction};
+use ha_core::InstanceId;
+
+use super::Surroundings;
+use crate::{
+    io::{
+        addresses::{AddressChange, PROTOCOL_MARK},
+        changes::Change,
+        links::{self, Links},
+        routes::{NextHop, RouteChange},
+        rules::RuleChange,
+    },
+    plan::InstancePlan,
+};
+
+/// A change that is to be made and to last.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) change: Change,
+    /// That it cannot be made, or is undone, is a fault.
+    pub(crate) is_tracked: bool,
+}
+
+/// What is in the way of a change.
+pub(super) struct Lack {
+    pub(super) text: String,
+    pub(super) is_tracked: bool,
+}
+
+/// All that an instance wants, and what is in the way of the rest.
+pub(super) fn of(around: Surroundings<'_>, instance: InstanceId) -> (Vec<Wanted>, Vec<Lack>) {
+    let (mut wanted, mut missing) = (Vec::new(), Vec::new());
+    let Some(plan) = around.plan.instance(instance) else { return (wanted, missing) };
+    for address in &plan.addresses {
+        if let Some(change) = address_change(around.links, plan, address, &mut missing) {
+            wanted.push(Wanted { change, is_tracked: true });
+        }
+    }
+    let (routes, lacking) = routes(around.links, plan);
+    wanted.extend(routes);
+    missing.extend(lacking);
+    wanted.extend(rules(plan));
+    (wanted, missing)
+}
+
+/// The routes and rules of an instance, as far as they are possible.
+pub(crate) fn routing(links: &Links, plan: &InstancePlan) -> Vec<Change> {
+    let (routes, _) = routes(links, plan);
+    routes.into_iter().chain(rules(plan)).map(|one| one.change).collect()
+}
+
+/// `None` if it is not to be set, or cannot be.
+fn address_change(
+    links: &Links,
+    plan: &InstancePlan,
+    address: &Address,
+    missing: &mut Vec<Lack>,
+) -> Option<Change> {
+    let Some(link) = links.by_name(&address.interface) else {
+        let Address { address, interface, .. } = address;
+        let text = format!("{}: cannot set {address}: there is no {interface}", plan.name);
+        missing.push(Lack { text, is_tracked: true });
+        return None;
+    };
+    // An owner's address is the interface's own, set by the administrator: not ours to touch.
+    let is_its_own =
+        |own: &links::Address| own.address == address.address && own.protocol != PROTOCOL_MARK;
+    if plan.is_owner && link.addresses.iter().any(is_its_own) {
+        return None;
+    }
+    Some(Change::Address(AddressChange {
+        present: true,
+        ifindex: link.index,
+        address: address.address,
+        prefix_len: address.prefix_len,
+        broadcast: address.broadcast,
+        scope: address.scope.0,
+        label: address.label.clone(),
+    }))
+}
+
+fn routes(links: &Links, plan: &InstancePlan) -> (Vec<Wanted>, Vec<Lack>) {
+    let (mut wanted, mut missing) = (Vec::new(), Vec::new());
+    for route in &plan.routes {
+        let is_tracked = route.track;
+        match route_change(links, route) {
+            Ok(change) => wanted.push(Wanted { change: Change::Route(change), is_tracked }),
+            Err(interface) => {
+                let (name, destination) = (&plan.name, route.destination);
+                let text = format!("{name}: cannot set {destination}: there is no {interface}");
+                missing.push(Lack { text, is_tracked });
+            }
+        }
+    }
+    (wanted, missing)
+}
+
+/// An interface that is not there is an error.
+fn route_change<'a>(links: &Links, route: &'a Route) -> Result<RouteChange, &'a str> {
+    let hop = |hop: &'a ha_config::Hop| {
+        let index =
+            |name: &'a String| links.by_name(name).map(|link| link.index).ok_or(name.as_str());
+        Ok(NextHop {
+            gateway: hop.gateway,
+            ifindex: hop.interface.as_ref().map(index).transpose()?,
+            onlink: hop.onlink,
+            more_weight: u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX),
+        })
+    };
+    let preference = match route.preference {
+        RouterPreference::Medium => 0,
+        RouterPreference::High => 1,
+        RouterPreference::Low => 3,
+    };
+    let locked = route.path.iter().filter(|setting| setting.locked);
+    Ok(RouteChange {
+        present: true,
+        destination: route.destination.address,
+        prefix_len: route.destination.prefix_len,
+        table: route.table,
+        protocol: route.protocol,
+        scope: route.scope.0,
+        kind: match route.kind {
+            RouteKind::Unicast => libc::RTN_UNICAST,
+            RouteKind::Blackhole => libc::RTN_BLACKHOLE,
+            RouteKind::Unreachable => libc::RTN_UNREACHABLE,
+            RouteKind::Prohibit => libc::RTN_PROHIBIT,
+            RouteKind::Throw => libc::RTN_THROW,
+        },
+        tos: route.tos,
+        metric: route.metric,
+        source: route.source,
+        hops: route.hops.iter().map(hop).collect::<Result<_, _>>()?,
+        path: route.path.iter().map(|setting| (setting.metric.as_u8(), setting.value)).collect(),
+        locks: locked.fold(0, |locks, setting| locks | 1 << setting.metric.as_u8()),
+        preference: route.destination.address.is_ipv6().then_some(preference),
+        append: route.append,
+    })
+}
+
+fn rules(plan: &InstancePlan) -> impl Iterator<Item = Wanted> {
+    plan.rules
+        .iter()
+        .map(|rule| Wanted { change: Change::Rule(rule_change(rule)), is_tracked: rule.track })
+}
+
+fn rule_change(rule: &Rule) -> RuleChange {
+    let network = |network: ha_config::Network| (network.address, network.prefix_len);
+    let (action, table) = match rule.action {
+        RuleAction::Lookup(table) => (FR_ACT_TO_TBL, table),
+        RuleAction::Blackhole => (FR_ACT_BLACKHOLE, 0),
+        RuleAction::Unreachable => (FR_ACT_UNREACHABLE, 0),
+        RuleAction::Prohibit => (FR_ACT_PROHIBIT, 0),
+    };
+    RuleChange {
+        present: true,
+        is_ipv6: rule.family == ha_core::Family::V6,
+        preference: rule.preference,
+        invert: rule.invert,
+        from: rule.from.map(network),
+        to: rule.to.map(network),
+        iif: rule.iif.clone(),
+        oif: rule.oif.clone(),
+        tos: rule.tos,
+        mark: rule.mark.map(|mark| (mark.value, mark.mask)),
+        uids: rule.uids,
+        suppress_prefix_len: rule.suppress_prefix_len,
+        action,
+        table,
+        protocol: rule.protocol,
+    }
+}
+
+/// `FR_ACT_*` of `linux/fib_rules.h`.
+const FR_ACT_TO_TBL: u8 = 1;
+const FR_ACT_BLACKHOLE: u8 = 6;
+const FR_ACT_UNREACHABLE: u8 = 7;
+const FR_ACT_PROHIBIT: u8 = 8;

@@ -1,0 +1,239 @@
+//! `virtual_routes` and `virtual_rules`: there while there is a Master, as keepalived has them, and gone
+//! with it. What is there is read by `ip`.
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use ha_tests::{
+    config::{self, Dialect},
+    netns::Namespace,
+    pair::{Pair, Side},
+    process::{Program, Router},
+    require, wait,
+};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+
+/// Each kind and option, as keepalived 2.2.7 takes it, too.
+const ROUTING: &str = "    virtual_routes {
+        10.1.0.0/16 via 198.51.100.1
+        10.2.0.0/16 dev bond0
+        blackhole 10.3.0.0/16
+        unreachable 10.4.0.0/16 metric 7
+        prohibit 10.5.0.0/16
+        throw 10.6.0.0/16 table 100
+        src 198.51.100.13 to 10.7.0.0/16 via 198.51.100.1 table 100
+        10.8.0.0/16 table 100 nexthop via 198.51.100.2 dev bond0 weight 2 nexthop via 198.51.100.3 dev bond0 onlink
+        10.9.0.0/16 via 198.51.100.1 tos 0x10 mtu lock 1400 advmss 1300 hoplimit 30 initcwnd 20 quickack 1
+        10.10.0.0/16 via 203.0.113.1 dev bond0 onlink
+        10.11.0.0/16 dev eth2 scope link protocol static no_track
+        10.12.0.0/16 via 198.51.100.98
+        10.13.0.0/16 via 198.51.100.98 append
+        default via 198.51.100.1 table 101
+        2001:db8:1::/48 via 2001:db8::1 dev bond0
+        2001:db8:2::/48 dev bond0 metric 50 pref low
+        2001:db8:3::/48 nexthop via 2001:db8::1 dev bond0 nexthop via 2001:db8::2 dev bond0
+        unreachable 2001:db8:4::/48
+    }
+    virtual_rules {
+        from 10.2.0.0/16 table 100
+        to 10.3.0.0/16 table 100 priority 500
+        from 10.4.0.0/16 to 10.5.0.0/16 iif bond0 oif eth2 fwmark 24/12 preference 39 table 102
+        not from 10.6.0.0/16 table main suppress_prefixlength 0 preference 40
+        from 10.7.0.0/16 blackhole preference 41
+        from all table 105 tos 0x10 preference 42
+        from 10.8.0.0/16 table 77 preference 43 protocol 4 no_track
+        from 2001:db8:7::/48 table 100 uidrange 100-200
+        to 2001:db8:8::/48 prohibit preference 44
+    }
+";
+
+/// The same route is the administrator's already, by another gateway.
+const ADMINISTRATORS: [&str; 2] = ["10.12.0.0/16", "10.13.0.0/16"];
+
+fn instance(more: &str) -> String {
+    config::instance(Dialect::V3Multicast, Side::A, 150, more)
+}
+
+/// What `ip` says of all tables, without what is there before any router runs.
+fn routing(namespace: &Namespace) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in ["-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule"] {
+        let text = namespace.ip(&format!("-j -d {line}"));
+        let parsed: Value = serde_json::from_str(&text).unwrap_or_default();
+        assert!(parsed.is_array(), "{line}: {text}");
+        let entries = parsed.as_array().into_iter().flatten();
+        let is_of_router = |entry: &&Value| {
+            let protocol = entry["protocol"].as_str().unwrap_or_default();
+            // The kernel's own come and go with addresses.
+            protocol != "kernel"
+        };
+        found.extend(entries.filter(is_of_router).map(|entry| format!("{line}: {entry}")));
+    }
+    found
+}
+
+/// The scene, with an address of IPv6 and with what is the administrator's.
+fn scene() -> Pair {
+    let pair = Pair::new();
+    let namespace = pair.node(Side::A).namespace();
+    namespace.ip("addr add 2001:db8::10/64 dev bond0 nodad");
+    for network in ADMINISTRATORS {
+        namespace.ip(&format!("route add {network} via 198.51.100.99"));
+    }
+    pair
+}
+
+fn start(pair: &Pair, program: Program, text: &str) -> Router {
+    let router = Router::start(program, pair.node(Side::A).namespace(), text);
+    let becomes = wait::holds_within(SOON, || is_master(pair));
+    assert!(becomes, "{}", router.log());
+    router
+}
+
+fn is_master(pair: &Pair) -> bool {
+    pair.node(Side::A).namespace().has_address("bond0", "198.51.100.14")
+}
+
+/// Waits until `ip` shows `expected` routes and rules.
+fn await_routing(namespace: &Namespace, expected: &BTreeSet<String>, router: &Router) {
+    let comes = wait::holds_within(SOON, || routing(namespace) == *expected);
+    let now = routing(namespace);
+    let missing: Vec<_> = expected.difference(&now).collect();
+    let more: Vec<_> = now.difference(expected).collect();
+    assert!(comes, "missing {missing:#?}, too many {more:#?}\n{}", router.log());
+}
+
+/// What keepalived sets in the same scene.
+fn keepalived_s(more: &str) -> BTreeSet<String> {
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    let before = routing(namespace);
+    let mut router = start(&pair, Program::Keepalived, &instance(more));
+    // It sets them after the addresses, one after another.
+    let last =
+        || routing(namespace).iter().any(|one| one.contains("prohibit\"") && one.contains("44"));
+    assert!(wait::holds_within(SOON, last), "{}", router.log());
+    let set = routing(namespace);
+    assert!(set.len() > before.len() + 20, "{set:#?}\n{}", router.log());
+    router.stop();
+    set
+}
+
+#[test]
+fn a_master_has_what_keepalived_s_has_and_leaves_nothing() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let expected = keepalived_s(ROUTING);
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    let before = routing(namespace);
+    let mut router = start(&pair, Program::Daemon, &instance(ROUTING));
+    await_routing(namespace, &expected, &router);
+    assert!(router.stop().success(), "{}", router.log());
+    await_routing(namespace, &before, &router);
+}
+
+#[test]
+fn what_somebody_deletes_comes_back() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    let router = start(&pair, Program::Daemon, &instance(ROUTING));
+    let is_whole = || routing(namespace).iter().any(|one| one.contains("prohibit"));
+    assert!(wait::holds_within(SOON, is_whole), "{}", router.log());
+    let set = routing(namespace);
+    // Each after the one before is back: what comes too often is put off.
+    for line in [
+        "route del 10.2.0.0/16 dev bond0",
+        "rule del preference 500",
+        "-6 route del 2001:db8:2::/48 dev bond0 metric 50",
+        "-6 rule del preference 44",
+    ] {
+        namespace.ip(line);
+        await_routing(namespace, &set, &router);
+    }
+    // The kernel takes this one without a word.
+    namespace.ip("link set eth2 down");
+    namespace.ip("link set eth2 up");
+    let without_eth2 = |one: &String| !one.contains("10.11.0.0");
+    let tracked: BTreeSet<String> = set.iter().filter(|one| without_eth2(one)).cloned().collect();
+    let is_back = || {
+        let now = routing(namespace);
+        now.iter().filter(|one| without_eth2(one)).eq(&tracked)
+    };
+    assert!(wait::holds_within(SOON, is_back), "{}", router.log());
+    assert!(is_master(&pair), "{}", router.log());
+}
+
+#[test]
+fn a_killed_router_s_routes_go_at_the_next_start_and_others_stay() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    // keepalived's mark, but nobody of ours has set it.
+    namespace.ip("route add 10.99.0.0/16 dev bond0 proto 18");
+    let before = routing(namespace);
+    let mut router = start(&pair, Program::Daemon, &instance(ROUTING));
+    let is_whole = || routing(namespace).iter().any(|one| one.contains("prohibit"));
+    assert!(wait::holds_within(SOON, is_whole), "{}", router.log());
+    router.process().kill();
+    assert!(routing(namespace).len() > before.len(), "nothing was left: the test shows nothing");
+    // The next one never becomes Master: its interface to track is not there.
+    let text = instance(&format!("{ROUTING}    track_interface {{\n        nosuch\n    }}\n"));
+    let router = Router::start(Program::Daemon, namespace, &text);
+    await_routing(namespace, &before, &router);
+}
+
+#[test]
+fn a_reload_changes_them_in_place() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    let text = |more: &str| {
+        instance(&format!(
+            "    virtual_routes {{\n        10.1.0.0/16 dev bond0\n        {more}\n    }}\n"
+        ))
+    };
+    let mut router = start(&pair, Program::Daemon, &text("10.2.0.0/16 dev bond0"));
+    let has = |network: &str| {
+        routing(namespace).iter().any(|one| one.contains(&format!("\"{network}\"")))
+    };
+    assert!(wait::holds_within(SOON, || has("10.2.0.0/16")), "{}", router.log());
+    router.directory().write("keepalived.conf", &text("10.3.0.0/16 dev bond0"));
+    router.process().signal(Signal::SIGHUP);
+    let is_changed = || has("10.1.0.0/16") && !has("10.2.0.0/16") && has("10.3.0.0/16");
+    assert!(wait::holds_within(SOON, is_changed), "{}", router.log());
+    assert_eq!(router.status().statistic("VI_1", "became_master"), 1, "{}", router.log());
+}
+
+#[test]
+fn a_route_that_cannot_be_set_is_a_fault_unless_it_is_not_tracked() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = scene();
+    let route = "10.1.0.0/16 via 203.0.113.1 dev bond0";
+    let text =
+        |more: &str| instance(&format!("    virtual_routes {{\n        {route} {more}\n    }}\n"));
+    let mut broken = Router::start(Program::Daemon, pair.node(Side::A).namespace(), &text(""));
+    let says_it = || broken.log().contains("cannot set the route to 10.1.0.0/16 in table 254");
+    assert!(wait::holds_within(SOON, says_it), "{}", broken.log());
+    let gives_up = wait::holds_within(SOON, || broken.status().state("VI_1") == "FAULT");
+    assert!(gives_up, "{}", broken.log());
+    assert!(broken.stop().success());
+    let mut untracked = start(&pair, Program::Daemon, &text("no_track"));
+    let stays = wait::holds_throughout(Duration::from_secs(2), || is_master(&pair));
+    assert!(stays, "{}", untracked.log());
+    assert!(untracked.log().contains("cannot set the route"), "{}", untracked.log());
+    assert!(untracked.stop().success());
+}
