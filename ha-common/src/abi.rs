@@ -3,6 +3,8 @@
 //! Kernel and user space are always built together (the object is inside the daemon), so there is
 //! no versioning between them; the asserts below keep both compilers to one layout.
 
+pub mod process;
+
 use core::{
     mem::{offset_of, size_of},
     net::IpAddr,

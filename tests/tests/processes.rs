@@ -4,6 +4,7 @@
 use core::time::Duration;
 use std::{
     fs,
+    io::Write as _,
     process::{Child, Command, Stdio},
 };
 
@@ -40,16 +41,24 @@ struct Running(Child);
 impl Service {
     /// `letter` is the test's own.
     fn new(letter: char) -> Self {
+        Self::copy_of("/bin/sleep", letter)
+    }
+
+    fn copy_of(program: &str, letter: char) -> Self {
         let name = format!("ha{letter}{}", std::process::id());
         let directory = TempDir::new("service");
-        fs::copy("/bin/sleep", directory.path().join(&name)).expect("a program to copy");
+        fs::copy(program, directory.path().join(&name)).expect("a program to copy");
         Self { name, directory }
     }
 
     /// Runs it for longer than any test.
     fn start(&self) -> Running {
+        self.start_with(&["600"])
+    }
+
+    fn start_with(&self, words: &[&str]) -> Running {
         let mut command = Command::new(self.directory.path().join(&self.name));
-        command.arg("600").stdin(Stdio::null());
+        command.args(words).stdin(Stdio::piped());
         Running(command.spawn().expect("a program of our own"))
     }
 
@@ -63,6 +72,17 @@ impl Service {
 }
 
 impl Running {
+    /// Writes a line to its standard input.
+    fn go(&mut self) {
+        let input = self.0.stdin.as_mut().expect("a pipe");
+        input.write_all(b"\n").expect("a reader");
+    }
+
+    /// Whether it has ended of itself.
+    fn has_ended(&mut self) -> bool {
+        self.0.try_wait().expect("a child of ours").is_some()
+    }
+
     fn end(self) {
         drop(self);
     }
@@ -125,13 +145,17 @@ impl Alone {
 }
 
 const UP: u8 = BASE + WEIGHT;
+const BY_EBPF: &str = "processes are tracked by eBPF";
+const BY_LOOKS: &str = "processes are looked at once a second only";
 
 #[test]
 fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
     if !require::require_daemon() {
         return;
     }
-    for source in ["auto", "connector", "scan"] {
+    // The connector is for the initial network namespace only.
+    let sources = [("ebpf", BY_EBPF), ("connector", BY_LOOKS), ("scan", "")];
+    for (source, words) in sources {
         let service = Service::new('a');
         let first = service.start();
         let alone = Alone::start(&service.block(""), &["--process-events", source]);
@@ -146,6 +170,7 @@ fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
         third.end();
         alone.await_priority(BASE);
         let log = alone.0.logs();
+        assert!(log.contains(words), "{log}");
         assert!(log.contains("process svc fails"), "{log}");
         assert!(log.contains("process svc is well again"), "{log}");
     }
@@ -195,4 +220,73 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     assert!(log.contains("started 3 times within 15 s"), "{log}");
     alone.await_priority(UP);
     drop(running);
+}
+
+#[test]
+fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
+    if !require::require_daemon() {
+        return;
+    }
+    let service = Service::copy_of("/bin/sh", 'q');
+    // A shell that reads from us never ends, nor does its copy.
+    let command = service.directory.path().join(&service.name);
+    let block = format!(
+        "vrrp_track_process svc {{\n    process {} -c \"exec 3<&0; (read x <&3) & read x\"\n    weight {WEIGHT}\n    \
+         quorum 2\n    quorum_max 3\n}}\n",
+        command.display()
+    );
+    let alone = Alone::start(&block, &["--process-events", "ebpf"]);
+    alone.await_priority(BASE);
+    let other = service.start_with(&["-c", "read x"]);
+    alone.assert_priority_stays(BASE);
+    let first = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    alone.await_priority(UP);
+    // Two more are too many.
+    let second = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    alone.await_priority(BASE);
+    second.end();
+    alone.await_priority(UP);
+    first.end();
+    alone.await_priority(BASE);
+    other.end();
+}
+
+/// The daemon stands still while more happens than there is room for.
+#[test]
+fn after_a_loss_of_events_all_processes_are_looked_at_again() {
+    /// More events, of two each, than the 10,922 that fit into 256 KiB.
+    const COPIES: u32 = 6000;
+    /// A machine that does other things makes a hundred copies in a second.
+    const STORM: Duration = Duration::from_mins(3);
+    if !require::require_daemon() {
+        return;
+    }
+    let (service, storm) = (Service::new('l'), Service::copy_of("/bin/sh", 'm'));
+    let block = format!(
+        "{}vrrp_track_process storm {{\n    process {}\n}}\n",
+        service.block(""),
+        storm.name
+    );
+    let config = config(&block).replace("        svc\n", "        svc\n        storm weight 1\n");
+    let mut pair = Pair::new();
+    pair.node_mut(Side::A).start(Program::Daemon, &config, &["--process-events", "ebpf"]);
+    let mut alone = Alone(pair);
+    let first = service.start();
+    let script = format!("read x; i=0; while [ $i -lt {COPIES} ]; do (:); i=$((i+1)); done; true");
+    let mut copies = storm.start_with(&["-c", &script]);
+    alone.await_priority(UP + 1);
+    let router = alone.0.node_mut(Side::A).router();
+    router.process().signal(Signal::SIGSTOP);
+    copies.go();
+    let is_over = wait::holds_within(STORM, || copies.has_ended());
+    first.end();
+    router.process().signal(Signal::SIGCONT);
+    assert!(is_over, "the storm is not over");
+    alone.await_priority(BASE);
+    let log = alone.0.logs();
+    assert!(log.contains("events of processes had no room"), "{log}");
+    let again = service.start();
+    alone.await_priority(UP);
+    again.end();
+    alone.await_priority(BASE);
 }

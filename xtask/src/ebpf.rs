@@ -12,6 +12,9 @@ use crate::toolchain::{BPF_TARGET, Toolchain};
 use crate::workspace::{self, Workspace};
 
 pub(crate) const OBJECT_VARIABLE: &str = "HA_EBPF_OBJECT";
+const XDP_OBJECT: &str = "ha-ebpf";
+/// What tells of processes, beside the other one.
+const PROCESS_OBJECT: &str = "ha-process";
 
 pub(crate) fn run_build(workspace: &Workspace) -> Outcome {
     println!("{}", build_object(workspace)?.display());
@@ -33,10 +36,11 @@ pub(crate) fn run_verify(workspace: &Workspace) -> Outcome {
     let object = build_object(workspace)?;
     let mut command = process::cargo(workspace);
     command.args(["run", "--quiet", "--release", "-p", "ha-tests", "--bin", "verify-object", "--"]);
-    process::run(command.arg(&object), "loading the object into the kernel")
+    command.arg(&object).arg(object.with_file_name(PROCESS_OBJECT));
+    process::run(&mut command, "loading the objects into the kernel")
 }
 
-/// The path of the object: the one named by `HA_EBPF_OBJECT`, else built from `ha-ebpf`.
+/// The path of the XDP object, beside which the other one is: the one named by `HA_EBPF_OBJECT`, else built from `ha-ebpf`.
 pub(crate) fn build_object(workspace: &Workspace) -> Outcome<PathBuf> {
     if let Some(given) = env::var_os(OBJECT_VARIABLE).filter(|given| !given.is_empty()) {
         return given_object(Path::new(&given));
@@ -45,15 +49,17 @@ pub(crate) fn build_object(workspace: &Workspace) -> Outcome<PathBuf> {
     let target = workspace.ebpf_target();
     let mut command = toolchain.cargo(workspace, "build");
     command.args(["--release", "--package", "ha-ebpf", "--target-dir"]).arg(&target);
-    process::run(&mut command, "building the eBPF object")?;
+    process::run(&mut command, "building the eBPF objects")?;
 
-    let built = workspace::read(&target.join(BPF_TARGET).join("release/ha-ebpf"))?;
-    let object = target.join("ha-ebpf");
-    // Written only when it differs: the daemon's build script watches this file's time.
-    if fs::read(&object).ok().as_ref() != Some(&built) {
-        workspace::write(&object, &built)?;
+    for name in [PROCESS_OBJECT, XDP_OBJECT] {
+        let built = workspace::read(&target.join(BPF_TARGET).join("release").join(name))?;
+        let object = target.join(name);
+        // Written only when it differs: the daemon's build script watches this file's time.
+        if fs::read(&object).ok().as_ref() != Some(&built) {
+            workspace::write(&object, &built)?;
+        }
     }
-    Ok(object)
+    Ok(target.join(XDP_OBJECT))
 }
 
 fn given_object(given: &Path) -> Outcome<PathBuf> {

@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
     /// Have every advertisement wake the engine, also those that say what the last one said
     #[arg(long)]
     pub(super) no_absorb: bool,
-    /// How `vrrp_track_process` hears of processes that come and go: auto takes connector
-    /// (the kernel's, for the initial namespaces only), else scan, a look at all of them once a second
+    /// How `vrrp_track_process` hears of processes that come and go: auto takes ebpf, else
+    /// connector (the kernel's, for the initial namespaces only), else scan (once a second)
     #[arg(long, value_enum, default_value = "auto")]
     pub(super) process_events: ProcessEvents,
     /// How the engine thread is scheduled: auto takes deadline, else fifo, else other
@@ -277,6 +277,8 @@ pub(crate) enum XdpChoice {
 pub(crate) enum ProcessEvents {
     /// The first of the others that can be had.
     Auto,
+    /// From BPF programs at the kernel's tracepoints.
+    Ebpf,
     /// From the kernel's process connector.
     Connector,
     /// From a look at all of them, once a second.

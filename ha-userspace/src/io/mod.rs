@@ -22,8 +22,10 @@ pub(crate) mod schedule;
 pub(crate) mod slots;
 pub(crate) mod tables;
 pub(crate) mod timer;
+pub(crate) mod tracepoints;
 pub(crate) mod xdp;
 
+mod btf;
 mod link_table;
 mod netlink;
 pub(crate) mod sys;

@@ -93,9 +93,9 @@ impl Xdp {
         let mut ebpf = EbpfLoader::new()
             .override_global(names::UNKNOWN_VRID_PASS, &pass, true)
             .load(OBJECT)
-            .map_err(|error| refused(&error))?;
+            .map_err(|error| refused(WHAT, &error))?;
         let program = program(&mut ebpf)?;
-        program.load().map_err(|error| refused(&error))?;
+        program.load().map_err(|error| refused(WHAT, &error))?;
         let slots = Arc::new(Slots::of_program(take(&mut ebpf, names::SLOTS)?)?);
         let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
             io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
@@ -256,9 +256,8 @@ fn program(ebpf: &mut Ebpf) -> io::Result<&mut XdpProgram> {
     })
 }
 
-fn take(ebpf: &mut Ebpf, name: &str) -> io::Result<Map> {
-    ebpf.take_map(name)
-        .ok_or_else(|| io::Error::other(format!("the XDP program has no map {name}")))
+pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> io::Result<Map> {
+    ebpf.take_map(name).ok_or_else(|| io::Error::other(format!("the BPF object has no map {name}")))
 }
 
 fn hash_map<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> io::Result<BpfHashMap<MapData, K, V>> {
@@ -284,13 +283,13 @@ fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
     Ok(())
 }
 
-fn refused(error: &(dyn std::error::Error + 'static)) -> io::Error {
+const WHAT: &str = "the XDP program (it needs Linux 5.18, CAP_BPF and CAP_NET_ADMIN)";
+
+/// The kernel does not take `what`, and the first line of why not.
+pub(super) fn refused(what: &str, error: &(dyn std::error::Error + 'static)) -> io::Error {
     let text = chain(error);
     let first_line = text.lines().next().unwrap_or_default();
-    io::Error::other(format!(
-        "the kernel does not take the XDP program (it needs Linux 5.18, CAP_BPF and \
-         CAP_NET_ADMIN): {first_line}"
-    ))
+    io::Error::other(format!("the kernel does not take {what}: {first_line}"))
 }
 
 fn not_attached(error: &ProgramError) -> io::Error {

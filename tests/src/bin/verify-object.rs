@@ -12,7 +12,7 @@ use std::env;
 use std::error::Error;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::programs::{Program, ProgramInfo};
 use aya::{EbpfLoader, VerifierLogLevel};
@@ -22,21 +22,30 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 const INSTRUCTION_BYTES: usize = 8;
 
 fn main() -> Outcome {
-    let path = env::args_os().nth(1).map(PathBuf::from);
-    let path = path.ok_or("usage: verify-object PATH: the eBPF object to load")?;
+    let paths: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
+    if paths.is_empty() {
+        return Err("usage: verify-object PATH..: the eBPF objects to load".into());
+    }
+    paths.iter().try_for_each(|path| verify(path))
+}
+
+fn verify(path: &Path) -> Outcome {
     let mut ebpf = EbpfLoader::new()
         .verifier_log_level(VerifierLogLevel::DEBUG | VerifierLogLevel::STATS)
-        .load_file(&path)
+        .load_file(path)
         .map_err(|error| format!("{} was not loaded: {}", path.display(), chain(&error)))?;
     let mut loaded = 0_u32;
     for (name, program) in ebpf.programs_mut() {
-        let Program::Xdp(xdp) = program else {
-            return Err(
-                format!("{name} is not an XDP program: teach verify-object to load it").into()
-            );
+        let result = if let Program::Xdp(program) = program {
+            program.load().and_then(|()| program.info())
+        } else if let Program::RawTracePoint(program) = program {
+            program.load().and_then(|()| program.info())
+        } else {
+            return Err(format!("{name} is of a new kind: teach verify-object to load it").into());
         };
-        xdp.load().map_err(|error| format!("the kernel refuses {name}: {}", chain(&error)))?;
-        report(name, &xdp.info()?)?;
+        let info =
+            result.map_err(|error| format!("the kernel refuses {name}: {}", chain(&error)))?;
+        report(name, &info)?;
         loaded += 1;
     }
     if loaded == 0 {

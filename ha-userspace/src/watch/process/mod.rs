@@ -95,7 +95,7 @@ async fn attend(
     let mut source = Source::open(choice);
     let mut desk = Desk::default();
     desk.take(wanted.borrow_and_update().clone());
-    let mut verdicts = desk.rescan();
+    let mut verdicts = desk.rescan(&mut source);
     loop {
         for (tracker, Verdict { up, why }) in verdicts.drain(..) {
             if up {
@@ -113,11 +113,11 @@ async fn attend(
                     return;
                 }
                 desk.take(wanted.borrow_and_update().clone());
-                verdicts = desk.rescan();
+                verdicts = desk.rescan(&mut source);
             }
             news = source.next() => verdicts = match news {
-                News::Events(events) => desk.handle(&events),
-                News::Unknown => desk.rescan(),
+                News::Events(events) => desk.handle(&events, &mut source),
+                News::Unknown => desk.rescan(&mut source),
             },
             () = pause(desk.deadline()) => verdicts = desk.elapse(),
         }
@@ -161,7 +161,10 @@ impl Desk {
     }
 
     /// Looks at every process there is.
-    fn rescan(&mut self) -> Verdicts {
+    fn rescan(&mut self, source: &mut Source) -> Verdicts {
+        if let Err(error) = source.look_for(&self.census) {
+            warn!("some processes are not noticed when they start: {error}");
+        }
         let mut changes = Vec::new();
         let mut there = BTreeSet::new();
         let limit = self.census.command_line_bytes();
@@ -170,11 +173,13 @@ impl Desk {
                 for sight in pids.filter_map(|pid| Sight::of(pid, limit)) {
                     let is_meant = self.census.is_meant(&sight);
                     if is_meant || self.census.knows(sight.pid) {
+                        let Some(sight) = source.hold(sight.pid, limit) else { continue };
                         there.insert(sight.pid);
                         self.census.see(&sight, &mut changes);
                     }
                 }
                 self.census.keep(&there, &mut changes);
+                source.forget_gone(&there);
             }
             Err(error) => warn!("no process can be counted, /proc cannot be read: {error}"),
         }
@@ -188,7 +193,7 @@ impl Desk {
         verdicts
     }
 
-    fn handle(&mut self, events: &[Event]) -> Verdicts {
+    fn handle(&mut self, events: &[Event], source: &mut Source) -> Verdicts {
         let now = clock::now();
         let limit = self.census.command_line_bytes();
         let mut verdicts = Vec::new();
@@ -196,12 +201,13 @@ impl Desk {
             let mut changes = Vec::new();
             match *event {
                 Event::Fork { parent, child } => self.census.fork(parent, child, &mut changes),
+                Event::Exit { pid } => self.census.exit(pid, &mut changes),
                 Event::ThreadExit { pid } => {
                     if self.census.knows(pid) && Sight::of(pid, 0).is_none() {
                         self.census.exit(pid, &mut changes);
                     }
                 }
-                Event::Exec { pid } => match Sight::of(pid, limit) {
+                Event::Exec { pid } => match self.look_at(pid, limit, source) {
                     Some(sight) => self.census.see(&sight, &mut changes),
                     None => self.census.exit(pid, &mut changes),
                 },
@@ -211,6 +217,16 @@ impl Desk {
             }
         }
         verdicts
+    }
+
+    /// A process that may have become another one; `None`: it is gone.
+    fn look_at(&self, pid: u32, limit: usize, source: &mut Source) -> Option<Sight> {
+        let sight = Sight::of(pid, limit)?;
+        if self.census.is_meant(&sight) {
+            return source.hold(pid, limit);
+        }
+        source.release(pid);
+        Some(sight)
     }
 
     fn judge(&mut self, now: Instant, change: Change) -> Option<(TrackerId, Verdict)> {

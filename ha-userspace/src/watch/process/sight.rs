@@ -7,6 +7,8 @@ use std::{
 
 /// More than any `/proc/PID/stat` has.
 const STAT_BYTES_MAX: u64 = 4096;
+/// The first thread ends (`linux/sched.h`).
+const PF_EXITING: u32 = 4;
 
 /// A process that runs.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,12 +70,15 @@ impl<'a> Stat<'a> {
         let mut fields = rest.split_ascii_whitespace();
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
-        let threads: u32 = fields.nth(15)?.parse().ok()?;
+        let flags: u32 = fields.nth(4)?.parse().ok()?;
+        let threads: u32 = fields.nth(10)?.parse().ok()?;
+        // Its end may have been told already, although it is still to be seen.
+        let is_exiting = flags & PF_EXITING != 0;
         let runs = match state {
             // A zombie whose other threads go on is none: its first thread alone has ended.
             "Z" => threads > 1,
             "X" | "x" => false,
-            _ => true,
+            _ => threads > 1 || !is_exiting,
         };
         Some(Self { name, parent, runs })
     }
