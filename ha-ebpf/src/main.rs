@@ -10,6 +10,7 @@
 #![expect(clippy::inline_always, reason = "one flat program is what the BPF verifier judges best")]
 
 mod machine;
+mod object;
 mod packet;
 mod tables;
 
@@ -122,17 +123,6 @@ fn now_nanos() -> u64 {
     unsafe { bpf_ktime_get_ns() }
 }
 
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier refuses a program that can come here.
-    loop {}
-}
-
 /// Lets the host's compiler and clippy read the crate; nobody runs this.
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}
-
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -10,6 +10,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "the context is handed over by a macro")]
 #![expect(clippy::inline_always, reason = "flat programs are what the BPF verifier judges best")]
 
+mod object;
+
 use aya_ebpf::{
     Global,
     bindings::BPF_F_NO_PREALLOC,
@@ -194,17 +196,6 @@ fn lose() {
     }
 }
 
-#[cfg(target_arch = "bpf")]
-#[panic_handler]
-fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier refuses a program that can come here.
-    loop {}
-}
-
 /// Lets the host's compiler and clippy read the crate; nobody runs this.
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}
-
-#[unsafe(link_section = "license")]
-#[unsafe(no_mangle)]
-static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
