@@ -74,24 +74,12 @@ impl Argument {
         }
     }
 
-    /// The number that `text` is, if it is to be one.
+    /// The number that `text` is, as this argument writes it.
     pub(crate) fn number(self, text: &str) -> Option<i64> {
-        match self {
-            Number(..) => text.parse().ok(),
-            Integer(..) => integer(text),
-            After(_, argument) => argument.number(text),
-            Seconds(..)
-            | Millis(..)
-            | Flag
-            | OneOf(_)
-            | Address
-            | Group(_)
-            | Prefix
-            | Interface
-            | Word(_)
-            | Rest(_)
-            | Self::Routing(_) => None,
+        if let After(_, argument) = self {
+            return argument.number(text);
         }
+        if matches!(self, Integer(..)) { integer(text) } else { text.parse().ok() }
     }
 
     /// Words that may stand before it.
