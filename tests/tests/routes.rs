@@ -31,6 +31,7 @@ const ROUTING: &str = "    virtual_routes {
         10.11.0.0/16 dev eth2 scope link protocol static no_track
         10.12.0.0/16 via 198.51.100.98
         10.13.0.0/16 via 198.51.100.98 append
+        10.14.0.0/16 dev eth2
         default via 198.51.100.1 table 101
         2001:db8:1::/48 via 2001:db8::1 dev bond0
         2001:db8:2::/48 dev bond0 metric 50 pref low
