@@ -6,13 +6,13 @@
 
 mod address;
 mod announce;
+mod authentication;
 mod notify;
 mod process;
 mod routing;
 mod setting;
 
 use core::{
-    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
@@ -24,6 +24,7 @@ use crate::diagnostic::Place;
 pub use self::{
     address::{Address, Scope},
     announce::{Garp, Pacing},
+    authentication::{Authentication, Password},
     notify::{Fifo, Hook, Lifecycle, Notify},
     process::{Process, ProcessMatch, RestartLimit, TrackProcess},
     routing::{
@@ -42,6 +43,8 @@ pub use self::{
 /// groups; no two instances have the same interface, family and VRID.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Config {
+    /// What tells the daemon from others on the host.
+    pub identity: Identity,
     /// `global_defs`.
     pub global: Global,
     /// `vrrp_script` blocks, in the order of the file; unused ones too.
@@ -76,6 +79,17 @@ impl Config {
     pub fn group_of(&self, name: &str) -> Option<&SyncGroup> {
         self.groups.iter().find(|group| group.members.iter().any(|member| member == name))
     }
+}
+
+/// What tells a daemon from others on the host, from its start to its end: no reload changes it, as
+/// in keepalived.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Identity {
+    /// `net_namespace`: the network namespace that it runs in, by the name that `ip netns` gives it.
+    /// `None`: the one that it is started in.
+    pub net_namespace: Option<String>,
+    /// `instance`: a name that its files carry.
+    pub instance: Option<String>,
 }
 
 /// `global_defs`: what belongs to the daemon; defaults of instances are already in the instances.
@@ -383,52 +397,6 @@ pub struct Instance {
     pub inactive: Vec<Setting>,
     /// The line of the block's head.
     pub place: Place,
-}
-
-/// `authentication`.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub enum Authentication {
-    /// The default.
-    #[default]
-    None,
-    /// `auth_type PASS`: version 2's clear-text password (RFC 2338 §5.3.6).
-    Pass(Password),
-    /// `auth_type AH`: an IP Authentication Header around version 2's packet, with the password as
-    /// its key (RFC 2338 §5.3.6).
-    Ah(Password),
-}
-
-/// `auth_pass`: 1 to 8 bytes, padded with zeros as on the wire.
-///
-/// Its `Debug` hides it, so that it reaches no log.
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub struct Password([u8; 8]);
-
-impl Password {
-    /// From its first eight bytes; `None` when there is none.
-    #[must_use]
-    pub fn new(text: &[u8]) -> Option<Self> {
-        if text.is_empty() {
-            return None;
-        }
-        let mut bytes = [0; 8];
-        for (to, from) in bytes.iter_mut().zip(text) {
-            *to = *from;
-        }
-        Some(Self(bytes))
-    }
-
-    /// The authentication data of the packet.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("********")
-    }
 }
 
 /// Where advertisements go to and come from.

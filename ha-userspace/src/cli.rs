@@ -26,11 +26,11 @@ pub(crate) use self::{
 use crate::{
     check::{self, Effective, Format, Source},
     daemon,
-    io::{namespace, schedule::Policy},
+    io::schedule::Policy,
     logging::{self, Log, StandardError},
     replay,
+    run_files::Home,
     scripts::launch,
-    status::StatusFiles,
 };
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
@@ -42,14 +42,16 @@ pub(crate) struct Options {
     /// Interfaces to run on; empty for all that the configuration names.
     pub(crate) interfaces: Vec<String>,
     pub(crate) source: Source,
-    pub(crate) status_files: StatusFiles,
+    /// The network namespace to run in, whatever the configuration says.
+    pub(crate) namespace: Option<String>,
+    pub(crate) home: Home,
     pub(crate) xdp: XdpChoice,
     pub(crate) process_events: ProcessEvents,
     pub(crate) pass_unknown_vrids: bool,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
     pub(crate) scheduling: Policy,
-    /// Files that get the process's number.
+    /// Files that get the process's number; none: as the configuration says.
     pub(crate) pid_files: Vec<PathBuf>,
     /// Where the engine's inputs are recorded, if they are.
     pub(crate) record: Option<PathBuf>,
@@ -143,10 +145,6 @@ fn run_daemon(
     if process.core_dump || arguments.without_effect.core_dump_pattern.is_some() {
         setrlimit(Resource::RLIMIT_CORE, RLIM_INFINITY, RLIM_INFINITY)?;
     }
-    // Before anything looks for an interface, and before there is a thread that would stay outside.
-    if let Some(name) = &process.namespace {
-        namespace::enter(name)?;
-    }
     daemon::run(&options(arguments, settings, config))
 }
 
@@ -162,10 +160,11 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
             dump: arguments.log.dump_conf,
             with_carets: shows_carets(settings, StandardError::find()),
         },
-        status_files: if arguments.keepalived_paths {
-            StatusFiles::Keepalived
+        namespace: process.namespace.clone(),
+        home: if arguments.keepalived_paths {
+            Home::Keepalived
         } else {
-            StatusFiles::In(arguments.run_dir.clone())
+            Home::In(arguments.run_dir.clone())
         },
         xdp: arguments.xdp,
         process_events: arguments.process_events,

@@ -2,10 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, future, io,
+    future, io,
     path::{Path, PathBuf},
     pin::Pin,
-    process,
     sync::Arc,
     task::Poll,
     thread,
@@ -26,7 +25,6 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    check::Source,
     cli::{Options, XdpChoice},
     clock,
     engine::{Command, EngineThread, Handover, Setup},
@@ -34,15 +32,17 @@ use crate::{
     io::{
         carrier,
         lock::{InterfaceLock, LockError},
-        memory,
+        memory, namespace,
         xdp::Xdp,
     },
+    logging,
     plan::{Plan, TrackerPlan},
     privileges,
     record::Recorder,
     report::Reporter,
+    run_files::{Asked, PidFiles, RunFiles},
     scripts::hook,
-    status::{self, Asked, StatusWriter},
+    status::StatusWriter,
     watch::Watchers,
 };
 
@@ -57,6 +57,7 @@ struct Held {
     locks: Locks,
     filter: Filter,
     recorder: Option<Recorder>,
+    files: RunFiles,
 }
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
@@ -126,29 +127,6 @@ impl Signals {
     }
 }
 
-/// Files with the process's number, removed at the end.
-struct PidFiles<'a>(&'a [PathBuf]);
-
-impl<'a> PidFiles<'a> {
-    fn write(paths: &'a [PathBuf]) -> io::Result<Self> {
-        for path in paths {
-            status::replace(path, &format!("{}\n", process::id()), 0o644).map_err(|error| {
-                let text = format!("cannot write the pid file {}: {error}", path.display());
-                io::Error::new(error.kind(), text)
-            })?;
-        }
-        Ok(Self(paths))
-    }
-}
-
-impl Drop for PidFiles<'_> {
-    fn drop(&mut self) {
-        for path in self.0 {
-            drop(fs::remove_file(path));
-        }
-    }
-}
-
 /// Runs the daemon until it is told to stop.
 ///
 /// # Errors
@@ -157,19 +135,29 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Whoever started us may have blocked signals, and a mask is inherited: SIGTERM must arrive, here
     // and in the scripts.
     SigSet::empty().thread_set_mask()?;
+    let plan = read_plan(options).map_err(io::Error::other)?;
+    privileges::check()?;
+    if let Some(name) = &plan.identity.net_namespace {
+        // Before anything looks for an interface, and before there is a thread that would stay outside.
+        namespace::enter(name)?;
+    }
+    logging::add_to_ident(&plan.identity);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(supervise(options))
+    runtime.block_on(supervise(options, plan))
 }
 
-async fn supervise(options: &Options) -> io::Result<()> {
-    let plan = read_plan(&options.source, &options.interfaces).map_err(io::Error::other)?;
-    privileges::check()?;
+async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
+    let files = RunFiles::new(options.home.clone(), plan.identity.clone());
     let mut signals = Signals::new()?;
     let locks = lock_interfaces(&plan, &Locks::new())?;
     // Not before the locks: these files may be those of the daemon that runs here already.
-    let _pid_files = PidFiles::write(&options.pid_files)?;
+    let pid_files = match options.pid_files.as_slice() {
+        [] => files.pid(),
+        named => named.to_vec(),
+    };
+    let _pid_files = PidFiles::write(pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
-    let mut held = Held { locks, filter: Filter::default(), recorder };
+    let mut held = Held { locks, filter: Filter::default(), recorder, files };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -289,7 +277,7 @@ impl Run {
                         Err(error) => error!("the running configuration stays: {error}"),
                     },
                     Order::Status(asked) => {
-                        let path = options.status_files.path(asked);
+                        let path = held.files.status(asked);
                         let told = self.reporter.status();
                         write_status(path, &self.status_writer, &self.engine, told).await;
                     },
@@ -312,6 +300,16 @@ impl Run {
 
     /// Goes on with another plan; says what has changed. If it cannot, nothing has.
     async fn reload(&mut self, plan: Plan, held: &mut Held) -> Result<String, String> {
+        if plan.identity != self.plan.identity {
+            let keyword = if plan.identity.instance == self.plan.identity.instance {
+                "net_namespace"
+            } else {
+                "instance"
+            };
+            return Err(format!(
+                "`{keyword}` cannot change in a reload: restart the daemon for it"
+            ));
+        }
         firewall::check(&plan).await.map_err(|error| error.to_string())?;
         let locks = lock_interfaces(&plan, &held.locks).map_err(|error| error.to_string())?;
         held.filter.set(&plan).await.map_err(|error| error.to_string())?;
@@ -361,11 +359,11 @@ impl Run {
 /// standard error, where its faults are shown.
 fn start_reading(options: &Options) -> io::Result<Reading> {
     let (send, answer) = oneshot::channel();
-    let (source, interfaces) = (options.source.clone(), options.interfaces.clone());
+    let options = options.clone();
     // Nobody waits for its end: a stop must not.
     thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
         // Nobody may be interested any more.
-        send.send(read_plan(&source, &interfaces)).ok();
+        send.send(read_plan(&options)).ok();
     })?;
     #[expect(clippy::disallowed_methods, reason = "a hint to the operator may be late")]
     let slow = Box::pin(sleep(SLOW_READING));
@@ -390,10 +388,17 @@ async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, Stri
 }
 
 /// Reads what is to be run.
-fn read_plan(source: &Source, interfaces: &[String]) -> Result<Plan, String> {
-    let (plan, warnings) = Plan::new(&source.load()?, interfaces);
+fn read_plan(options: &Options) -> Result<Plan, String> {
+    let Options { source, interfaces, namespace, .. } = options;
+    let (mut plan, warnings) = Plan::new(&source.load()?, interfaces);
     for warning in warnings {
         warn!("{warning}");
+    }
+    if let Some(namespace) = namespace {
+        let configured = plan.identity.net_namespace.replace(namespace.clone());
+        if let Some(other) = configured.filter(|configured| configured != namespace) {
+            warn!("`net_namespace {other}` does not count: --namespace {namespace} does");
+        }
     }
     if plan.instances.is_empty() {
         let name = source.path.display();

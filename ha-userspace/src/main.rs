@@ -20,6 +20,7 @@ mod engine;
 mod io;
 
 mod report;
+mod run_files;
 mod scripts;
 mod status;
 mod watch;

@@ -35,34 +35,6 @@ use tracing::warn;
 
 use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
 
-/// What of the status is asked for, by keepalived's signals. Ours is one for all.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Asked {
-    Data,
-    Statistics,
-    Json,
-}
-
-/// Where the status is written to.
-#[derive(Clone, Debug)]
-pub(crate) enum StatusFiles {
-    /// `status.json` in this directory.
-    In(PathBuf),
-    /// Where keepalived writes what is asked for.
-    Keepalived,
-}
-
-impl StatusFiles {
-    pub(crate) fn path(&self, asked: Asked) -> PathBuf {
-        match (self, asked) {
-            (Self::In(directory), _) => directory.join("status.json"),
-            (Self::Keepalived, Asked::Data) => "/tmp/keepalived.data".into(),
-            (Self::Keepalived, Asked::Statistics) => "/tmp/keepalived.stats".into(),
-            (Self::Keepalived, Asked::Json) => "/tmp/keepalived.json".into(),
-        }
-    }
-}
-
 /// Status that waits while another is being written; more is refused.
 const WAITING_MAX: usize = 1;
 

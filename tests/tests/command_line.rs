@@ -21,7 +21,7 @@ use ha_tests::{
     pair::{Pair, Side},
     process::{Process, describe},
     require,
-    sandbox::Sandbox,
+    sandbox::{DIRECTORY, Sandbox},
     status::Status,
     tempdir::TempDir,
     tool, wait,
@@ -164,7 +164,9 @@ fn await_status(daemon: &Process, path: &Path) -> Status {
 /// links lead away from there; and in one step.
 fn dumps(sandbox: &Sandbox, daemon: &Process, name: &str, expected: &[(c_int, &str)]) {
     let directory = sandbox.directory().path().join(name);
-    let victim = sandbox.directory().write("victim", "untouched");
+    sandbox.directory().write("victim", "untouched");
+    // Where the daemon sees it.
+    let victim = Path::new(DIRECTORY).join("victim");
     for (number, file) in expected {
         let path = directory.join(file);
         // What another user could guess and put there.
@@ -187,7 +189,7 @@ fn dumps(sandbox: &Sandbox, daemon: &Process, name: &str, expected: &[(c_int, &s
         assert_eq!(sent(&kept), sent(&first));
         assert!(sent(&await_status(daemon, &path)) >= sent(&first));
     }
-    assert_eq!(fs::read_to_string(&victim).expect("our own"), "untouched");
+    assert_eq!(sandbox.directory().read("victim"), "untouched");
     // Nothing else is there, or left.
     let names = expected.iter().map(|(_, file)| *file);
     let mut names: Vec<String> = names.map(str::to_owned).collect();

@@ -32,9 +32,10 @@ use self::unique::Unique;
 use crate::{
     Parsed,
     diagnostic::{Sink, Span},
-    keywords::Block,
-    model::{Config, Instance, Process, Script, Setting, SyncGroup},
+    keywords::{Block, Keyword},
+    model::{Config, Identity, Instance, Process, Script, Setting, SyncGroup},
     tree::{Statement, Word},
+    value,
 };
 
 /// A block that has been read, and where it is.
@@ -63,6 +64,8 @@ struct Blocks {
 pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     let top = statement::supported(&mut sink, Block::Top, statements);
     let mut global = global::Draft::default();
+    let mut identity = Identity::default();
+    let mut is_astray = false;
     let mut blocks = Blocks::default();
     for (keyword, statement) in &top {
         match keyword.name {
@@ -84,6 +87,11 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
             "vrrp_instance" => named(&mut sink, &mut blocks.instances, statement, |sink, _| {
                 instance::Draft::read(sink, statement)
             }),
+            "net_namespace" => {
+                identity.net_namespace = file_name(&mut sink, keyword, statement);
+                is_astray = identity.net_namespace.is_none();
+            }
+            "instance" => identity.instance = file_name(&mut sink, keyword, statement),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
             "child_wait_time" => global.read_wait(&mut sink, keyword, statement),
             _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
@@ -91,7 +99,12 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     }
     inactive::check_names(&mut sink, statements);
     inactive::report(&mut sink, statements);
-    let config = resolve(&mut sink, global, &blocks);
+    let mut config = Config { identity, ..resolve(&mut sink, global, &blocks) };
+    if is_astray {
+        // They would run on other interfaces of the same names.
+        config.instances.clear();
+        config.groups.clear();
+    }
     let (diagnostics, counts) = sink.into_sorted();
     Parsed { config, diagnostics, counts }
 }
@@ -124,6 +137,15 @@ fn named<T>(
 fn usable<T: Clone>(sink: &Sink, blocks: &Named<Option<T>>) -> Vec<T> {
     let sound = blocks.iter().filter(|block| !sink.has_error_in(block.range));
     sound.filter_map(|block| block.value.clone()).collect()
+}
+
+fn file_name(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> Option<String> {
+    let wrong = statement::wrong_values(keyword, statement);
+    for (word, argument) in &wrong {
+        value::bad(sink, word, &argument.expected());
+    }
+    let name = statement.value(0).filter(|_| wrong.is_empty())?;
+    Some(name.text.clone())
 }
 
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
@@ -162,8 +184,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);
     let inactive = blocks.inactive.clone();
-    let global = global.finish(sink);
-    Config { global, scripts, processes, groups, instances, pacing, inactive }
+    let (identity, global) = (Identity::default(), global.finish(sink));
+    Config { identity, global, scripts, processes, groups, instances, pacing, inactive }
 }
 
 #[cfg(test)]

@@ -5,7 +5,13 @@ use super::{
     script::user,
     writer::{Writer, seconds},
 };
-use crate::model::{Firewall, Global, Lifecycle, Mail, MulticastGroups, SmtpServer};
+use crate::model::{Firewall, Global, Identity, Lifecycle, Mail, MulticastGroups, SmtpServer};
+
+pub(super) fn write_identity(writer: &mut Writer, identity: &Identity) {
+    let Identity { net_namespace, instance } = identity;
+    writer.optional("net_namespace", net_namespace.as_ref(), "where it is started");
+    writer.optional("instance", instance.as_ref(), "none");
+}
 
 /// Without the defaults of instances, which are in the instances.
 pub(super) fn write(writer: &mut Writer, global: &Global) {

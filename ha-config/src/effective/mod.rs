@@ -36,7 +36,8 @@ use crate::model::{Authentication, Config, Weight};
 /// the same.
 #[must_use]
 pub fn effective(config: &Config) -> String {
-    let Config { global, scripts, processes, groups, instances, pacing, inactive } = config;
+    let Config { identity, global, scripts, processes, groups, instances, pacing, inactive } =
+        config;
     let mut writer = Writer::default();
     writer.remark("The effective configuration: what counts, with every default.");
     writer
@@ -46,6 +47,7 @@ pub fn effective(config: &Config) -> String {
     if instances.iter().any(|instance| instance.authentication != Authentication::None) {
         writer.remark("SECRET: auth_pass is in it. Take it out before you show this to anybody.");
     }
+    global::write_identity(&mut writer, identity);
     writer.value("child_wait_time", writer::seconds(global.lifecycle.child_wait_time));
     global::write(&mut writer, global);
     for group in pacing {

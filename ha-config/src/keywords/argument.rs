@@ -27,6 +27,8 @@ pub(crate) enum Argument {
     /// An address with a prefix length, if wanted.
     Prefix,
     Interface,
+    /// A part of a file's name.
+    FileName,
     /// After one of these words, if wanted.
     After(&'static [&'static str], &'static Self),
     /// Every word that follows, called so.
@@ -38,8 +40,8 @@ pub(crate) enum Argument {
 }
 
 use Argument::{
-    Address, After, Flag, Group, Integer, Interface, Millis, Number, OneOf, Prefix, Rest, Seconds,
-    Word,
+    Address, After, FileName, Flag, Group, Integer, Interface, Millis, Number, OneOf, Prefix, Rest,
+    Seconds, Word,
 };
 
 /// Any time that keepalived takes.
@@ -68,6 +70,7 @@ impl Argument {
             Group(family) => is_group(text, family),
             Prefix => is_prefix(text),
             Interface => is_interface_name(text),
+            FileName => is_file_name(text),
             After(_, argument) => argument.accepts(text),
             Word(_) | Rest(_) => true,
             Self::Routing(word) => word.accepts(text),
@@ -96,6 +99,7 @@ impl Argument {
             | Group(_)
             | Prefix
             | Interface
+            | FileName
             | Word(_)
             | Rest(_)
             | Self::Routing(_) => &[],
@@ -128,6 +132,7 @@ impl Argument {
             Group(Family::V6) => "an IPv6 multicast address".to_owned(),
             Prefix => "an IP address or network".to_owned(),
             Interface => "an interface name of 1 to 15 characters".to_owned(),
+            FileName => format!("a name of 1 to {FILE_NAME_MAX} letters, digits and `_.-`"),
             Word(name) | Rest(name) => name.to_owned(),
             Self::Routing(word) => word.expected().to_owned(),
         }
@@ -154,10 +159,22 @@ impl Argument {
             Group(_) => "GROUP".to_owned(),
             Prefix => "ADDRESS[/LENGTH]".to_owned(),
             Interface => "INTERFACE".to_owned(),
+            FileName => "NAME".to_owned(),
             Word(name) => name.to_owned(),
             Self::Routing(word) => word.usage().to_owned(),
         }
     }
+}
+
+/// What is made of it stays far below `NAME_MAX`.
+const FILE_NAME_MAX: usize = 64;
+
+/// Neither a way to another directory nor what a log would take for the end of something.
+fn is_file_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=FILE_NAME_MAX).contains(&text.len())
+        && text.bytes().all(is_plain)
+        && !matches!(text, "." | "..")
 }
 
 /// As far as it can be judged without asking the kernel.

@@ -161,6 +161,7 @@ fn inside(argument: Argument) -> Vec<String> {
             inside.extend(after);
             inside
         }
+        Argument::FileName => vec!["_".to_owned(), "x-1.y".repeat(12) + "long"],
         Argument::Word(name) | Argument::Rest(name) => vec![word(name).to_owned()],
         Argument::Routing(word) => routing(word).0.map(String::from).to_vec(),
     }
@@ -206,6 +207,7 @@ fn outside(argument: Argument) -> Vec<String> {
         Argument::Prefix => vec!["192.0.2.0/33".to_owned(), "192.0.2.256".to_owned()],
         Argument::Interface => vec!["x".repeat(16), "a/b".to_owned()],
         Argument::After(_, argument) => outside(*argument),
+        Argument::FileName => [".", "..", "a/b", "a~"].map(String::from).to_vec(),
         Argument::Word(_) | Argument::Rest(_) => Vec::new(),
         Argument::Routing(word) => routing(word).1.map(String::from).to_vec(),
     }

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::{
-    Argument,
-    Argument::{Interface, Seconds, Word},
+    Again, Argument,
+    Argument::{FileName, Interface, Seconds, Word},
     Block::{
         Bfd, GarpGroup, Global, Group, Instance, Process, Script, Skipped, TrackFile, TrackGroup,
     },
@@ -18,8 +18,6 @@ use super::{
 
 const NAME: Argument = Word("NAME");
 const WAIT: Argument = Seconds(Duration::ZERO, Duration::from_secs(4294));
-const OTHER_HOST: &str = "the instances would run on other interfaces of the same names: start the \
-    daemon inside of it, by `NetworkNamespacePath=` of its unit or by `ip netns exec`";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     row("global_defs", &[]).block(Global),
@@ -36,10 +34,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     list("static_rules", &RULE).inactive(NO_STATICS),
     row("track_group", &[NAME]).block(TrackGroup).inactive(NO_STATICS),
     list("interface_up_down_delays", &DELAYS).inactive(NO_DELAYS),
-    row("net_namespace", &[NAME]).refused(OTHER_HOST),
+    row("net_namespace", &[FileName]).again(Again::Ignored),
     row("net_namespace_ipvs", &[NAME]).at_least(0).load_balancer(),
     row("namespace_with_ipsets", &[]).without_effect("no ipsets are used"),
-    row("instance", &[NAME]).unsupported("give each daemon a --run-dir of its own"),
+    row("instance", &[FileName]).again(Again::Ignored),
     row("use_pid_dir", &[]).without_effect("the option --pid names the file"),
     row("linkbeat_use_polling", &[]).without_effect(CARRIER),
     list("linkbeat_interfaces", &POLLED).without_effect(CARRIER),

@@ -35,11 +35,13 @@ pub(crate) struct Arguments {
     /// Run what is sound of a configuration with errors, instead of nothing of it
     #[arg(long, global = true)]
     pub(super) keep_going: bool,
-    /// Where status.json is written
+    /// Where status.json is written; with `net_namespace` in a directory of that name there, with
+    /// `instance` to `status_INSTANCE.json`, and with either a pid file beside it
     #[arg(long, value_name = "DIR", default_value = "/run/ha")]
     pub(super) run_dir: PathBuf,
     /// Write the status to where keepalived writes its own instead, in a form of our own: USR1 to
-    /// /tmp/keepalived.data, USR2 to /tmp/keepalived.stats, RTMIN+2 to /tmp/keepalived.json
+    /// /tmp/keepalived.data, USR2 to /tmp/keepalived.stats, RTMIN+2 to /tmp/keepalived.json. What
+    /// is written with `net_namespace` or `instance` goes to /run/keepalived
     #[arg(long)]
     pub(super) keepalived_paths: bool,
     /// How frames are judged: auto takes native, else generic XDP, else packet sockets
@@ -160,7 +162,7 @@ pub(super) struct ProcessArguments {
     /// The same, as keepalived for its VRRP process
     #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
     pub(super) vrrp_pid_file: Option<PathBuf>,
-    /// Run in this network namespace, as `ip netns` names it
+    /// Run in this network namespace, as `ip netns` names it, whatever `net_namespace` says
     #[arg(short = 's', long, value_name = "NAME")]
     pub(super) namespace: Option<String>,
     /// The file mode creation mask; octal with a leading 0, hexadecimal with 0x, else

@@ -31,8 +31,8 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-pub(crate) use self::syslog::Facility;
 use self::{prefix::Prefix, syslog::Syslog};
+pub(crate) use self::{prefix::add_to_ident, syslog::Facility};
 
 /// Messages that wait to be written to one place; of more, the newest are lost, and counted.
 const LOG_LINES_MAX: usize = 8_192;

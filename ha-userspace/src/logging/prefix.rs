@@ -1,8 +1,9 @@
 //! Messages as one line behind their priority: as sd-daemon(3) has it for the journal, and as
 //! RFC 3164 has it for syslog.
 
-use std::fmt;
+use std::{fmt, sync::OnceLock};
 
+use ha_config::Identity;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::{
     fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
@@ -13,6 +14,16 @@ use super::Facility;
 use crate::clock;
 
 const TAG: &str = "ha-userspace";
+/// What is behind it, if there may be several daemons on the host.
+static NAMES: OnceLock<String> = OnceLock::new();
+
+/// Has the names of this daemon behind its tag from now on, as keepalived has them.
+pub(crate) fn add_to_ident(identity: &Identity) {
+    let names = [&identity.net_namespace, &identity.instance];
+    let names = names.into_iter().flatten().flat_map(|name| ["_", name]).collect();
+    // Only the first counts: a reload changes none of them.
+    NAMES.set(names).ok();
+}
 
 /// Begins each message with its priority.
 pub(super) struct Prefix {
@@ -46,7 +57,8 @@ where
 pub(super) fn header(facility: Facility, severity: u8, pid: u32) -> String {
     let priority = u32::from(facility.0) * 8 + u32::from(severity);
     let time = local_time(clock::since_epoch().as_secs());
-    format!("<{priority}>{time} {TAG}[{pid}]: ")
+    let names = NAMES.get().map_or("", String::as_str);
+    format!("<{priority}>{time} {TAG}{names}[{pid}]: ")
 }
 
 /// RFC 3164 §4.1.1.

@@ -15,8 +15,8 @@ use std::{
 };
 
 use ha_config::{
-    Address, Authentication, Config, Fifo, Firewall, Global, Instance, Lifecycle, MulticastGroups,
-    Notify, Peer, Route, Rule, Transport,
+    Address, Authentication, Config, Fifo, Firewall, Global, Identity, Instance, Lifecycle,
+    MulticastGroups, Notify, Peer, Route, Rule, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
@@ -32,6 +32,8 @@ const MULTICAST_TTL: u8 = 255;
 /// Everything the daemon runs. Numbers here are the engine's.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    /// What tells the daemon from others on the host.
+    pub(crate) identity: Identity,
     /// What the engine is made of.
     pub(crate) engine: ha_core::Config,
     /// By `InstanceId`.
@@ -157,6 +159,7 @@ impl Plan {
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
         let plan = Self {
+            identity: config.identity.clone(),
             engine,
             instances: instances.into_iter().collect(),
             groups,
