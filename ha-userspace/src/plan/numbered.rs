@@ -1,6 +1,8 @@
 //! Things by number. A number stays with its thing for as long as the daemon runs: kernel slots,
 //! sockets and what is on its way between threads refer to it.
 
+use std::collections::BTreeMap;
+
 /// Things, some of which may be gone.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbered<T>(Vec<Option<T>>);
@@ -36,25 +38,26 @@ impl<T> Numbered<T> {
     /// The numbers that these things get when they come after `before`: what `is_same` finds there
     /// keeps its number, the others get those that were free before. One that becomes free now is
     /// nobody's for once: its thing is still being spoken of.
+    ///
+    /// Only things of one name are compared: there may be ten thousands.
     pub(super) fn numbers_after(
         &self,
         before: &Self,
+        name: fn(&T) -> &str,
         is_same: impl Fn(&T, &T) -> bool,
     ) -> Vec<u32> {
-        let mut taken: Vec<bool> = before.0.iter().map(Option::is_none).collect();
+        let mut known: BTreeMap<&str, Vec<(u32, &T)>> = BTreeMap::new();
+        for (number, old) in before.numbered() {
+            known.entry(name(old)).or_default().push((number, old));
+        }
         let mut free = before.free().chain(before.count()..);
         let mut number_of = |thing: &T| {
-            let is_it = |(taken, old): &(&mut bool, &Option<T>)| {
-                !**taken && old.as_ref().is_some_and(|old| is_same(old, thing))
-            };
-            let known = taken.iter_mut().zip(&before.0).zip(0..).find(|(pair, _)| is_it(pair));
-            match known {
-                Some(((taken, _), number)) => {
-                    *taken = true;
-                    number
-                }
-                None => free.next().unwrap_or(u32::MAX),
-            }
+            let same_name = known.get_mut(name(thing));
+            let same = same_name.and_then(|same_name| {
+                let at = same_name.iter().position(|(_, old)| is_same(old, thing))?;
+                Some(same_name.remove(at).0)
+            });
+            same.or_else(|| free.next()).unwrap_or(u32::MAX)
         };
         self.iter().map(&mut number_of).collect()
     }
@@ -82,19 +85,22 @@ impl<T> FromIterator<T> for Numbered<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
-    fn of(text: &str) -> Numbered<char> {
-        text.chars().collect()
+    /// Each letter is a thing, and its own name.
+    fn of(text: &str) -> Numbered<String> {
+        text.chars().map(String::from).collect()
     }
 
-    fn after(before: &Numbered<char>, text: &str) -> Numbered<char> {
-        let numbers = of(text).numbers_after(before, |one, other| one == other);
+    fn after(before: &Numbered<String>, text: &str) -> Numbered<String> {
+        let numbers = of(text).numbers_after(before, String::as_str, |one, other| one == other);
         of(text).renumbered(&numbers, before.count())
     }
 
-    fn shown(things: &Numbered<char>) -> String {
-        things.0.iter().map(|thing| thing.unwrap_or('-')).collect()
+    fn shown(things: &Numbered<String>) -> String {
+        things.0.iter().map(|thing| thing.as_deref().unwrap_or("-")).collect()
     }
 
     #[test]
@@ -105,9 +111,24 @@ mod tests {
         let gone = after(&of("abc"), "c");
         assert_eq!(shown(&gone), "--c");
         assert_eq!(gone.free().collect::<Vec<_>>(), [0, 1]);
-        assert_eq!(gone.numbered().collect::<Vec<_>>(), [(2, &'c')]);
+        assert_eq!(gone.numbered().collect::<Vec<_>>(), [(2, &"c".to_owned())]);
         assert_eq!(shown(&after(&gone, "dc")), "d-c");
         // Two that look alike are two.
         assert_eq!(shown(&after(&of("aa"), "aaa")), "aaa");
+    }
+
+    #[test]
+    fn ten_thousand_are_looked_at_once_each() {
+        let numbers = || 0..10_000_u32;
+        let before: Numbered<String> = numbers().map(|number| number.to_string()).collect();
+        let now: Numbered<String> = numbers().rev().map(|number| number.to_string()).collect();
+        let compared = Cell::new(0);
+        let is_same = |old: &String, new: &String| {
+            compared.set(compared.get() + 1);
+            old == new
+        };
+        let numbers_after = now.numbers_after(&before, String::as_str, is_same);
+        assert_eq!(numbers_after, numbers().rev().collect::<Vec<_>>());
+        assert_eq!(compared.get(), 10_000);
     }
 }

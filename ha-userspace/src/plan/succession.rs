@@ -12,10 +12,14 @@ impl Plan {
     /// This plan by the numbers of the one that is running, and what an engine that goes on with it
     /// has to know.
     pub(crate) fn after(self, before: &Self) -> (Self, Reload) {
+        // What has the same name is the same.
         let instance_numbers =
-            self.instances.numbers_after(&before.instances, |old, new| old.name == new.name);
-        let tracker_numbers =
-            self.trackers.numbers_after(&before.trackers, TrackerPlan::is_known_by);
+            self.instances.numbers_after(&before.instances, |one| &one.name, |_, _| true);
+        let tracker_numbers = self.trackers.numbers_after(
+            &before.trackers,
+            TrackerPlan::name,
+            TrackerPlan::is_known_by,
+        );
         let plan = self.renumbered(before, &instance_numbers, &tracker_numbers);
 
         let mut reload = Reload { config: plan.engine.clone(), ..Reload::default() };
@@ -53,7 +57,8 @@ impl Plan {
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
         let mut words: Vec<String> =
             parts.map(|(what, names)| format!("{what}: {}", shortened(names))).collect();
-        let goes_on = |id: &&InstanceId| !reload.restart.contains(id);
+        let anew: BTreeSet<&InstanceId> = reload.restart.iter().collect();
+        let goes_on = |id: &&InstanceId| !anew.contains(id);
         words.push(format!("{} go on", old.iter().filter(goes_on).count()));
         words.join("; ")
     }

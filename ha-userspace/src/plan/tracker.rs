@@ -14,6 +14,15 @@ pub(crate) enum TrackerPlan {
 }
 
 impl TrackerPlan {
+    /// What it is called in the file: no other of its kind is.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Interface(name) => name,
+            Self::Script(script) => &script.name,
+            Self::Process(process) => &process.name,
+        }
+    }
+
     /// Whether they differ at most in where they stand in the file.
     pub(crate) fn has_same_meaning(&self, other: &Self) -> bool {
         let bare = |script: &Script| {
