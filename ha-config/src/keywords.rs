@@ -243,8 +243,6 @@ pub(crate) fn begins_top_block(name: &str, inside: Block) -> bool {
 /// Reasons that several keywords share.
 mod reason {
     pub(super) const NO_MAIL: &str = "no mail is sent: a `notify` script can send it";
-    pub(super) const NO_FILES: &str =
-        "no file is tracked: a `vrrp_script` that reads the file does much the same";
     pub(super) const NO_BFD: &str = "there are no BFD sessions";
     pub(super) const NO_SNMP: &str = "there is no SNMP agent";
     pub(super) const NO_DBUS: &str = "there is no D-Bus interface";

@@ -21,11 +21,11 @@ pub use self::{
     effective::effective,
     model::{
         Address, Authentication, Command, Config, Fifo, Firewall, Garp, Global, Hook, Hop,
-        Identity, InitialState, Instance, Lifecycle, MAIN_TABLE, Mail, Mark, MulticastGroups,
-        Network, Notify, PROTOCOL, Pacing, Password, PathMetric, PathSetting, Peer, Process,
-        ProcessMatch, RestartLimit, Route, RouteKind, RouterPreference, Rule, RuleAction, Scope,
-        Script, ScriptUser, Setting, SmtpServer, SyncGroup, TrackInterface, TrackProcess,
-        TrackScript, Transport, Weight,
+        Identity, InitFile, InitialState, Instance, Lifecycle, MAIN_TABLE, Mail, Mark,
+        MulticastGroups, Network, Notify, PROTOCOL, Pacing, Password, PathMetric, PathSetting,
+        Peer, Process, ProcessMatch, RestartLimit, Route, RouteKind, RouterPreference, Rule,
+        RuleAction, Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup, TrackFile,
+        TrackInterface, TrackProcess, TrackScript, TrackedFile, Transport, Weight,
     },
     source::Host,
 };

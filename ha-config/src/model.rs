@@ -7,6 +7,7 @@
 mod address;
 mod announce;
 mod authentication;
+mod file;
 mod notify;
 mod process;
 mod routing;
@@ -25,6 +26,7 @@ pub use self::{
     address::{Address, Scope},
     announce::{Garp, Pacing},
     authentication::{Authentication, Password},
+    file::{InitFile, TrackFile, TrackedFile},
     notify::{Fifo, Hook, Lifecycle, Notify},
     process::{Process, ProcessMatch, RestartLimit, TrackProcess},
     routing::{
@@ -51,6 +53,8 @@ pub struct Config {
     pub scripts: Vec<Script>,
     /// `vrrp_track_process` blocks, in the order of the file; unused ones too.
     pub processes: Vec<Process>,
+    /// Top-level `track_file` blocks, in the order of the file; unused ones too.
+    pub files: Vec<TrackedFile>,
     /// `vrrp_sync_group` blocks, in the order of the file.
     pub groups: Vec<SyncGroup>,
     /// `vrrp_instance` blocks, in the order of the file.
@@ -234,7 +238,7 @@ pub struct Command {
 pub struct Weight {
     /// -253 to 253. Positive: added while the tracked thing is up. Negative: subtracted while it
     /// is down. 0: the instance is in Fault while it is down.
-    pub value: i16,
+    pub value: i32,
     /// `reverse`: up and down are exchanged.
     pub reverse: bool,
 }
@@ -278,6 +282,8 @@ pub struct SyncGroup {
     pub track_scripts: Vec<TrackScript>,
     /// `track_process`: tracked for every member.
     pub track_processes: Vec<TrackProcess>,
+    /// `track_file`: tracked for every member.
+    pub track_files: Vec<TrackFile>,
     /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
     /// has none: they are 0, or what has them is not tracked.
     pub tracking_weight: bool,
@@ -366,6 +372,8 @@ pub struct Instance {
     pub track_scripts: Vec<TrackScript>,
     /// `track_process`.
     pub track_processes: Vec<TrackProcess>,
+    /// `track_file`.
+    pub track_files: Vec<TrackFile>,
     /// Scripts to run when the instance changes state.
     pub notify: Notify,
     /// Gratuitous ARP and unsolicited neighbour advertisements.

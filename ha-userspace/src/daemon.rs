@@ -438,7 +438,7 @@ fn interfaces_of(plan: &Plan) -> BTreeSet<&str> {
 fn watch_carriers(plan: &Plan) -> JoinSet<()> {
     let names = plan.trackers.iter().filter_map(|tracker| match tracker {
         TrackerPlan::Interface(name) => Some(name.clone()),
-        TrackerPlan::Script(_) | TrackerPlan::Process(_) => None,
+        TrackerPlan::Script(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
     });
     let names = names.collect();
     let intervals = plan.engine.instances.iter().map(|instance| instance.interval.as_duration());

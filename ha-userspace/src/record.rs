@@ -228,13 +228,7 @@ fn title() -> String {
 
 fn names(plan: &Plan) -> Names {
     let instance = |number| plan.instances.get(number).map(|instance| instance.name.as_str());
-    let tracker = |number| {
-        plan.trackers.get(number).map(|tracker| match tracker {
-            TrackerPlan::Interface(name) => name.as_str(),
-            TrackerPlan::Script(script) => script.name.as_str(),
-            TrackerPlan::Process(process) => process.name.as_str(),
-        })
-    };
+    let tracker = |number| plan.trackers.get(number).map(TrackerPlan::name);
     Names::new(
         (0..plan.instances.count()).map(instance),
         plan.groups.iter().map(|group| Some(group.name.as_str())),

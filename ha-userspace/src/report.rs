@@ -236,6 +236,7 @@ impl Reporter {
             Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
             Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
             Some(TrackerPlan::Process(process)) => format!("process {} failed", process.name),
+            Some(TrackerPlan::File(file)) => format!("file {} says so", file.name),
             None => "something it depends on failed".to_owned(),
         }
     }

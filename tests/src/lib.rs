@@ -13,6 +13,7 @@
     reason = "a test harness reports by panicking and by printing"
 )]
 
+pub mod alone;
 pub mod budget;
 pub mod capture;
 pub mod clock;

@@ -98,6 +98,8 @@ pub(super) fn finish(
     let track_scripts = draft.tracks.scripts.iter().filter_map(script).collect();
     let process = |one| track::find_process(sink, &blocks.processes, one);
     let track_processes = draft.tracks.processes.iter().filter_map(process).collect();
+    let file = |one| track::find_file(sink, &blocks.files, one);
+    let track_files = draft.tracks.files.iter().filter_map(file).collect();
     SyncGroup {
         name: built.name.text.clone(),
         members,
@@ -105,6 +107,7 @@ pub(super) fn finish(
         track_interfaces: draft.tracks.interfaces.iter().map(|one| one.interface(sink)).collect(),
         track_scripts,
         track_processes,
+        track_files,
         tracking_weight: draft.tracking_weight,
         inactive: draft.inactive.clone(),
         place: sink.place(built.name.span),

@@ -55,13 +55,13 @@ fn setting(sink: &Sink, statement: &Statement) -> Setting {
 /// What a block is nothing without.
 fn require(sink: &mut Sink, block: Block, statement: &Statement, body: &[Setting]) {
     let needed: &[&str] = match block {
-        Block::TrackFile => &["file"],
         Block::Bfd => &["neighbor_ip", "neighbour_ip"],
         Block::TrackGroup => &["group"],
         Block::Top
         | Block::Global
         | Block::Script
         | Block::Process
+        | Block::TrackFile
         | Block::Group
         | Block::Instance
         | Block::Authentication
@@ -214,7 +214,6 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
             "vrrp_instance" | "vrrp_sync_group" => {
                 for list in block.body() {
                     let kinds: &[&str] = match list.head.text.as_str() {
-                        "track_file" => &["track_file", "vrrp_track_file"],
                         "track_bfd" => &["bfd_instance"],
                         _ => continue,
                     };
@@ -248,11 +247,10 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
 fn check_unique(sink: &mut Sink, top: &[Statement]) {
     let mut seen = BTreeMap::new();
     for block in top {
-        let kind = match block.head.text.as_str() {
-            "vrrp_track_file" => "track_file",
-            kind @ ("track_file" | "bfd_instance" | "track_group") => kind,
-            _ => continue,
-        };
+        let kind = block.head.text.as_str();
+        if !matches!(kind, "bfd_instance" | "track_group") {
+            continue;
+        }
         let Some(name) = block.value(0) else { continue };
         let line = *seen.entry((kind, &name.text)).or_insert(name.span.line);
         if line != name.span.line {

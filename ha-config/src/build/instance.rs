@@ -13,7 +13,10 @@ use super::{
 use crate::{
     diagnostic::{Sink, Span},
     keywords::Block,
-    model::{Address, Authentication, InitialState, Instance, Process, Script, Setting, SyncGroup},
+    model::{
+        Address, Authentication, InitialState, Instance, Process, Script, Setting, SyncGroup,
+        TrackedFile,
+    },
     tree::{Statement, Word},
     value::{self, Spanned},
 };
@@ -69,6 +72,7 @@ pub(super) struct Finish<'a> {
     pub(super) global: &'a global::Draft,
     pub(super) scripts: &'a Named<Option<Script>>,
     pub(super) processes: &'a Named<Option<Process>>,
+    pub(super) files: &'a Named<Option<TrackedFile>>,
     pub(super) group: Option<&'a SyncGroup>,
 }
 
@@ -278,6 +282,7 @@ impl Draft {
             ),
             track_scripts: self.tracks.scripts(sink, with),
             track_processes: self.tracks.processes(sink, with),
+            track_files: self.tracks.files(sink, with),
             notify: self.notify.finish_in(with.group, global.notify_priority_changes),
             garp: self.garp.finish(&global.garp),
             down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),

@@ -6,6 +6,7 @@
 mod address;
 mod auth;
 mod fifo;
+mod file;
 mod garp;
 mod global;
 mod group;
@@ -33,7 +34,7 @@ use crate::{
     Parsed,
     diagnostic::{Sink, Span},
     keywords::{Block, Keyword},
-    model::{Config, Identity, Instance, Process, Script, Setting, SyncGroup},
+    model::{Config, Identity, Instance, Process, Script, Setting, SyncGroup, TrackedFile},
     tree::{Statement, Word},
     value,
 };
@@ -54,6 +55,7 @@ type Named<T> = Unique<String, Built<T>>;
 struct Blocks {
     scripts: Named<Option<Script>>,
     processes: Named<Option<Process>>,
+    files: Named<Option<TrackedFile>>,
     groups: Named<group::Draft>,
     instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
@@ -79,6 +81,11 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
             "vrrp_track_process" => {
                 named(&mut sink, &mut blocks.processes, statement, |sink, name| {
                     process::read(sink, name, statement)
+                });
+            }
+            "track_file" | "vrrp_track_file" => {
+                named(&mut sink, &mut blocks.files, statement, |sink, name| {
+                    file::read(sink, name, statement)
                 });
             }
             "vrrp_sync_group" => named(&mut sink, &mut blocks.groups, statement, |sink, _| {
@@ -151,6 +158,7 @@ fn file_name(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> Optio
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let scripts: Vec<Script> = usable(sink, &blocks.scripts);
     let processes: Vec<Process> = usable(sink, &blocks.processes);
+    let files: Vec<TrackedFile> = usable(sink, &blocks.files);
     let finish_group = |group| group::finish(sink, group, blocks, global.notify_priority_changes);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
@@ -163,8 +171,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
-        let Blocks { scripts, processes, .. } = blocks;
-        let finish = instance::Finish { name, global: &global, scripts, processes, group };
+        let Blocks { scripts, processes, files, .. } = blocks;
+        let finish = instance::Finish { name, global: &global, scripts, processes, files, group };
         if let Some(mut finished) = instance.value.finish(sink, &finish) {
             finished.rules = instance.value.routing.finish_rules(sink, &mut preferences);
             instances.push((instance.range, finished));
@@ -185,7 +193,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let pacing = pacing::finish(sink, &blocks.pacing);
     let inactive = blocks.inactive.clone();
     let (identity, global) = (Identity::default(), global.finish(sink));
-    Config { identity, global, scripts, processes, groups, instances, pacing, inactive }
+    Config { identity, global, scripts, processes, files, groups, instances, pacing, inactive }
 }
 
 #[cfg(test)]

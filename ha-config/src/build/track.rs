@@ -1,9 +1,11 @@
-//! `track_interface`, `track_script` and `track_process`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an instance.
 
 use super::{Named, instance::Finish, statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Severity, Sink},
-    model::{Process, Script, TrackInterface, TrackProcess, TrackScript, Weight},
+    model::{
+        Process, Script, TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, Weight,
+    },
     suggest,
     tree::{Statement, Word},
     value::{self, WEIGHT_MAX, WIDE_WEIGHT_MAX},
@@ -26,6 +28,7 @@ pub(super) struct Lists {
     pub(super) interfaces: List,
     pub(super) scripts: List,
     pub(super) processes: List,
+    pub(super) files: List,
 }
 
 impl Lists {
@@ -35,6 +38,7 @@ impl Lists {
             "track_interface" => read(sink, WEIGHT_MAX, list, &mut self.interfaces),
             "track_script" => read(sink, WEIGHT_MAX, list, &mut self.scripts),
             "track_process" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.processes),
+            "track_file" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.files),
             _ => return false,
         }
         true
@@ -78,6 +82,15 @@ impl Lists {
     pub(super) fn scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
         let found = self.scripts.iter().filter_map(|one| {
             let found = find_script(sink, with.scripts, one)?;
+            keeps(sink, with, found.weight, &one.name).then_some(found)
+        });
+        found.collect()
+    }
+
+    /// The same of files.
+    pub(super) fn files(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackFile> {
+        let found = self.files.iter().filter_map(|one| {
+            let found = find_file(sink, with.files, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -145,6 +158,20 @@ pub(super) fn find_process(
     Some(TrackProcess {
         process: process.name.clone(),
         weight: tracked.weight.unwrap_or(process.weight),
+        place: sink.place(tracked.name.span),
+    })
+}
+
+/// The same of files.
+pub(super) fn find_file(
+    sink: &mut Sink,
+    files: &Named<Option<TrackedFile>>,
+    tracked: &Tracked,
+) -> Option<TrackFile> {
+    let file = find(sink, "track_file", files, &tracked.name)?;
+    Some(TrackFile {
+        file: file.name.clone(),
+        weight: tracked.weight.unwrap_or(file.weight),
         place: sink.place(tracked.name.span),
     })
 }

@@ -93,7 +93,14 @@ pub(super) fn unused_trackers(sink: &mut Sink, blocks: &Blocks) {
     let instances = blocks.instances.iter().map(|instance| &instance.value.tracks);
     let all = groups.chain(instances);
     warn_unused(sink, "script", "run", &blocks.scripts, all.clone().map(|one| &one.scripts));
-    warn_unused(sink, "process", "looked for", &blocks.processes, all.map(|one| &one.processes));
+    warn_unused(
+        sink,
+        "process",
+        "looked for",
+        &blocks.processes,
+        all.clone().map(|one| &one.processes),
+    );
+    warn_unused(sink, "file", "looked at", &blocks.files, all.map(|one| &one.files));
 }
 
 fn warn_unused<'a, T>(

@@ -11,6 +11,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         track_interfaces,
         track_scripts,
         track_processes,
+        track_files,
         tracking_weight,
         inactive,
         place: _,
@@ -18,7 +19,14 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
     writer.block("vrrp_sync_group", Some(name), |writer| {
         writer.list("group", members, |member| vec![member.clone()]);
         writer.presence("sync_group_tracking_weight", *tracking_weight);
-        track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
+        track::write(
+            writer,
+            track_interfaces,
+            track_scripts,
+            track_processes,
+            track_files,
+            reversed,
+        );
         notify::write(writer, notify, false);
         for setting in inactive {
             writer.setting(setting);

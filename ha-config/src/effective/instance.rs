@@ -30,6 +30,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         track_interfaces,
         track_scripts,
         track_processes,
+        track_files,
         notify,
         garp,
         down_timer_adverts,
@@ -84,7 +85,14 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         writer.list("virtual_routes", routes, routing::route);
         writer.list("virtual_rules", rules, routing::rule);
         writer.presence("dont_track_primary", !*track_primary);
-        track::write(writer, track_interfaces, track_scripts, track_processes, reversed);
+        track::write(
+            writer,
+            track_interfaces,
+            track_scripts,
+            track_processes,
+            track_files,
+            reversed,
+        );
         notify::write(writer, notify, true);
         writer.flag("smtp_alert", *smtp_alert);
         for setting in inactive {

@@ -5,6 +5,7 @@
 //! keyword cannot have one name here and another one there.
 
 mod announce;
+mod file;
 mod global;
 mod group;
 mod instance;
@@ -36,7 +37,7 @@ use crate::model::{Authentication, Config, Weight};
 /// the same.
 #[must_use]
 pub fn effective(config: &Config) -> String {
-    let Config { identity, global, scripts, processes, groups, instances, pacing, inactive } =
+    let Config { identity, global, scripts, processes, files, groups, instances, pacing, inactive } =
         config;
     let mut writer = Writer::default();
     writer.remark("The effective configuration: what counts, with every default.");
@@ -62,9 +63,13 @@ pub fn effective(config: &Config) -> String {
     for process in processes {
         process::write(&mut writer, process);
     }
+    for file in files {
+        file::write(&mut writer, file);
+    }
     let reversed = Reversed {
         scripts: names(scripts.iter().map(|one| (one.name.as_str(), one.weight))),
         processes: names(processes.iter().map(|one| (one.name.as_str(), one.weight))),
+        files: names(files.iter().map(|one| (one.name.as_str(), one.weight))),
     };
     for group in groups {
         group::write(&mut writer, group, &reversed);
@@ -79,6 +84,7 @@ pub fn effective(config: &Config) -> String {
 struct Reversed<'a> {
     scripts: BTreeSet<&'a str>,
     processes: BTreeSet<&'a str>,
+    files: BTreeSet<&'a str>,
 }
 
 fn names<'a>(weights: impl Iterator<Item = (&'a str, Weight)>) -> BTreeSet<&'a str> {

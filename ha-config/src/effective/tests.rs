@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What it says is in other keywords then, or in nothing that the model knows.
-const RESOLVED: [(Block, &str); 24] = [
+const RESOLVED: [(Block, &str); 25] = [
     (Block::Global, "vrrp_version"),
     (Block::Global, "vrrp_skip_check_adv_addr"),
     (Block::Global, "vrrp_check_unicast_src"),
@@ -33,6 +33,7 @@ const RESOLVED: [(Block, &str); 24] = [
     (Block::Global, "nftables"),
     (Block::Global, "include_check"),
     (Block::Process, "delay"),
+    (Block::Top, "vrrp_track_file"),
     (Block::Group, "global_tracking"),
     (Block::Instance, "native_ipv6"),
     (Block::Instance, "unicast_fault_no_peer"),

@@ -1,15 +1,16 @@
-//! `track_interface`, `track_script` and `track_process`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an instance.
 
 use std::collections::BTreeSet;
 
 use super::{Reversed, writer::Writer};
-use crate::model::{TrackInterface, TrackProcess, TrackScript, Weight};
+use crate::model::{TrackFile, TrackInterface, TrackProcess, TrackScript, Weight};
 
 pub(super) fn write(
     writer: &mut Writer,
     interfaces: &[TrackInterface],
     tracked: &[TrackScript],
     processes: &[TrackProcess],
+    files: &[TrackFile],
     reversed: &Reversed<'_>,
 ) {
     writer.list("track_interface", interfaces, |tracked| {
@@ -23,6 +24,10 @@ pub(super) fn write(
     writer.list("track_process", processes, |tracked| {
         let TrackProcess { process: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.processes, name, *by)
+    });
+    writer.list("track_file", files, |tracked| {
+        let TrackFile { file: name, weight: by, place: _ } = tracked;
+        entry_against(&reversed.files, name, *by)
     });
 }
 

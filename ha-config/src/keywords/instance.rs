@@ -13,7 +13,7 @@ use super::{
         TRACKED_PROCESS, TRACKED_SCRIPT,
     },
     flag, list,
-    reason::{CARRIER, NO_BFD, NO_FILES, NO_MAIL, NO_VMAC, OWN_BUFFERS},
+    reason::{CARRIER, NO_BFD, NO_MAIL, NO_VMAC, OWN_BUFFERS},
     row,
 };
 
@@ -29,7 +29,7 @@ pub(super) const GROUP_KEYWORDS: &[Keyword] = &[
     list("group", &INSTANCES),
     list("track_interface", &TRACKED_INTERFACE),
     list("track_script", &TRACKED_SCRIPT),
-    list("track_file", &TRACKED_FILE).inactive(NO_FILES),
+    list("track_file", &TRACKED_FILE),
     list("track_process", &TRACKED_PROCESS),
     list("track_bfd", &TRACKED_BFD).inactive(NO_BFD),
     notify("notify_master"),
@@ -79,7 +79,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("dont_track_primary", &[]),
     list("track_interface", &TRACKED_INTERFACE),
     list("track_script", &TRACKED_SCRIPT),
-    list("track_file", &TRACKED_FILE).inactive(NO_FILES),
+    list("track_file", &TRACKED_FILE),
     list("track_process", &TRACKED_PROCESS),
     list("track_bfd", &TRACKED_BFD).inactive(NO_BFD),
     notify("notify_master"),

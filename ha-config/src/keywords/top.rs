@@ -12,7 +12,7 @@ use super::{
     argument::TIME,
     entry::{DELAYS, INSTANCES, INTERFACES, POLLED, ROUTE, RULE, STATIC_ADDRESS},
     list,
-    reason::{CARRIER, NO_BFD, NO_DELAYS, NO_FILES, NO_STATICS},
+    reason::{CARRIER, NO_BFD, NO_DELAYS, NO_STATICS},
     row,
 };
 
@@ -26,8 +26,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_instance", &[NAME]).block(Instance),
     row("garp_group", &[]).block(GarpGroup),
     row("vrrp_track_process", &[NAME]).block(Process),
-    row("track_file", &[NAME]).block(TrackFile).inactive(NO_FILES),
-    row("vrrp_track_file", &[NAME]).block(TrackFile).inactive(NO_FILES),
+    row("track_file", &[NAME]).block(TrackFile),
+    row("vrrp_track_file", &[NAME]).block(TrackFile),
     row("bfd_instance", &[NAME]).block(Bfd).inactive(NO_BFD),
     list("static_ipaddress", &STATIC_ADDRESS).inactive(NO_STATICS),
     list("static_routes", &ROUTE).inactive(NO_STATICS),

@@ -7,7 +7,7 @@ use super::{
     Argument::{Address, Millis, Number, OneOf, Seconds, Word},
     Keyword,
     entry::REVERSE,
-    reason::{NO_BFD, NO_FILES},
+    reason::NO_BFD,
     row,
 };
 use crate::value::LONGEST;
@@ -47,9 +47,9 @@ pub(super) const PROCESS_KEYWORDS: &[Keyword] = &[
 const FILE_WEIGHT: Argument = Number(-0x7fff_ffff, 0x7fff_ffff);
 
 pub(super) const FILE_KEYWORDS: &[Keyword] = &[
-    row("file", &[Word("PATH")]).inactive(NO_FILES),
-    row("weight", &[FILE_WEIGHT, REVERSE]).at_least(1).default("1").inactive(NO_FILES),
-    row("init_file", &[Word("NUMBER"), OneOf(&["overwrite"])]).at_least(0).inactive(NO_FILES),
+    row("file", &[Word("PATH")]),
+    row("weight", &[FILE_WEIGHT, REVERSE]).at_least(1).default("1"),
+    row("init_file", &[Number(-0x8000_0000, 0x7fff_ffff), OneOf(&["overwrite"])]).at_least(0),
 ];
 
 const INTERVAL: Argument = Millis(Duration::from_micros(1), LONGEST);

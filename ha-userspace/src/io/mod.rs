@@ -9,6 +9,7 @@ pub(crate) mod announce;
 pub(crate) mod carrier;
 pub(crate) mod changes;
 pub(crate) mod connector;
+pub(crate) mod file_events;
 pub(crate) mod links;
 pub(crate) mod lock;
 pub(crate) mod memory;

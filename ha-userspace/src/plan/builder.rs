@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, iter};
 
-use ha_config::{Config, Instance, Process, Script, SyncGroup, Weight};
+use ha_config::{Config, Instance, Process, Script, SyncGroup, TrackedFile, Weight};
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
 use super::{TrackerPlan, commands::Defaults};
@@ -13,18 +13,21 @@ pub(super) struct Builder<'a> {
     defaults: Defaults<'a>,
     scripts: BTreeMap<&'a str, &'a Script>,
     processes: BTreeMap<&'a str, &'a Process>,
+    files: BTreeMap<&'a str, &'a TrackedFile>,
     /// By the names of their members.
     groups: BTreeMap<&'a str, &'a SyncGroup>,
     pub(super) trackers: Vec<TrackerPlan>,
     interface_numbers: BTreeMap<&'a str, TrackerId>,
     script_numbers: BTreeMap<&'a str, TrackerId>,
     process_numbers: BTreeMap<&'a str, TrackerId>,
+    file_numbers: BTreeMap<&'a str, TrackerId>,
 }
 
 impl<'a> Builder<'a> {
     pub(super) fn new(config: &'a Config) -> Self {
         let scripts = config.scripts.iter().map(|script| (script.name.as_str(), script));
         let processes = config.processes.iter().map(|process| (process.name.as_str(), process));
+        let files = config.files.iter().map(|file| (file.name.as_str(), file));
         let members = config
             .groups
             .iter()
@@ -33,11 +36,13 @@ impl<'a> Builder<'a> {
             defaults: Defaults::new(&config.global),
             scripts: scripts.collect(),
             processes: processes.collect(),
+            files: files.collect(),
             groups: members.collect(),
             trackers: Vec::new(),
             interface_numbers: BTreeMap::new(),
             script_numbers: BTreeMap::new(),
             process_numbers: BTreeMap::new(),
+            file_numbers: BTreeMap::new(),
         }
     }
 
@@ -78,10 +83,15 @@ impl<'a> Builder<'a> {
         }
         // Weights of a member's own trackers are no more, unless its group keeps them: the
         // configuration has dropped them.
-        let of_group = group
-            .map(|group| (&group.track_interfaces, &group.track_scripts, &group.track_processes));
-        let own = (&instance.track_interfaces, &instance.track_scripts, &instance.track_processes);
-        for (interfaces, scripts, processes) in iter::once(own).chain(of_group) {
+        let of_group = group.map(|group| {
+            let SyncGroup { track_interfaces, track_scripts, track_processes, track_files, .. } =
+                group;
+            (track_interfaces, track_scripts, track_processes, track_files)
+        });
+        let Instance { track_interfaces, track_scripts, track_processes, track_files, .. } =
+            instance;
+        let own = (track_interfaces, track_scripts, track_processes, track_files);
+        for (interfaces, scripts, processes, files) in iter::once(own).chain(of_group) {
             for track in interfaces {
                 tracks.push(engine_track(self.interface(&track.interface), track.weight));
             }
@@ -92,6 +102,11 @@ impl<'a> Builder<'a> {
             }
             for track in processes {
                 if let Some(tracker) = self.process(&track.process) {
+                    tracks.push(engine_track(tracker, track.weight));
+                }
+            }
+            for track in files {
+                if let Some(tracker) = self.file(&track.file) {
                     tracks.push(engine_track(tracker, track.weight));
                 }
             }
@@ -117,6 +132,13 @@ impl<'a> Builder<'a> {
         Some(*self.script_numbers.entry(name).or_insert_with(new))
     }
 
+    fn file(&mut self, name: &'a str) -> Option<TrackerId> {
+        let file = *self.files.get(name)?;
+        let trackers = &mut self.trackers;
+        let new = || add(trackers, TrackerPlan::File(file.clone()));
+        Some(*self.file_numbers.entry(name).or_insert_with(new))
+    }
+
     fn process(&mut self, name: &'a str) -> Option<TrackerId> {
         let process = *self.processes.get(name)?;
         let trackers = &mut self.trackers;
@@ -133,5 +155,5 @@ fn add(trackers: &mut Vec<TrackerPlan>, tracker: TrackerPlan) -> TrackerId {
 }
 
 fn engine_track(tracker: TrackerId, weight: Weight) -> Track {
-    Track { tracker, weight: weight.value.into(), reverse: weight.reverse }
+    Track { tracker, weight: weight.value, reverse: weight.reverse }
 }

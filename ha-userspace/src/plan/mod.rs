@@ -253,11 +253,7 @@ mod tests {
     /// The trackers of each instance in words.
     fn tracks(plan: &Plan) -> Vec<Vec<String>> {
         let describe = |track: &Track| {
-            let name = match plan.tracker(track.tracker).unwrap() {
-                TrackerPlan::Interface(name) => name,
-                TrackerPlan::Script(script) => &script.name,
-                TrackerPlan::Process(process) => &process.name,
-            };
+            let name = plan.tracker(track.tracker).unwrap().name();
             format!("{name} {}", track.weight)
         };
         let instances = plan.engine.instances.iter();
@@ -347,7 +343,7 @@ mod tests {
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");
         let script = plan.trackers.iter().find_map(|tracker| match tracker {
             TrackerPlan::Script(script) => Some(&script.command),
-            TrackerPlan::Interface(_) | TrackerPlan::Process(_) => None,
+            TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");
     }

@@ -1,6 +1,6 @@
 //! What an instance can depend on.
 
-use ha_config::{Command, Place, Process, Script};
+use ha_config::{Command, Place, Process, Script, TrackedFile};
 
 /// What a tracker number stands for.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub(crate) enum TrackerPlan {
     Script(Script),
     /// Up while so many processes run.
     Process(Process),
+    /// As the number in the file says.
+    File(TrackedFile),
 }
 
 impl TrackerPlan {
@@ -20,6 +22,7 @@ impl TrackerPlan {
             Self::Interface(name) => name,
             Self::Script(script) => &script.name,
             Self::Process(process) => &process.name,
+            Self::File(file) => &file.name,
         }
     }
 
@@ -35,7 +38,11 @@ impl TrackerPlan {
             (Self::Process(one), Self::Process(other)) => {
                 *one == Process { place: one.place.clone(), ..other.clone() }
             }
-            (Self::Interface(_) | Self::Script(_) | Self::Process(_), _) => false,
+            // Its weight is the engine's matter.
+            (Self::File(one), Self::File(other)) => {
+                (&one.name, &one.path, one.init) == (&other.name, &other.path, other.init)
+            }
+            (Self::Interface(_) | Self::Script(_) | Self::Process(_) | Self::File(_), _) => false,
         }
     }
 
@@ -52,7 +59,8 @@ impl TrackerPlan {
                 run(old) == run(new)
             }
             (Self::Process(old), Self::Process(new)) => old.is_same(new),
-            (Self::Interface(_) | Self::Script(_) | Self::Process(_), _) => false,
+            (Self::File(old), Self::File(new)) => old.path == new.path,
+            (Self::Interface(_) | Self::Script(_) | Self::Process(_) | Self::File(_), _) => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is tracked, beside interfaces: each kind in a file of its own. A tracker is a task on the main
 //! thread that tells the engine how the tracked thing is, whenever that changes.
 
+mod file;
 mod process;
 mod script;
 
@@ -57,6 +58,9 @@ impl Watchers {
                 TrackerPlan::Interface(_) | TrackerPlan::Process(_) => continue,
                 TrackerPlan::Script(script) => {
                     task.spawn(script::watch(script.clone(), id, commands));
+                }
+                TrackerPlan::File(file) => {
+                    task.spawn(file::watch(file.clone(), id, commands));
                 }
             }
             self.running.insert(id, Running { tracked: tracked.clone(), _task: task });

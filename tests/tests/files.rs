@@ -1,0 +1,145 @@
+//! `track_file` with real files: what the router's priority says, on the wire. keepalived does the
+//! same in the same scene.
+#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
+
+use std::{fs, os::unix::fs::symlink, path::PathBuf};
+
+use ha_tests::{
+    alone::Alone,
+    config::{self, Dialect},
+    pair::Side,
+    process::Program,
+    require,
+    tempdir::TempDir,
+};
+
+const BASE: u8 = 100;
+/// What the number in the file is multiplied with.
+const WEIGHT: u8 = 2;
+
+/// A directory with the file in it, or without.
+struct Scene {
+    directory: TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { directory: TempDir::new("tracked") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.path("value"), text).expect("a file of our own");
+    }
+
+    fn start(&self, program: Program, more: &str) -> Alone {
+        let path = self.path("value");
+        let block = format!(
+            "track_file load {{\n    file {}\n    weight {WEIGHT}\n    {more}\n}}\n",
+            path.display()
+        );
+        let track = "    track_file {\n        load\n    }\n";
+        let config = block + &config::instance(Dialect::V3Multicast, Side::A, BASE, track);
+        Alone::start(program, &config, &[])
+    }
+}
+
+fn for_both(test: impl Fn(Program)) {
+    if !require::require_daemon() {
+        return;
+    }
+    test(Program::Daemon);
+    if require::require_keepalived() {
+        test(Program::Keepalived);
+    }
+}
+
+#[test]
+fn the_number_is_followed_whatever_becomes_of_the_file() {
+    for_both(|program| {
+        let scene = Scene::new();
+        let router = scene.start(program, "");
+        router.await_priority(BASE);
+        for (text, number) in [("5\n", 5), ("7", 7), ("", 0), (" 9 rest\n", 9), ("0x10", 16)] {
+            scene.write(text);
+            router.await_priority(BASE + number * WEIGHT);
+        }
+        scene.write("-20\n");
+        router.await_priority(BASE - 20 * WEIGHT);
+        fs::remove_file(scene.path("value")).expect("it is there");
+        router.await_priority(BASE);
+        fs::write(scene.path("new"), "6\n").expect("a file of our own");
+        fs::rename(scene.path("new"), scene.path("value")).expect("the same directory");
+        router.await_priority(BASE + 6 * WEIGHT);
+        // keepalived: at most 254 and at least 1.
+        scene.write("100");
+        router.await_priority(254);
+        scene.write("-126");
+        router.await_priority(1);
+        // A product of -254 is Fault: a Master says that it stops.
+        scene.write("-127");
+        router.await_priority(0);
+        scene.write("0");
+        router.await_priority(BASE);
+    });
+}
+
+#[test]
+fn a_link_is_followed_and_a_directory_may_come_back() {
+    if !require::require_daemon() {
+        return;
+    }
+    let scene = Scene::new();
+    fs::write(scene.path("other"), "3\n").expect("a file of our own");
+    symlink(scene.path("other"), scene.path("value")).expect("a directory of our own");
+    let router = scene.start(Program::Daemon, "");
+    router.await_priority(BASE + 3 * WEIGHT);
+    fs::write(scene.path("other"), "4\n").expect("a file of our own");
+    router.await_priority(BASE + 4 * WEIGHT);
+    let (here, elsewhere) =
+        (scene.directory.path(), scene.directory.path().with_extension("moved"));
+    fs::rename(here, &elsewhere).expect("our own");
+    router.await_priority(BASE);
+    fs::rename(&elsewhere, here).expect("our own");
+    router.await_priority(BASE + 4 * WEIGHT);
+}
+
+#[test]
+fn what_is_no_number_changes_nothing_and_is_said() {
+    if !require::require_daemon() {
+        return;
+    }
+    let scene = Scene::new();
+    scene.write("5");
+    let router = scene.start(Program::Daemon, "");
+    router.await_priority(BASE + 5 * WEIGHT);
+    scene.write("99999999999999");
+    scene.write("many");
+    scene.write("6");
+    router.await_priority(BASE + 6 * WEIGHT);
+    scene.write("many");
+    let said = ha_tests::wait::holds_within(core::time::Duration::from_secs(20), || {
+        router.log().contains("does not begin with a number: its value stays 6")
+    });
+    assert!(said, "{}", router.log());
+    router.await_priority(BASE + 6 * WEIGHT);
+}
+
+#[test]
+fn a_file_is_initialised_as_it_is_asked_for() {
+    for_both(|program| {
+        let scene = Scene::new();
+        let router = scene.start(program, "init_file 5");
+        router.await_priority(BASE + 5 * WEIGHT);
+        drop(router);
+        scene.write("7");
+        let router = scene.start(program, "init_file 5");
+        router.await_priority(BASE + 7 * WEIGHT);
+        drop(router);
+        let router = scene.start(program, "init_file 5 overwrite");
+        router.await_priority(BASE + 5 * WEIGHT);
+    });
+}
