@@ -242,7 +242,6 @@ pub(crate) fn begins_top_block(name: &str, inside: Block) -> bool {
 
 /// Reasons that several keywords share.
 mod reason {
-    pub(super) const NO_MAIL: &str = "no mail is sent: a `notify` script can send it";
     pub(super) const NO_BFD: &str = "there are no BFD sessions";
     pub(super) const NO_SNMP: &str = "there is no SNMP agent";
     pub(super) const NO_DBUS: &str = "there is no D-Bus interface";

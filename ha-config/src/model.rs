@@ -182,7 +182,7 @@ impl Default for MulticastGroups {
 pub struct Mail {
     /// `notification_email`: recipients. Empty: no mails.
     pub to: Vec<String>,
-    /// `notification_email_from`: the sender.
+    /// `notification_email_from`: the sender. `None`: `root@` and the host's name.
     pub from: Option<String>,
     /// `smtp_server`.
     pub server: Option<SmtpServer>,
@@ -190,6 +190,8 @@ pub struct Mail {
     pub connect_timeout: Duration,
     /// `smtp_helo_name`. `None`: the host's name.
     pub helo_name: Option<String>,
+    /// `no_email_faults`: none about Fault.
+    pub no_faults: bool,
 }
 
 impl Default for Mail {
@@ -200,6 +202,7 @@ impl Default for Mail {
             server: None,
             connect_timeout: Duration::from_secs(30),
             helo_name: None,
+            no_faults: false,
         }
     }
 }
@@ -287,6 +290,8 @@ pub struct SyncGroup {
     /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
     /// has none: they are 0, or what has them is not tracked.
     pub tracking_weight: bool,
+    /// `smtp_alert`: mail on transitions; default that of `global_defs`.
+    pub smtp_alert: bool,
     /// What is not active yet.
     pub inactive: Vec<Setting>,
     /// The line of the block's head.
@@ -399,7 +404,7 @@ pub struct Instance {
     /// Whether packets to the virtual addresses are accepted: always with priority 255, else as
     /// `accept` and `no_accept` say; default true, in strict mode false.
     pub accept: bool,
-    /// `smtp_alert`: mail on transitions.
+    /// `smtp_alert`: mail on transitions; default that of `global_defs`.
     pub smtp_alert: bool,
     /// What is not active yet and has no field of its own.
     pub inactive: Vec<Setting>,

@@ -83,10 +83,13 @@ impl Host for ThisHost {
     }
 }
 
+/// The host's name.
+pub(crate) fn name() -> String {
+    gethostname().unwrap_or_default().to_string_lossy().into_owned()
+}
+
 fn short_host_name() -> String {
-    let name = gethostname().unwrap_or_default();
-    let name = name.to_string_lossy();
-    name.split('.').next().unwrap_or_default().to_owned()
+    name().split('.').next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 //!
 //! The only crate with I/O. Two threads: the engine thread sends, receives and decides
 //! ([`engine`], over [`io`]); everything slow (scripts, signals, logs, status) runs on the main thread
-//! ([`daemon`], [`firewall`], [`scripts`], [`report`], [`status`]), or, where it may wait for a disk, on
-//! a short-lived one of its own. They share nothing but bounded channels.
+//! ([`daemon`], [`firewall`], [`scripts`], [`report`], [`status`]), or, where it may wait for a disk or a
+//! server ([`mail`]), on one of its own. They share nothing but bounded channels.
 
 mod check;
 mod cli;
@@ -11,6 +11,7 @@ mod daemon;
 mod firewall;
 mod host;
 mod logging;
+mod mail;
 mod plan;
 mod privileges;
 mod record;

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::{
     engine::{Message, Report},
+    mail::Mailer,
     plan::{Plan, TrackerPlan},
     scripts::{
         fifo::Fifos,
@@ -38,6 +39,7 @@ pub(crate) struct Reporter {
     /// Who moved last of itself, not with its group.
     lead: Option<InstanceId>,
     masters: BTreeSet<InstanceId>,
+    mailer: Mailer,
 }
 
 impl Reporter {
@@ -53,6 +55,7 @@ impl Reporter {
             reasons: BTreeMap::new(),
             lead: None,
             masters: BTreeSet::new(),
+            mailer: Mailer::default(),
         }
     }
 
@@ -72,12 +75,16 @@ impl Reporter {
     /// The end: what is still queued is told, for at most `child_wait_time`.
     pub(crate) async fn drain(self) {
         let limit = self.plan.lifecycle.child_wait_time;
-        tokio::join!(self.notifier.drain(limit), self.fifos.drain(limit));
+        tokio::join!(self.notifier.drain(limit), self.fifos.drain(limit), self.mailer.drain(limit));
     }
 
     /// For `status.json`.
     pub(crate) fn status(&self) -> Value {
-        json!({ "notifications": self.notifier.status(), "fifos": self.fifos.status() })
+        json!({
+            "notifications": self.notifier.status(),
+            "fifos": self.fifos.status(),
+            "mail": self.mailer.status(),
+        })
     }
 
     pub(crate) fn handle(&mut self, report: &Report) {
@@ -120,6 +127,7 @@ impl Reporter {
                     info!("sync group {}: {}", self.group_name(group), notify.event);
                 }
                 self.tell(notify);
+                self.mailer.tell(&self.plan, notify);
             }
             Action::Priority { instance, from, to } => {
                 info!("{}: priority {from} -> {to}", self.name(instance));

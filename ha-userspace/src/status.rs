@@ -13,7 +13,9 @@
 //!       "lost": 0, "coalesced": 0, "last": { "state": "MASTER", "command": "/etc/ha/notify.sh",
 //!         "run": { "exit_code": 0, "signal": null, "error": null, "duration_ms": 3.5,
 //!           "output": "" } } }],
-//!     "fifos": [{ "path": "/run/ha.fifo", "waiting": 0, "lost": 0, "error": null }] } }
+//!     "fifos": [{ "path": "/run/ha.fifo", "waiting": 0, "lost": 0, "error": null }],
+//!     "mail": { "waiting": 0, "sent": 1, "tries_failed": 0, "failed": 0, "lost": 0,
+//!       "last_error": null } } }
 //! ```
 //! `notifications` has who has scripts and was told something; `output` is the end of it.
 //! `source`, `master` and `heard_ago_ms` are `null` while there is none. `checksum` is `message` or

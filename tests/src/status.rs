@@ -41,6 +41,12 @@ impl Status {
         self.interface(interface).and_then(|one| one.get("xdp")?.as_str()).unwrap_or("unknown")
     }
 
+    /// How many mails ended so: `sent`, `failed`, `lost`, ...
+    pub fn mails(&self, word: &str) -> u64 {
+        let value = self.0.get("told").and_then(|told| told.get("mail")?.get(word)?.as_u64());
+        value.unwrap_or_else(|| panic!("no {word} of mails in {}", self.0))
+    }
+
     fn instance(&self, name: &str) -> Option<&Value> {
         named(self.0.get("instances")?, name)
     }

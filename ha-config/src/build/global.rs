@@ -36,11 +36,18 @@ pub(super) struct Draft {
     pub(super) notify_priority_changes: bool,
     fifo: fifo::Draft,
     vrrp_fifo: fifo::Draft,
+    smtp_alert: bool,
+    smtp_alert_vrrp: Option<bool>,
     /// Where strict mode is asked for.
     pub(super) strict: Option<Span>,
 }
 
 impl Draft {
+    /// Whether instances and groups send mails that say nothing about it.
+    pub(super) fn sends_mails(&self) -> bool {
+        self.smtp_alert_vrrp.unwrap_or(self.smtp_alert)
+    }
+
     /// `late`: instances are before it in the file.
     pub(super) fn read(&mut self, sink: &mut Sink, block: &Statement, late: bool) {
         for (keyword, statement) in supported(sink, Block::Global, block.body()) {
@@ -65,6 +72,8 @@ impl Draft {
                 }
                 ("set_supplementary_groups", _) => self.global.supplementary_groups = true,
                 ("fifo_write_vrrp_states_on_reload", _) => self.global.fifo_states_on_reload = true,
+                ("no_email_faults", _) => self.global.mail.no_faults = true,
+                ("smtp_alert_vrrp", _) => self.smtp_alert_vrrp = value::flag(sink, statement),
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
                 // The second has its effect where files are included.
                 ("nftables", None) | ("include_check", _) => {}
@@ -170,6 +179,7 @@ impl Draft {
             "vrrp_skip_check_adv_addr" => &mut self.skip_check_adv_addr,
             "vrrp_owner_ignore_adverts" => &mut self.owner_ignore_adverts,
             "vrrp_notify_priority_changes" => &mut self.notify_priority_changes,
+            "smtp_alert" => &mut self.smtp_alert,
             "vrrp_min_garp" => &mut self.garp.minimal,
             _ => return inactive::keep(sink, keyword, statement, &mut self.global.inactive),
         };

@@ -1,7 +1,7 @@
 //! `vrrp_sync_group`.
 
 use super::{
-    Blocks, Built, inactive, notify,
+    Blocks, Built, global, inactive, notify,
     statement::{entry_words, supported},
     track,
     unique::Unique,
@@ -11,6 +11,7 @@ use crate::{
     keywords::Block,
     model::{Setting, SyncGroup},
     tree::{Statement, Word},
+    value,
 };
 
 #[derive(Debug, Default)]
@@ -21,6 +22,7 @@ pub(super) struct Draft {
     notify: notify::Draft,
     pub(super) tracks: track::Lists,
     tracking_weight: bool,
+    smtp_alert: Option<bool>,
     inactive: Vec<Setting>,
 }
 
@@ -30,6 +32,7 @@ impl Draft {
         for (keyword, statement) in supported(sink, Block::Group, block.body()) {
             match keyword.name {
                 "group" => draft.read_members(sink, statement),
+                "smtp_alert" => draft.smtp_alert = value::flag(sink, statement),
                 "sync_group_tracking_weight" => draft.tracking_weight = true,
                 "global_tracking" => {
                     draft.tracking_weight = true;
@@ -77,12 +80,13 @@ impl Draft {
     }
 }
 
-/// `tells_priorities`: where it does not say. Its members are those that are in the file; which of them are usable is not known yet.
+/// Its members are those that are in the file; which of them are usable is not known yet. `global` has
+/// what the group does not say.
 pub(super) fn finish(
     sink: &mut Sink,
     built: &Built<Draft>,
     blocks: &Blocks,
-    tells_priorities: bool,
+    global: &global::Draft,
 ) -> SyncGroup {
     let draft = &built.value;
     let mut members = Vec::new();
@@ -103,12 +107,13 @@ pub(super) fn finish(
     SyncGroup {
         name: built.name.text.clone(),
         members,
-        notify: draft.notify.finish(tells_priorities),
+        notify: draft.notify.finish(global.notify_priority_changes),
         track_interfaces: draft.tracks.interfaces.iter().map(|one| one.interface(sink)).collect(),
         track_scripts,
         track_processes,
         track_files,
         tracking_weight: draft.tracking_weight,
+        smtp_alert: draft.smtp_alert.unwrap_or(global.sends_mails()),
         inactive: draft.inactive.clone(),
         place: sink.place(built.name.span),
     }

@@ -297,7 +297,7 @@ impl Draft {
             owner_ignore_adverts: self.owner_ignore_adverts.unwrap_or(global.owner_ignore_adverts),
             strict,
             accept: priority.is_owner() || self.accept.unwrap_or(!strict),
-            smtp_alert: self.smtp_alert.unwrap_or(false),
+            smtp_alert: self.smtp_alert.unwrap_or(global.sends_mails()),
             inactive: self.inactive.clone(),
             interface: interface.text.clone(),
             place: sink.place(with.name.span),

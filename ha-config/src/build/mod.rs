@@ -159,7 +159,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let scripts: Vec<Script> = usable(sink, &blocks.scripts);
     let processes: Vec<Process> = usable(sink, &blocks.processes);
     let files: Vec<TrackedFile> = usable(sink, &blocks.files);
-    let finish_group = |group| group::finish(sink, group, blocks, global.notify_priority_changes);
+    let finish_group = |group| group::finish(sink, group, blocks, &global);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
     let mut homes: BTreeMap<&str, &SyncGroup> = BTreeMap::new();

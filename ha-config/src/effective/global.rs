@@ -63,14 +63,13 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
 }
 
 fn write_mail(writer: &mut Writer, mail: &Mail) {
-    let Mail { to, from, server, connect_timeout, helo_name } = mail;
+    let Mail { to, from, server, connect_timeout, helo_name, no_faults } = mail;
     writer.list("notification_email", to, |address| vec![address.clone()]);
-    if let Some(from) = from {
-        writer.value("notification_email_from", from);
-    }
+    writer.optional("notification_email_from", from.as_ref(), "root@ and the host's name");
     if let Some(SmtpServer { host, port }) = server {
         writer.line("smtp_server", [host.clone(), port.to_string()]);
     }
     writer.value("smtp_connect_timeout", seconds(*connect_timeout));
     writer.optional("smtp_helo_name", helo_name.as_ref(), "the host's name");
+    writer.presence("no_email_faults", *no_faults);
 }

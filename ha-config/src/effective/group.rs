@@ -13,6 +13,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         track_processes,
         track_files,
         tracking_weight,
+        smtp_alert,
         inactive,
         place: _,
     } = group;
@@ -28,6 +29,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
             reversed,
         );
         notify::write(writer, notify, false);
+        writer.flag("smtp_alert", *smtp_alert);
         for setting in inactive {
             writer.setting(setting);
         }

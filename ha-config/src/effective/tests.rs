@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What it says is in other keywords then, or in nothing that the model knows.
-const RESOLVED: [(Block, &str); 25] = [
+const RESOLVED: [(Block, &str); 27] = [
     (Block::Global, "vrrp_version"),
     (Block::Global, "vrrp_skip_check_adv_addr"),
     (Block::Global, "vrrp_check_unicast_src"),
@@ -30,6 +30,8 @@ const RESOLVED: [(Block, &str); 25] = [
     (Block::Global, "vrrp_lower_prio_no_advert"),
     (Block::Global, "vrrp_higher_prio_send_advert"),
     (Block::Global, "v3_checksum_as_v2"),
+    (Block::Global, "smtp_alert"),
+    (Block::Global, "smtp_alert_vrrp"),
     (Block::Global, "nftables"),
     (Block::Global, "include_check"),
     (Block::Process, "delay"),

@@ -14,8 +14,8 @@ use super::{
     instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
-        CARRIER, NO_BFD, NO_DBUS, NO_MAIL, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS, OWN_BUFFERS,
-        RUN_DIR, SCHEDULING,
+        CARRIER, NO_BFD, NO_DBUS, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS, OWN_BUFFERS, RUN_DIR,
+        SCHEDULING,
     },
     row,
 };
@@ -37,17 +37,14 @@ const NO_COPIES: &str = "the configuration is read once, into memory";
 
 pub(super) const KEYWORDS: &[Keyword] = &[
     row("router_id", &[NAME]).default("the host's name"),
-    list("notification_email", &MAIL_ADDRESSES).inactive(NO_MAIL),
-    row("notification_email_from", &[Word("MAIL_ADDRESS")]).inactive(NO_MAIL),
-    row("smtp_server", &[Word("HOST"), Number(1, 65535)])
-        .at_least(1)
-        .default("port 25")
-        .inactive(NO_MAIL),
-    row("smtp_helo_name", &[NAME]).default("the host's name").inactive(NO_MAIL),
-    row("smtp_connect_timeout", &[TIME]).default("30").inactive(NO_MAIL),
-    flag("smtp_alert").inactive(NO_MAIL),
-    flag("smtp_alert_vrrp").inactive(NO_MAIL),
-    row("no_email_faults", &[]).inactive(NO_MAIL),
+    list("notification_email", &MAIL_ADDRESSES),
+    row("notification_email_from", &[Word("MAIL_ADDRESS")]).default("root@ and the host's name"),
+    row("smtp_server", &[Word("HOST"), Number(1, 65535)]).at_least(1).default("port 25"),
+    row("smtp_helo_name", &[NAME]).default("the host's name"),
+    row("smtp_connect_timeout", &[TIME]).default("30"),
+    flag("smtp_alert"),
+    flag("smtp_alert_vrrp").default("smtp_alert"),
+    row("no_email_faults", &[]),
     row("enable_script_security", &[]),
     row("script_user", &[Word("USER"), Word("GROUP")])
         .at_least(1)

@@ -13,7 +13,7 @@ use super::{
         TRACKED_PROCESS, TRACKED_SCRIPT,
     },
     flag, list,
-    reason::{CARRIER, NO_BFD, NO_MAIL, NO_VMAC, OWN_BUFFERS},
+    reason::{CARRIER, NO_BFD, NO_VMAC, OWN_BUFFERS},
     row,
 };
 
@@ -40,7 +40,7 @@ pub(super) const GROUP_KEYWORDS: &[Keyword] = &[
     notify("notify_deleted").at_least(0).without_effect("it is told of instances, not of groups"),
     flag("notify_priority_changes").default("vrrp_notify_priority_changes"),
     flag("notify_coalesce"),
-    flag("smtp_alert").inactive(NO_MAIL),
+    flag("smtp_alert").default("smtp_alert_vrrp of global_defs"),
     row("sync_group_tracking_weight", &[]),
     row("global_tracking", &[]),
 ];
@@ -91,7 +91,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     notify("notify_master_rx_lower_pri"),
     flag("notify_priority_changes").default("vrrp_notify_priority_changes"),
     flag("notify_coalesce"),
-    flag("smtp_alert").inactive(NO_MAIL),
+    flag("smtp_alert").default("smtp_alert_vrrp of global_defs"),
     row("garp_master_delay", &[TIME]).default("vrrp_garp_master_delay"),
     row("garp_master_repeat", &[REPEAT]).default("vrrp_garp_master_repeat"),
     row("garp_master_refresh", &[TIME]).default("vrrp_garp_master_refresh"),

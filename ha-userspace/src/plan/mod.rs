@@ -11,6 +11,7 @@ mod tracker;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
     time::Duration,
 };
 
@@ -25,6 +26,7 @@ use ha_core::{
 
 use self::{builder::Builder, commands::Defaults, numbered::Numbered};
 pub(crate) use self::{pacing::PacingPlan, tracker::TrackerPlan};
+use crate::{host, mail::Letterhead};
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
 const MULTICAST_TTL: u8 = 255;
@@ -91,6 +93,8 @@ pub(crate) struct InstancePlan {
     /// Whether packets to them are accepted.
     pub(crate) accepts: bool,
     pub(crate) notify: Notify,
+    /// Of the mails about it; `None`: there are none.
+    pub(crate) mail: Option<Arc<Letterhead>>,
 }
 
 /// A sync group, as the operator's scripts see it.
@@ -98,6 +102,8 @@ pub(crate) struct InstancePlan {
 pub(crate) struct GroupPlan {
     pub(crate) name: String,
     pub(crate) notify: Notify,
+    /// Of the mails about it; `None`: there are none.
+    pub(crate) mail: Option<Arc<Letterhead>>,
 }
 
 impl Plan {
@@ -126,6 +132,8 @@ impl Plan {
     /// may not expect of it.
     pub(crate) fn new(config: &Config, only: &[String]) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
+        let letterhead = letterhead(config, &mut warnings);
+        let mail = |is_asked: bool| letterhead.clone().filter(|_| is_asked);
         let mut builder = Builder::new(config);
         let defaults = Defaults::new(&config.global);
         let mut instances = Vec::new();
@@ -139,7 +147,7 @@ impl Plan {
                 continue;
             }
             engine.instances.push(builder.engine_instance(instance));
-            instances.push(instance_plan(instance, &config.global));
+            instances.push(instance_plan(instance, &config.global, mail(instance.smtp_alert)));
         }
         let used: BTreeSet<&str> =
             instances.iter().map(|instance| instance.interface.as_str()).collect();
@@ -155,7 +163,8 @@ impl Plan {
             members.sort_unstable();
             engine.groups.push(GroupConfig { members });
             let notify = defaults.notify(&group.notify);
-            groups.push(GroupPlan { name: group.name.clone(), notify });
+            let mail = mail(group.smtp_alert);
+            groups.push(GroupPlan { name: group.name.clone(), notify, mail });
         }
         engine.trackers = u32::try_from(builder.trackers.len()).unwrap_or(u32::MAX);
         let plan = Self {
@@ -177,7 +186,29 @@ impl Plan {
     }
 }
 
-fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
+/// For the mails, if any are to be sent.
+fn letterhead(config: &Config, warnings: &mut Vec<String>) -> Option<Arc<Letterhead>> {
+    let is_asked = config.instances.iter().any(|one| one.smtp_alert)
+        || config.groups.iter().any(|one| one.smtp_alert);
+    if !is_asked {
+        return None;
+    }
+    let letterhead = Letterhead::new(&config.global, &host::name(), warnings);
+    if letterhead.is_none() {
+        warnings.push(
+            "`smtp_alert` without effect: `notification_email` with an address and `smtp_server` \
+             are needed in `global_defs`"
+                .to_owned(),
+        );
+    }
+    letterhead.map(Arc::new)
+}
+
+fn instance_plan(
+    instance: &Instance,
+    global: &Global,
+    mail: Option<Arc<Letterhead>>,
+) -> InstancePlan {
     let authentication = match &instance.authentication {
         Authentication::None => wire::Authentication::None,
         Authentication::Pass(password) => wire::Authentication::Pass(*password.as_bytes()),
@@ -215,6 +246,7 @@ fn instance_plan(instance: &Instance, global: &Global) -> InstancePlan {
         rules: instance.rules.clone(),
         accepts: instance.accept,
         notify: Defaults::new(global).notify(&instance.notify),
+        mail,
     }
 }
 

@@ -102,7 +102,7 @@ fn route_change<'a>(links: &Links, route: &'a Route) -> Result<RouteChange, &'a 
     let hop = |hop: &'a ha_config::Hop| {
         let index =
             |name: &'a String| links.by_name(name).map(|link| link.index).ok_or(name.as_str());
-        Ok(NextHop {
+        Ok::<NextHop, &'a str>(NextHop {
             gateway: hop.gateway,
             ifindex: hop.interface.as_ref().map(index).transpose()?,
             onlink: hop.onlink,
