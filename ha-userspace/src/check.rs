@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use ha_config::{Config, Counts, Parsed, Severity};
 use tracing::{error, info, warn};
 
-use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan};
+use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan, scripts::security};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -192,7 +192,12 @@ fn describe(parsed: &Parsed, name: &str, colours: bool) -> String {
 /// What only a start would say.
 fn notes(parsed: &Parsed) -> Vec<String> {
     // Of a file that is not run as it is, it says nothing more.
-    if parsed.counts.errors == 0 { Plan::new(&parsed.config, &[]).1 } else { Vec::new() }
+    if parsed.counts.errors > 0 {
+        return Vec::new();
+    }
+    let (plan, mut notes) = Plan::new(&parsed.config, &[]);
+    notes.extend(security::notes(&plan));
+    notes
 }
 
 fn summary(parsed: &Parsed, name: &str) -> String {

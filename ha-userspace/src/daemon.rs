@@ -41,7 +41,7 @@ use crate::{
     record::Recorder,
     report::Reporter,
     run_files::{Asked, PidFiles, RunFiles},
-    scripts::hook,
+    scripts::{hook, security},
     status::StatusWriter,
     watch::Watchers,
 };
@@ -391,7 +391,7 @@ async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, Stri
 fn read_plan(options: &Options) -> Result<Plan, String> {
     let Options { source, interfaces, namespace, .. } = options;
     let (mut plan, warnings) = Plan::new(&source.load()?, interfaces);
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(security::notes(&plan)) {
         warn!("{warning}");
     }
     if let Some(namespace) = namespace {

@@ -3,8 +3,12 @@
 #![expect(clippy::print_stderr, reason = "a test that was not run says why")]
 
 use std::{
-    fs::File,
-    os::{fd::AsRawFd as _, unix::process::CommandExt as _},
+    env,
+    fs::{self, File},
+    os::{
+        fd::AsRawFd as _,
+        unix::{fs::PermissionsExt as _, process::CommandExt as _},
+    },
     process::{self, Command, Output},
 };
 
@@ -70,6 +74,36 @@ fn what_is_wrong_is_said_in_its_output() {
     check("", "/nonexistent", 127, "cannot run /nonexistent: ");
     check("", "/", 126, "cannot run /: ");
     check("no-such-user", "/bin/true", 126, "there is no user no-such-user");
+}
+
+#[test]
+fn what_others_can_change_is_not_run_as_root() {
+    if !geteuid().is_root() {
+        eprintln!("not run: only root runs as root");
+        return;
+    }
+    let script = env::temp_dir().join(format!("ha-launch-{}", process::id()));
+    fs::write(&script, "#!/bin/sh\nid -u\n").unwrap();
+    let run = |user: &str, mode| {
+        fs::set_permissions(&script, fs::Permissions::from_mode(mode)).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_ha-userspace"))
+            .args(["launch-script", &process::id().to_string(), user, ""])
+            .arg(&script)
+            .output()
+            .unwrap()
+    };
+    assert_eq!(stdout(&run("root", 0o755)), "0\n");
+    for user in ["root", ""] {
+        let refused = run(user, 0o757);
+        assert_eq!(refused.status.code(), Some(126), "{refused:?}");
+        let text = String::from_utf8(refused.stderr).unwrap();
+        let path = script.display();
+        let why = format!("not run as root: {path} can be changed by everybody (mode 0757)");
+        assert!(text.starts_with(&why), "{text}");
+    }
+    // It can harm nobody but that user.
+    assert_eq!(stdout(&run("daemon", 0o757)), "1\n");
+    fs::remove_file(&script).unwrap();
 }
 
 #[test]

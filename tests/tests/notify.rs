@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, symlink},
     path::PathBuf,
     process::Command,
 };
@@ -331,4 +331,83 @@ fn scripts_and_fifos_are_told_as_keepalived_tells_them() {
 #[test]
 fn keepalived_tells_scripts_and_fifos_the_same() {
     check(Make::Keepalived);
+}
+
+/// The daemon's `VI_1` with these lines, on a stage that has begun.
+fn perform(stage: &mut Stage, global: &str, more: &str) {
+    let config = stage.scene.config(ROUTER, more);
+    let config = stage.expand(&[global, &config].concat());
+    stage.scene.launch(ROUTER, &config);
+    let is_master = || stage.scene.held(ROUTER) == 2;
+    assert!(wait::holds_within(SOON, is_master), "no Master{}", stage.scene.logs());
+}
+
+fn await_log(stage: &Stage, words: &[&str]) {
+    let logs = || stage.scene.logs();
+    let is_there = || words.iter().all(|words| logs().contains(words));
+    assert!(wait::holds_within(SOON, is_there), "not all of {words:?} in{}", logs());
+}
+
+#[test]
+fn a_script_that_cannot_run_hangs_or_is_killed_holds_nothing_up() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    let plain = stage.directory.write("plain", "#!/bin/sh\n");
+    fs::set_permissions(plain, fs::Permissions::from_mode(0o644)).expect("our own file");
+    let unsafe_one = stage.directory.write("unsafe", "#!/bin/sh\n");
+    fs::set_permissions(unsafe_one, fs::Permissions::from_mode(0o757)).expect("our own file");
+    perform(
+        &mut stage,
+        "child_wait_time 1\nglobal_defs {\n    script_user root\n}\n",
+        "    notify_backup \"PLACE/missing\"
+    notify_master \"PLACE/plain\"
+    notify_master_rx_lower_pri \"PLACE/unsafe\"
+    notify_fault \"/bin/sh -c 'kill -9 $$'\"
+    notify_stop \"/bin/sh -c 'echo hangs >>PLACE/told; exec sleep 1000'\"
+    notify \"TELL any\"\n",
+    );
+    // What `check` says, the log says too.
+    await_log(
+        &stage,
+        &["will not be run as root", "unsafe can be changed by everybody (mode 0757)"],
+    );
+    await_log(&stage, &["missing", "exit code 127", "plain", "exit code 126"]);
+    stage.claim();
+    await_log(&stage, &["not run as root: "]);
+    stage.scene.namespace(ROUTER).ip(&format!("link set {INTERFACE} down"));
+    await_log(&stage, &["ended by signal 9"]);
+    // Its queue went on after each.
+    let states =
+        ["BACKUP", "MASTER", "FAULT"].map(|state| format!("any INSTANCE VI_1 {state} 150"));
+    let told = wait::holds_within(SOON, || stage.told() == states);
+    assert!(told, "{:?}{}", stage.told(), stage.scene.logs());
+    stage.scene.stop(ROUTER);
+    await_log(&stage, &["still running after 1 s (child_wait_time)"]);
+    assert_eq!(stage.told().last().map(String::as_str), Some("hangs"));
+}
+
+#[test]
+fn a_fifo_keeps_lines_for_a_reader_that_comes_late() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    perform(&mut stage, "global_defs {\n    vrrp_notify_fifo PLACE/vrrp\n}\n", "");
+    let fifo = stage.path("vrrp");
+    let read = std::thread::spawn(move || fs::read_to_string(fifo).expect("the FIFO"));
+    // The end of the file is the daemon's end.
+    stage.scene.stop(ROUTER);
+    let lines = read.join().expect("the FIFO is read");
+    let expected =
+        ["BACKUP", "MASTER", "STOP"].map(|state| format!("INSTANCE \"VI_1\" {state} 150\n"));
+    assert_eq!(lines, expected.concat());
+}
+
+#[test]
+fn a_link_in_a_fifo_s_place_is_not_followed() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    let victim = stage.directory.write("victim", "untouched");
+    symlink(&victim, stage.path("vrrp")).expect("our own directory");
+    perform(&mut stage, "global_defs {\n    vrrp_notify_fifo PLACE/vrrp daemon\n}\n", "");
+    await_log(&stage, &["nothing is written to the FIFO", "it is a symbolic link"]);
+    stage.scene.stop(ROUTER);
+    assert_eq!(stage.directory.read("victim"), "untouched");
+    assert_eq!(fs::metadata(&victim).expect("our own file").uid(), 0);
+    assert!(stage.path("vrrp").is_symlink(), "it is not ours to remove");
 }

@@ -62,6 +62,23 @@ impl<'a> Defaults<'a> {
     }
 }
 
+/// All scripts of an instance or a group.
+pub(super) fn of_notify(notify: &Notify) -> impl Iterator<Item = &Command> {
+    let Notify {
+        master,
+        backup,
+        fault,
+        stop,
+        tells_deleted: _,
+        deleted,
+        lower_master,
+        any,
+        priority_changes: _,
+        coalesce: _,
+    } = notify;
+    [master, backup, fault, stop, deleted, lower_master, any].into_iter().flatten()
+}
+
 /// `:` before the group asks for them; an empty name is the default user's.
 fn with_all_groups(user: Option<ScriptUser>) -> ScriptUser {
     let ScriptUser { user, group } =

@@ -16,8 +16,8 @@ use std::{
 };
 
 use ha_config::{
-    Address, Authentication, Config, Fifo, Firewall, Global, Identity, Instance, Lifecycle,
-    MulticastGroups, Notify, Peer, Route, Rule, Transport,
+    Address, Authentication, Command, Config, Fifo, Firewall, Global, Identity, Instance,
+    Lifecycle, MulticastGroups, Notify, Peer, Route, Rule, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
@@ -126,6 +126,18 @@ impl Plan {
     /// The tracked thing that the engine knows by this number.
     pub(crate) fn tracker(&self, id: TrackerId) -> Option<&TrackerPlan> {
         self.trackers.get(id.0)
+    }
+
+    /// Every program that may be run.
+    pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
+        let notify = self.instances.iter().map(|one| &one.notify);
+        let notify = notify.chain(self.groups.iter().map(|one| &one.notify));
+        let scripts = notify.flat_map(commands::of_notify);
+        let checks = self.trackers.iter().filter_map(TrackerPlan::command);
+        let fifos = self.fifos.iter().filter_map(|fifo| fifo.script.as_ref());
+        let Lifecycle { startup, shutdown, child_wait_time: _ } = &self.lifecycle;
+        let hooks = [startup, shutdown].into_iter().filter_map(|hook| hook.command.as_ref());
+        scripts.chain(checks).chain(fifos).chain(hooks)
     }
 
     /// Resolves a configuration, on the interfaces `only` if there are any; says what the operator
@@ -369,7 +381,7 @@ mod tests {
                        track_script {\n chk\n }";
         let global = "global_defs {\n script_user nobody\n}\n";
         let (plan, _) = plan(&[global, SCRIPT, &instance(1, scripts)].concat(), &[]);
-        let user = |command: &ha_config::Command| command.user.clone().unwrap().user;
+        let user = |command: &Command| command.user.clone().unwrap().user;
         let notify = &plan.instances.get(0).unwrap().notify;
         assert_eq!(user(notify.any.as_ref().unwrap()), "nobody");
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");

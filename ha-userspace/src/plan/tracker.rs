@@ -26,6 +26,14 @@ impl TrackerPlan {
         }
     }
 
+    /// What is run for it, if anything.
+    pub(crate) fn command(&self) -> Option<&Command> {
+        match self {
+            Self::Script(script) => Some(&script.command),
+            Self::Interface(_) | Self::Process(_) | Self::File(_) => None,
+        }
+    }
+
     /// Whether they differ at most in where they stand in the file.
     pub(crate) fn has_same_meaning(&self, other: &Self) -> bool {
         let bare = |script: &Script| {

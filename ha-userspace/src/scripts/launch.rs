@@ -12,6 +12,7 @@ use std::{
     ffi::{CString, OsString},
     io::{self, Write as _},
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{self, Command, ExitCode},
 };
 
@@ -23,6 +24,8 @@ use nix::{
         setuid,
     },
 };
+
+use crate::scripts::security::{self, Fault};
 
 /// The first argument by which this program knows what it is to be.
 const WORD: &str = "launch-script";
@@ -66,9 +69,9 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> (String, u8) 
     let Some(program) = arguments.next() else {
         return ("no program is named".to_owned(), EXIT_NOT_RUN);
     };
-    let identity =
-        user.map_or_else(default_identity, |user| Identity::of(&user, group.as_deref()).map(Some));
-    let prepared = identity
+    let program = security::find(&program);
+    let prepared = identity(user.as_deref(), group.as_deref())
+        .and_then(|identity| check(identity.as_ref(), &program).map(|()| identity))
         .and_then(|identity| identity.map_or(Ok(()), |identity| identity.take_on()))
         .and_then(|()| die_with(&parent));
     if let Err(error) = prepared {
@@ -80,6 +83,35 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> (String, u8) 
     let exit_code =
         if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_NOT_RUN };
     (format!("cannot run {}: {error}", program.display()), exit_code)
+}
+
+/// What runs as root is what root put there.
+fn check(identity: Option<&Identity>, program: &Path) -> Result<(), String> {
+    if !identity.map_or(geteuid(), |identity| identity.uid).is_root() {
+        return Ok(());
+    }
+    match security::check(program) {
+        Err(Fault::Unsafe(why)) => Err(format!("not run as root: {why}")),
+        // The kernel says what is wrong with it.
+        Ok(()) | Err(Fault::NotThere(_)) => Ok(()),
+    }
+}
+
+/// Whether what names `user` runs as root.
+///
+/// # Errors
+/// There is no such user or group.
+pub(crate) fn is_root(user: Option<&ScriptUser>) -> Result<bool, String> {
+    let name = user.map(|user| user.user.as_str()).filter(|name| !name.is_empty());
+    let identity = identity(name, user.and_then(|user| user.group.as_deref()))?;
+    Ok(identity.map_or(geteuid(), |identity| identity.uid).is_root())
+}
+
+fn identity(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, String> {
+    match user {
+        Some(user) => Identity::of(user, group).map(Some),
+        None => default_identity(group),
+    }
 }
 
 /// Whom to run as.
@@ -133,9 +165,9 @@ impl Identity {
 }
 
 /// keepalived's: that user if there is one, else whoever runs the daemon.
-fn default_identity() -> Result<Option<Identity>, String> {
+fn default_identity(group: Option<&str>) -> Result<Option<Identity>, String> {
     match User::from_name(DEFAULT_USER) {
-        Ok(Some(_)) if geteuid().is_root() => Identity::of(DEFAULT_USER, None).map(Some),
+        Ok(Some(_)) if geteuid().is_root() => Identity::of(DEFAULT_USER, group).map(Some),
         Ok(_) => Ok(None),
         // Not as root because a name service has failed.
         Err(error) => Err(format!("cannot look up the user {DEFAULT_USER}: {error}")),

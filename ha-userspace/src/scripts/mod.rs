@@ -8,3 +8,4 @@ pub(crate) mod hook;
 pub(crate) mod launch;
 pub(crate) mod news;
 pub(crate) mod notify;
+pub(crate) mod security;
