@@ -35,8 +35,14 @@ pub(super) fn write(writer: &mut Writer, process: &Process) {
             writer.value("quorum", quorum);
         }
         writer.optional("quorum_max", *quorum_max, "no limit");
-        writer.value("fork_delay", seconds(*fork_delay));
-        writer.value("terminate_delay", seconds(*terminate_delay));
+        for (name, delay) in [("fork_delay", fork_delay), ("terminate_delay", terminate_delay)] {
+            // keepalived 2.2.7 refuses 0.
+            if delay.is_zero() {
+                writer.silent(name, "0");
+            } else {
+                writer.value(name, seconds(*delay));
+            }
+        }
         match restarts {
             Some(RestartLimit { max, window }) => {
                 writer.value("max_restarts", max);
