@@ -5,6 +5,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::Range,
     os::fd::{AsFd as _, OwnedFd},
 };
 
@@ -15,7 +16,7 @@ use super::sys;
 
 /// Room for 4096 frames on their way, at 1 KiB each.
 const SEND_BYTES: usize = 4 << 20;
-/// Times that one call waits for room in a queue, a millisecond each.
+/// Times that the frames of one [`Announced`] wait for room in a queue, a millisecond each.
 const WAITS_MAX: u32 = 4;
 const WAIT_MS: u8 = 1;
 
@@ -48,13 +49,20 @@ pub(crate) struct Target {
     pub(crate) is_router: bool,
 }
 
-/// What became of the frames of one call.
-#[derive(Debug, Default)]
+/// What became of frames that leave in one turn of the engine.
+#[derive(Debug)]
 pub(crate) struct Announced {
     pub(crate) sent: usize,
     pub(crate) failed: usize,
     /// The last failure, the kernel's own, without context.
     pub(crate) error: Option<io::Error>,
+    waits_left: u32,
+}
+
+impl Default for Announced {
+    fn default() -> Self {
+        Self { sent: 0, failed: 0, error: None, waits_left: WAITS_MAX }
+    }
 }
 
 /// A packet socket that only sends.
@@ -84,7 +92,9 @@ impl Announcer {
         let to = match sys::link_address(me.ifindex, Frame::of(me).0) {
             Ok(to) => to,
             Err(error) => {
-                return Announced { failed: peers.len(), error: Some(error), sent: 0 };
+                announced.failed = peers.len();
+                announced.error = Some(error);
+                return announced;
             }
         };
         // An ARP request tells whom it asks where the asker is, even who did not know of it; an
@@ -100,38 +110,40 @@ impl Announcer {
             IpAddr::V6(_) => vec![Frame::of(me).1],
         };
         let frames: Vec<_> = frames.iter().map(|frame| (to, frame.as_slice())).collect();
-        self.send(&frames, &mut announced, &mut 0);
+        // A greeting is not worth waiting for.
+        announced.waits_left = 0;
+        self.send(&frames, &mut announced);
         announced
     }
 
-    /// Announces all targets once, then all again, `repeat` times in total.
-    pub(crate) fn announce(&self, targets: &[Target], repeat: u32) -> Announced {
-        let mut announced = Announced::default();
+    /// Announces targets in these rounds of their times: all in the first, then all again that are
+    /// to be announced as often.
+    pub(crate) fn announce(
+        &self,
+        targets: &[(Target, u32)],
+        rounds: Range<u32>,
+        announced: &mut Announced,
+    ) {
         let mut frames = Vec::with_capacity(targets.len());
-        for target in targets {
+        for (target, times) in targets {
             let (protocol, frame) = Frame::of(target);
             match sys::link_address(target.ifindex, protocol) {
-                Ok(to) => frames.push((to, frame)),
-                Err(error) => announced.error = Some(error),
+                Ok(to) => frames.push((to, frame, *times)),
+                Err(error) => {
+                    announced.failed += 1;
+                    announced.error = Some(error);
+                }
             }
         }
-        let rounds = usize::try_from(repeat).unwrap_or(usize::MAX);
-        announced.failed = targets.len().saturating_sub(frames.len()).saturating_mul(rounds);
-        let frames: Vec<_> = frames.iter().map(|(to, frame)| (*to, frame.as_slice())).collect();
-        let mut waits_left = WAITS_MAX;
-        for _ in 0..repeat {
-            self.send(&frames, &mut announced, &mut waits_left);
+        for round in rounds {
+            let due = frames.iter().filter(|(.., times)| round < *times);
+            let due: Vec<_> = due.map(|(to, frame, _)| (*to, frame.as_slice())).collect();
+            self.send(&due, announced);
         }
-        announced
     }
 
-    fn send(
-        &self,
-        frames: &[(libc::sockaddr_ll, &[u8])],
-        announced: &mut Announced,
-        waits_left: &mut u32,
-    ) {
-        let Announced { sent, failed, error } = announced;
+    fn send(&self, frames: &[(libc::sockaddr_ll, &[u8])], announced: &mut Announced) {
+        let Announced { sent, failed, error, waits_left } = announced;
         let send = |from: usize| {
             let rest = frames.get(from..).unwrap_or_default();
             let mut result = sys::send_frames(self.fd.as_fd(), rest);

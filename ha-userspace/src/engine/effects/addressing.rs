@@ -17,6 +17,14 @@ use crate::{
     io::{changes::Change, links::Links, routing_watch::Key},
 };
 
+/// Changes that are made together, and whose each is.
+pub(super) type Batch = Vec<(InstanceId, Wanted)>;
+
+/// Of instances that move together, so many addresses are set before those are announced. Setting
+/// them takes the kernel some 70 µs each: the first waits for 2 ms, and sending costs little more
+/// than in one piece.
+const BATCH_CHANGES: usize = 32;
+
 /// Something that an instance does not have any more, and whether it had been seen: an address on its
 /// interface.
 struct Gone {
@@ -26,18 +34,18 @@ struct Gone {
 }
 
 impl Effects {
-    /// Sets the addresses, routes and rules of instances, or removes them; gives back the instances of
-    /// which one could not be set.
+    /// What sets the addresses, routes and rules of instances, or removes them, and the instances of
+    /// which one cannot be set.
     ///
     /// Removals come before additions, and what one instance gives up while another has it stays:
     /// whoever is Master of it would miss it otherwise.
-    pub(super) fn set_addresses(
+    pub(super) fn batches(
         &mut self,
         around: Surroundings<'_>,
         wanted: &BTreeMap<InstanceId, bool>,
-    ) -> BTreeSet<InstanceId> {
+    ) -> (Vec<Batch>, BTreeSet<InstanceId>) {
         let mut gone = Vec::new();
-        let mut added = Vec::new();
+        let mut added: Batch = Vec::new();
         let mut failed = BTreeSet::new();
         for (&instance, &present) in wanted {
             let after = present.then(|| {
@@ -68,20 +76,21 @@ impl Effects {
         self.keep_what_others_have(&mut gone, &added);
         // Removed exactly as added: an interface may have another name by now.
         gone.sort_by(|one, other| other.change.cmp(&one.change));
-        added.sort_by(|(_, one), (_, other)| one.change.cmp(&other.change));
         let removals = gone.into_iter().map(|gone| {
             (gone.instance, Wanted { change: gone.change.removal(), is_tracked: true })
         });
-        failed.extend(self.make(around, removals.chain(added).collect()));
-        failed
+        let mut batches = vec![removals.collect()];
+        batches.extend(in_batches(added));
+        batches.retain(|batch: &Batch| !batch.is_empty());
+        (batches, failed)
     }
 
     /// Makes changes in their order; gives back the instances for which one cannot be made without
     /// which they cannot be Master.
-    fn make(
+    pub(super) fn make(
         &mut self,
         around: Surroundings<'_>,
-        changes: Vec<(InstanceId, Wanted)>,
+        changes: Batch,
     ) -> BTreeSet<InstanceId> {
         let mut failed = BTreeSet::new();
         let (owners, changes): (Vec<_>, Vec<_>) =
@@ -180,6 +189,30 @@ impl Effects {
         }
         self.make(around, all)
     }
+}
+
+/// Additions, in batches of whole instances.
+fn in_batches(added: Batch) -> Vec<Batch> {
+    // A route's source may be another instance's address: who has routes or rules comes last,
+    // together, and in the order of changes.
+    let is_address = |(_, one): &(InstanceId, Wanted)| matches!(one.change, Change::Address(_));
+    let routing: BTreeSet<InstanceId> =
+        added.iter().filter(|one| !is_address(one)).map(|(owner, _)| *owner).collect();
+    let (mut last, mut simple): (Batch, Batch) =
+        added.into_iter().partition(|(owner, _)| routing.contains(owner));
+    last.sort_by(|(_, one), (_, other)| one.change.cmp(&other.change));
+    simple.sort_by(|(owner, one), (other_owner, other)| {
+        owner.cmp(other_owner).then_with(|| one.change.cmp(&other.change))
+    });
+    let mut batches: Vec<Batch> = vec![Vec::new()];
+    for instance in simple.chunk_by(|(owner, _), (next, _)| owner == next) {
+        match batches.last_mut() {
+            Some(batch) if batch.len() < BATCH_CHANGES => batch.extend_from_slice(instance),
+            _ => batches.push(instance.to_vec()),
+        }
+    }
+    batches.push(last);
+    batches
 }
 
 /// Interface and address, of an address.

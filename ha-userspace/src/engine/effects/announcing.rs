@@ -1,20 +1,30 @@
 //! Where addresses are: told to the segment when they move, and to unicast peers.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ha_core::{InstanceId, Instant};
 
-use super::{Effects, Surroundings};
-use crate::{engine::Message, io::announce::Target};
+use super::{Effects, Surroundings, addressing::Batch};
+use crate::{
+    engine::Message,
+    io::announce::{Announced, Target},
+};
+
+/// What is announced for an instance, and how often.
+pub(super) type Targets = BTreeMap<InstanceId, Vec<(Target, u32)>>;
 
 impl Effects {
-    pub(super) fn announce(
+    /// What is to be announced for instances, and how often, except what has to wait its turn.
+    pub(super) fn targets(
         &mut self,
         around: Surroundings<'_>,
         wanted: &BTreeMap<InstanceId, u32>,
-    ) {
-        let mut by_repeat: BTreeMap<u32, Vec<Target>> = BTreeMap::new();
-        for (&instance, &repeat) in wanted {
+    ) -> Targets {
+        let mut targets = Targets::new();
+        for (&instance, &times) in wanted {
             let Some(plan) = around.plan.instance(instance) else { continue };
             let is_master = self.outlet(instance).is_some_and(|outlet| outlet.set.is_some());
             if !is_master {
@@ -26,21 +36,51 @@ impl Effects {
                 let (interface, address) = (&address.interface, address.address);
                 let is_router = link.is_router;
                 let target = Target { ifindex: link.index, mac, address, is_router };
-                if !self.pacer.take(interface, instance, target, repeat) {
-                    by_repeat.entry(repeat).or_default().push(target);
+                if !self.pacer.take(interface, instance, target, times) {
+                    targets.entry(instance).or_default().push((target, times));
                 }
             }
         }
-        for (repeat, targets) in by_repeat {
-            self.send_announcements(around.now, &targets, repeat);
+        targets
+    }
+
+    /// Carries `batches` out and announces: what a batch has set is announced once before the next
+    /// batch, and nothing twice before all is announced once. Gives back the instances of which
+    /// something could not be set.
+    pub(super) fn set_and_announce(
+        &mut self,
+        around: Surroundings<'_>,
+        batches: Vec<Batch>,
+        mut waiting: Targets,
+    ) -> BTreeSet<InstanceId> {
+        let mut failed = BTreeSet::new();
+        let mut announced = Announced::default();
+        let mut once: Vec<(Target, u32)> = Vec::new();
+        for batch in batches {
+            let owners: BTreeSet<InstanceId> = batch.iter().map(|(owner, _)| *owner).collect();
+            failed.extend(self.make(around, batch));
+            let set = owners.iter().filter_map(|owner| waiting.remove(owner)).flatten();
+            let from = once.len();
+            once.extend(set);
+            let set = once.get(from..).unwrap_or_default();
+            self.announcer.announce(set, 0..1, &mut announced);
         }
+        let rest: Vec<_> = waiting.into_values().flatten().collect();
+        self.announcer.announce(&rest, 0..1, &mut announced);
+        once.extend(rest);
+        let times = once.iter().map(|(_, times)| *times).max().unwrap_or(0);
+        self.announcer.announce(&once, 1..times, &mut announced);
+        self.tell_unannounced(around.now, announced);
         self.announce_paced(around.now);
+        failed
     }
 
     /// Announcements whose turn has come.
     pub(crate) fn announce_paced(&mut self, now: Instant) {
-        let targets = self.pacer.due(now);
-        self.send_announcements(now, &targets, 1);
+        let targets: Vec<_> = self.pacer.due(now).into_iter().map(|target| (target, 1)).collect();
+        let mut announced = Announced::default();
+        self.announcer.announce(&targets, 0..1, &mut announced);
+        self.tell_unannounced(now, announced);
     }
 
     /// When the next announcement's turn comes, if one waits.
@@ -48,8 +88,7 @@ impl Effects {
         self.pacer.next()
     }
 
-    fn send_announcements(&mut self, now: Instant, targets: &[Target], repeat: u32) {
-        let announced = self.announcer.announce(targets, repeat);
+    fn tell_unannounced(&mut self, now: Instant, announced: Announced) {
         if let Some(error) = announced.error {
             let failed = announced.failed;
             let text = format!("{failed} announcements could not be sent: {error}");

@@ -1,8 +1,8 @@
 //! The one place that carries out what the engine wants.
 //!
-//! What peers and switches see comes first, phase by phase over all instances: advertisements, then
-//! addresses in one batch, then announcements. What people and scripts see is sent to the main
-//! thread last.
+//! What peers and switches see comes first, over all instances: advertisements, then addresses in
+//! batches, each announced once before the next, then further announcements. What people and scripts
+//! see is sent to the main thread last.
 
 mod addressing;
 mod advertising;
@@ -171,8 +171,9 @@ impl Effects {
             }
         }
         self.advertise(around, &advertisements);
-        let failed = self.set_addresses(around, &addresses);
-        self.announce(around, &announcements);
+        let (batches, mut failed) = self.batches(around, &addresses);
+        let targets = self.targets(around, &announcements);
+        failed.extend(self.set_and_announce(around, batches, targets));
         for action in actions {
             match *action {
                 Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
