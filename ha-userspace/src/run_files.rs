@@ -1,7 +1,12 @@
 //! The files by which other programs find this daemon and see how it is: how they are called, and
 //! those with its number.
 
-use std::{fs, io, path::PathBuf, process};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    process,
+};
 
 use ha_config::Identity;
 
@@ -86,9 +91,9 @@ impl PidFiles {
     pub(crate) fn write(paths: Vec<PathBuf>) -> io::Result<Self> {
         for path in &paths {
             let directory = path.parent().unwrap_or(path);
-            let text = format!("{}\n", process::id());
-            let written =
-                fs::create_dir_all(directory).and_then(|()| status::replace(path, &text, 0o644));
+            let written = fs::create_dir_all(directory).and_then(|()| {
+                status::replace(path, 0o644, |file| writeln!(file, "{}", process::id()))
+            });
             written.map_err(|error| {
                 let text = format!("cannot write the pid file {}: {error}", path.display());
                 io::Error::new(error.kind(), text)

@@ -24,7 +24,7 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::mpsc::{self, SyncSender, TrySendError},
@@ -77,38 +77,58 @@ fn write(path: &Path, snapshot: &Snapshot, told: &Value) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    replace(path, &render(snapshot, told), 0o600)
+    replace(path, 0o600, |file| render(file, snapshot, told))
 }
 
 /// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
 /// there is replaced, not followed.
 ///
 /// # Errors
-/// The directory is not there, or cannot be written to.
-pub(crate) fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+/// The directory is not there, or cannot be written to; or `write`'s.
+pub(crate) fn replace(
+    path: &Path,
+    mode: u32,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut temporary = OsString::from(path);
     temporary.push(".new");
     // A daemon that was killed while writing leaves it behind.
     drop(fs::remove_file(&temporary));
-    let mut file: File =
-        OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.write_all(text.as_bytes())?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
+    let mut file = BufWriter::new(file);
+    write(&mut file)?;
+    file.flush()?;
     fs::rename(&temporary, path)
 }
 
-fn render(snapshot: &Snapshot, told: &Value) -> String {
-    let instances: Vec<Value> = snapshot.instances.iter().map(instance).collect();
-    let interfaces: Vec<Value> = snapshot.interfaces.iter().map(interface).collect();
-    let status = json!({
-        "version": 1,
-        "at_nanos": snapshot.at.as_nanos(),
-        "scheduling": snapshot.scheduling,
-        "reports_lost": snapshot.reports_lost,
-        "instances": instances,
-        "interfaces": interfaces,
-        "told": told,
-    });
-    format!("{status:#}\n")
+/// One instance after the other: memory that is locked is not given back, and all of them together
+/// would need some kilobytes each.
+fn render(to: &mut impl Write, snapshot: &Snapshot, told: &Value) -> io::Result<()> {
+    writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
+    writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
+    writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
+    render_list(to, "instances", snapshot.instances.iter().map(instance))?;
+    render_list(to, "interfaces", snapshot.interfaces.iter().map(interface))?;
+    writeln!(to, "  \"told\": {}\n}}", indented(told, "  "))
+}
+
+fn render_list(
+    to: &mut impl Write,
+    name: &str,
+    values: impl Iterator<Item = Value>,
+) -> io::Result<()> {
+    write!(to, "  \"{name}\": [")?;
+    let mut separator = "";
+    for value in values {
+        write!(to, "{separator}\n    {}", indented(&value, "    "))?;
+        separator = ",";
+    }
+    writeln!(to, "\n  ],")
+}
+
+/// `value` as it stands behind `indent`; in strings there are no line feeds.
+fn indented(value: &Value, indent: &str) -> String {
+    format!("{value:#}").replace('\n', &format!("\n{indent}"))
 }
 
 fn instance(instance: &InstanceSnapshot) -> Value {
@@ -198,7 +218,16 @@ mod tests {
             xdp: "native",
             counters: vec![("accepted", 1)],
         }];
-        let read: Value = serde_json::from_str(&render(&snapshot, &json!({}))).unwrap();
+        let second =
+            InterfaceSnapshot { name: "bo\"nd\n1".to_owned(), ..snapshot.interfaces[0].clone() };
+        snapshot.interfaces.push(second);
+        let mut text = Vec::new();
+        render(&mut text, &snapshot, &json!({ "fifos": [] })).unwrap();
+        let read: Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(read["told"], json!({ "fifos": [] }));
+        assert_eq!(read["at_nanos"], 7);
+        assert_eq!(read["scheduling"], "SCHED_OTHER");
+        assert_eq!(read["interfaces"][1]["name"], "bo\"nd\n1");
         assert_eq!(read["version"], 1);
         assert_eq!(read["instances"][0]["source"], Value::Null);
         let master = json!({ "address": "192.0.2.7", "priority": 9, "checksum": "pseudo-header" });
