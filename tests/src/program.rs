@@ -122,7 +122,19 @@ impl Program {
             .override_global(names::UNKNOWN_VRID_PASS, &pass, true)
             .load_file(object)
             .unwrap_or_else(|error| panic!("{}: {error:?}", object.display()));
-        xdp_mut(&mut ebpf).load().unwrap_or_else(|error| panic!("the kernel refuses: {error:?}"));
+        // A signal interrupts the verifier, which then says EAGAIN: so libbpf tries again, too.
+        let is_again = |error: &ProgramError| {
+            matches!(error, ProgramError::LoadError { io_error, .. }
+                if io_error.kind() == io::ErrorKind::WouldBlock)
+        };
+        let mut loaded = xdp_mut(&mut ebpf).load();
+        for _ in 0..4 {
+            if !loaded.as_ref().is_err_and(is_again) {
+                break;
+            }
+            loaded = xdp_mut(&mut ebpf).load();
+        }
+        loaded.unwrap_or_else(|error| panic!("the kernel refuses: {error:?}"));
         let mut take = |name: &str| -> Map {
             ebpf.take_map(name).unwrap_or_else(|| panic!("the object has no map {name}"))
         };

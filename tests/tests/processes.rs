@@ -222,35 +222,6 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     drop(running);
 }
 
-#[test]
-fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
-    if !require::require_daemon() {
-        return;
-    }
-    let service = Service::copy_of("/bin/sh", 'q');
-    // A shell that reads from us never ends, nor does its copy.
-    let command = service.directory.path().join(&service.name);
-    let block = format!(
-        "vrrp_track_process svc {{\n    process {} -c \"exec 3<&0; (read x <&3) & read x\"\n    weight {WEIGHT}\n    \
-         quorum 2\n    quorum_max 3\n}}\n",
-        command.display()
-    );
-    let alone = Alone::start(&block, &["--process-events", "ebpf"]);
-    alone.await_priority(BASE);
-    let other = service.start_with(&["-c", "read x"]);
-    alone.assert_priority_stays(BASE);
-    let first = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
-    alone.await_priority(UP);
-    // Two more are too many.
-    let second = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
-    alone.await_priority(BASE);
-    second.end();
-    alone.await_priority(UP);
-    first.end();
-    alone.await_priority(BASE);
-    other.end();
-}
-
 /// The daemon stands still while more happens than there is room for.
 #[test]
 fn after_a_loss_of_events_all_processes_are_looked_at_again() {

@@ -1,6 +1,11 @@
 //! Whom programs run as that name no user of their own.
 
+use std::sync::{Arc, LazyLock};
+
 use ha_config::{Command, Fifo, Global, Hook, Lifecycle, Notify, ScriptUser};
+
+/// Of whoever tells no script: one for thousands of instances, each of which would have a kilobyte.
+static NOTHING: LazyLock<Arc<Notify>> = LazyLock::new(Arc::default);
 
 /// `script_user` and `set_supplementary_groups`.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +27,12 @@ impl<'a> Defaults<'a> {
         Command { user, ..command.clone() }
     }
 
-    pub(super) fn notify(&self, notify: &Notify) -> Notify {
+    pub(super) fn notify(&self, notify: &Notify) -> Arc<Notify> {
+        if *notify == **NOTHING {
+            return Arc::clone(&NOTHING);
+        }
         let of = |command: &Option<Command>| self.optional(command.as_ref());
-        Notify {
+        Arc::new(Notify {
             master: of(&notify.master),
             backup: of(&notify.backup),
             fault: of(&notify.fault),
@@ -35,7 +43,7 @@ impl<'a> Defaults<'a> {
             any: of(&notify.any),
             priority_changes: notify.priority_changes,
             coalesce: notify.coalesce,
-        }
+        })
     }
 
     /// `notify_fifo` and `vrrp_notify_fifo`, as far as they are there.

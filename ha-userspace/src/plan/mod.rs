@@ -92,7 +92,7 @@ pub(crate) struct InstancePlan {
     pub(crate) rules: Vec<Rule>,
     /// Whether packets to them are accepted.
     pub(crate) accepts: bool,
-    pub(crate) notify: Notify,
+    pub(crate) notify: Arc<Notify>,
     /// Of the mails about it; `None`: there are none.
     pub(crate) mail: Option<Arc<Letterhead>>,
 }
@@ -101,7 +101,7 @@ pub(crate) struct InstancePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct GroupPlan {
     pub(crate) name: String,
-    pub(crate) notify: Notify,
+    pub(crate) notify: Arc<Notify>,
     /// Of the mails about it; `None`: there are none.
     pub(crate) mail: Option<Arc<Letterhead>>,
 }
@@ -130,8 +130,8 @@ impl Plan {
 
     /// Every program that may be run.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
-        let notify = self.instances.iter().map(|one| &one.notify);
-        let notify = notify.chain(self.groups.iter().map(|one| &one.notify));
+        let notify = self.instances.iter().map(|one| one.notify.as_ref());
+        let notify = notify.chain(self.groups.iter().map(|one| one.notify.as_ref()));
         let scripts = notify.flat_map(commands::of_notify);
         let checks = self.trackers.iter().filter_map(TrackerPlan::command);
         let fifos = self.fifos.iter().filter_map(|fifo| fifo.script.as_ref());
