@@ -63,10 +63,7 @@ fn ha_newtask(context: RawTracePointContext) -> i32 {
         && is_watched(parent)
         && let Some(child) = field::<u32>(context.arg(0), &TASK_TGID)
     {
-        // Here, because it may end before the daemon hears of it.
-        if WATCHED.insert(child, 1, 0).is_err() {
-            lose();
-        }
+        watch(child);
         tell(FORKED, child, parent);
     }
     0
@@ -76,9 +73,13 @@ fn ha_newtask(context: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn ha_exec(_context: RawTracePointContext) -> i32 {
     let pid = current();
-    if is_watched(pid) || has_wanted_name() || has_wanted_command() {
-        tell(CHANGED, pid, 0);
+    if !is_watched(pid) {
+        if !has_wanted_name() && !has_wanted_command() {
+            return 0;
+        }
+        watch(pid);
     }
+    tell(CHANGED, pid, 0);
     0
 }
 
@@ -97,9 +98,14 @@ fn ha_rename(context: RawTracePointContext) -> i32 {
     // SAFETY: the helper checks the address.
     let is_read = unsafe { bpf_probe_read_kernel_str_bytes(context.arg(1), &mut name) }.is_ok();
     // SAFETY: the value is not looked at.
-    if is_watched(pid) || is_read && unsafe { NAMES.get(name) }.is_some() {
-        tell(CHANGED, pid, 0);
+    let is_wanted = is_read && unsafe { NAMES.get(name) }.is_some();
+    if !is_watched(pid) {
+        if !is_wanted {
+            return 0;
+        }
+        watch(pid);
     }
+    tell(CHANGED, pid, 0);
     0
 }
 
@@ -113,6 +119,15 @@ fn ha_exit(_context: RawTracePointContext) -> i32 {
         tell(ENDED, pid, 0);
     }
     0
+}
+
+/// Here, because it may have copies, and end, before the daemon hears of it; whom the daemon does not
+/// mean it releases.
+#[inline(always)]
+fn watch(pid: u32) {
+    if WATCHED.insert(pid, 1, 0).is_err() {
+        lose();
+    }
 }
 
 /// The number of the process that runs.

@@ -200,7 +200,12 @@ impl Desk {
         for event in events {
             let mut changes = Vec::new();
             match *event {
-                Event::Fork { parent, child } => self.census.fork(parent, child, &mut changes),
+                Event::Fork { parent, child } => {
+                    self.census.fork(parent, child, &mut changes);
+                    if !self.census.knows(child) {
+                        source.release(child);
+                    }
+                }
                 Event::Exit { pid } => self.census.exit(pid, &mut changes),
                 Event::ThreadExit { pid } => {
                     if self.census.knows(pid) && Sight::of(pid, 0).is_none() {
