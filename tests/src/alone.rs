@@ -2,15 +2,19 @@
 
 use core::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::{
     clock::Stamp,
-    pair::{Pair, Side},
-    process::Program,
+    pair::{Heard, Pair, Side},
+    process::{Program, Router},
     wait,
 };
 
 /// For a machine that does other things meanwhile.
 const SOON: Duration = Duration::from_secs(20);
+/// Longer than it takes to notice anything.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// Node A of a pair whose node B is never started.
 #[derive(Debug)]
@@ -25,16 +29,53 @@ impl Alone {
         Self(pair)
     }
 
+    /// The router itself.
+    pub fn router(&mut self) -> &mut Router {
+        self.0.node_mut(Side::A).router()
+    }
+
+    /// Has our daemon read this configuration, and waits until it has.
+    ///
+    /// # Panics
+    /// It does not.
+    pub fn reload(&mut self, config: &str) {
+        let router = self.router();
+        let read = router.log().matches("read again").count();
+        router.directory().write("keepalived.conf", config);
+        router.process().signal(Signal::SIGHUP);
+        let again = || router.log().matches("read again").count() > read;
+        let done = wait::holds_within(SOON, again);
+        assert!(done, "not read again{}", self.log());
+    }
+
+    /// What it has advertised since.
+    #[must_use]
+    pub fn heard(&self, since: Stamp) -> Vec<Heard> {
+        self.0.heard("bond0", since)
+    }
+
     /// Waits for an advertisement of this priority as the last one.
     ///
     /// # Panics
     /// There is none for long.
     pub fn await_priority(&self, priority: u8) {
         let since = Stamp::now();
-        let last = || self.0.heard("bond0", since).last().map(|heard| heard.advert.priority);
+        let last = || self.heard(since).last().map(|heard| heard.advert.priority);
         let heard = wait::holds_within(SOON, || last() == Some(priority));
         let last = last();
-        assert!(heard, "the priority is {last:?} and not {priority}{}", self.0.logs());
+        assert!(heard, "the priority is {last:?} and not {priority}{}", self.log());
+    }
+
+    /// All that is advertised for a while has this priority.
+    ///
+    /// # Panics
+    /// It has another one.
+    pub fn assert_priority_stays(&self, priority: u8) {
+        let since = Stamp::now();
+        let stays = wait::holds_throughout(QUIET, || {
+            self.heard(since).iter().all(|heard| heard.advert.priority == priority)
+        });
+        assert!(stays, "the priority does not stay {priority}{}", self.log());
     }
 
     /// What the router has logged.

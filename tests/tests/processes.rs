@@ -3,15 +3,16 @@
 
 use core::time::Duration;
 use std::{
-    fs,
     io::Write as _,
+    os::unix::fs::symlink,
     process::{Child, Command, Stdio},
 };
 
 use ha_tests::{
+    alone::Alone,
     clock::Stamp,
     config::{self, Dialect},
-    pair::{Pair, Side},
+    pair::Side,
     process::Program,
     require,
     tempdir::TempDir,
@@ -19,10 +20,6 @@ use ha_tests::{
 };
 use nix::sys::signal::Signal;
 
-/// Looks at all processes are a second apart; the rest is for a machine that does other things.
-const SOON: Duration = Duration::from_secs(20);
-/// Longer than it takes to notice anything.
-const QUIET: Duration = Duration::from_secs(2);
 const BASE: u8 = 100;
 /// Added while what is tracked is as it is to be.
 const WEIGHT: u8 = 50;
@@ -41,13 +38,14 @@ struct Running(Child);
 impl Service {
     /// `letter` is the test's own.
     fn new(letter: char) -> Self {
-        Self::copy_of("/bin/sleep", letter)
+        Self::as_another("/bin/sleep", letter)
     }
 
-    fn copy_of(program: &str, letter: char) -> Self {
+    fn as_another(program: &str, letter: char) -> Self {
         let name = format!("ha{letter}{}", std::process::id());
         let directory = TempDir::new("service");
-        fs::copy(program, directory.path().join(&name)).expect("a program to copy");
+        // Not a copy: a process that another test starts meanwhile would hold it open for writing.
+        symlink(program, directory.path().join(&name)).expect("a directory of our own");
         Self { name, directory }
     }
 
@@ -102,46 +100,8 @@ fn config(block: &str) -> String {
     block.to_owned() + &config::instance(Dialect::V3Multicast, Side::A, BASE, track)
 }
 
-/// One router on a segment.
-struct Alone(Pair);
-
-impl Alone {
-    fn start(block: &str, words: &[&str]) -> Self {
-        let mut pair = Pair::new();
-        pair.node_mut(Side::A).start(Program::Daemon, &config(block), words);
-        Self(pair)
-    }
-
-    fn reload(&mut self, block: &str) {
-        let router = self.0.node_mut(Side::A).router();
-        let read = router.log().matches("read again").count();
-        fs::write(router.directory().path().join("keepalived.conf"), config(block))
-            .expect("our own");
-        router.process().signal(Signal::SIGHUP);
-        let again = || router.log().matches("read again").count() > read;
-        let done = wait::holds_within(SOON, again);
-        assert!(done, "not read again{}", self.0.logs());
-    }
-
-    /// The priority that was advertised last since `since`.
-    fn priority(&self, since: Stamp) -> Option<u8> {
-        self.0.heard("bond0", since).last().map(|heard| heard.advert.priority)
-    }
-
-    fn await_priority(&self, priority: u8) {
-        let since = Stamp::now();
-        let heard = wait::holds_within(SOON, || self.priority(since) == Some(priority));
-        let last = self.priority(since);
-        assert!(heard, "the priority is {last:?} and not {priority}{}", self.0.logs());
-    }
-
-    fn assert_priority_stays(&self, priority: u8) {
-        let since = Stamp::now();
-        let stays = wait::holds_throughout(QUIET, || {
-            self.0.heard("bond0", since).iter().all(|heard| heard.advert.priority == priority)
-        });
-        assert!(stays, "the priority does not stay {priority}{}", self.0.logs());
-    }
+fn start(block: &str, words: &[&str]) -> Alone {
+    Alone::start(Program::Daemon, &config(block), words)
 }
 
 const UP: u8 = BASE + WEIGHT;
@@ -158,7 +118,7 @@ fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
     for (source, words) in sources {
         let service = Service::new('a');
         let first = service.start();
-        let alone = Alone::start(&service.block(""), &["--process-events", source]);
+        let alone = start(&service.block(""), &["--process-events", source]);
         alone.await_priority(UP);
         first.end();
         alone.await_priority(BASE);
@@ -169,7 +129,7 @@ fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
         alone.assert_priority_stays(UP);
         third.end();
         alone.await_priority(BASE);
-        let log = alone.0.logs();
+        let log = alone.log();
         assert!(log.contains(words), "{log}");
         assert!(log.contains("process svc fails"), "{log}");
         assert!(log.contains("process svc is well again"), "{log}");
@@ -183,15 +143,15 @@ fn a_reload_keeps_what_is_known_and_judges_it_anew() {
     }
     let service = Service::new('r');
     let running = service.start();
-    let mut alone = Alone::start(&service.block(""), &[]);
+    let mut alone = start(&service.block(""), &[]);
     alone.await_priority(UP);
     let since = Stamp::now();
-    alone.reload(&service.block("fork_delay 3"));
+    alone.reload(&config(&service.block("fork_delay 3")));
     alone.assert_priority_stays(UP);
-    alone.reload(&service.block("quorum 2"));
+    alone.reload(&config(&service.block("quorum 2")));
     alone.await_priority(BASE);
-    let heard = alone.0.heard("bond0", since);
-    assert!(heard.iter().all(|one| one.advert.priority != 0), "no restart{}", alone.0.logs());
+    let heard = alone.heard(since);
+    assert!(heard.iter().all(|one| one.advert.priority != 0), "no restart{}", alone.log());
     let second = service.start();
     alone.await_priority(UP);
     drop((running, second));
@@ -206,7 +166,7 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     let service = Service::new('s');
     // Long enough for slow starts, and short enough to be waited for.
     let block = service.block("max_restarts 2\n    restart_window 15");
-    let alone = Alone::start(&block, &[]);
+    let alone = start(&block, &[]);
     alone.await_priority(BASE);
     let mut running = service.start();
     for _ in 0..2 {
@@ -216,10 +176,39 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
         running = service.start();
     }
     alone.assert_priority_stays(BASE);
-    let log = alone.0.logs();
+    let log = alone.log();
     assert!(log.contains("started 3 times within 15 s"), "{log}");
     alone.await_priority(UP);
     drop(running);
+}
+
+#[test]
+fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
+    if !require::require_daemon() {
+        return;
+    }
+    let service = Service::as_another("/bin/sh", 'q');
+    // A shell that reads from us never ends, nor does its copy.
+    let command = service.directory.path().join(&service.name);
+    let block = format!(
+        "vrrp_track_process svc {{\n    process {} -c \"exec 3<&0; (read x <&3) & read x\"\n    weight {WEIGHT}\n    \
+         quorum 2\n    quorum_max 3\n}}\n",
+        command.display()
+    );
+    let alone = start(&block, &["--process-events", "ebpf"]);
+    alone.await_priority(BASE);
+    let other = service.start_with(&["-c", "read x"]);
+    alone.assert_priority_stays(BASE);
+    let first = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    alone.await_priority(UP);
+    // Two more are too many.
+    let second = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    alone.await_priority(BASE);
+    second.end();
+    alone.await_priority(UP);
+    first.end();
+    alone.await_priority(BASE);
+    other.end();
 }
 
 /// The daemon stands still while more happens than there is room for.
@@ -232,21 +221,19 @@ fn after_a_loss_of_events_all_processes_are_looked_at_again() {
     if !require::require_daemon() {
         return;
     }
-    let (service, storm) = (Service::new('l'), Service::copy_of("/bin/sh", 'm'));
+    let (service, storm) = (Service::new('l'), Service::as_another("/bin/sh", 'm'));
     let block = format!(
         "{}vrrp_track_process storm {{\n    process {}\n}}\n",
         service.block(""),
         storm.name
     );
     let config = config(&block).replace("        svc\n", "        svc\n        storm weight 1\n");
-    let mut pair = Pair::new();
-    pair.node_mut(Side::A).start(Program::Daemon, &config, &["--process-events", "ebpf"]);
-    let mut alone = Alone(pair);
+    let mut alone = Alone::start(Program::Daemon, &config, &["--process-events", "ebpf"]);
     let first = service.start();
     let script = format!("read x; i=0; while [ $i -lt {COPIES} ]; do (:); i=$((i+1)); done; true");
     let mut copies = storm.start_with(&["-c", &script]);
     alone.await_priority(UP + 1);
-    let router = alone.0.node_mut(Side::A).router();
+    let router = alone.router();
     router.process().signal(Signal::SIGSTOP);
     copies.go();
     let is_over = wait::holds_within(STORM, || copies.has_ended());
@@ -254,7 +241,7 @@ fn after_a_loss_of_events_all_processes_are_looked_at_again() {
     router.process().signal(Signal::SIGCONT);
     assert!(is_over, "the storm is not over");
     alone.await_priority(BASE);
-    let log = alone.0.logs();
+    let log = alone.log();
     assert!(log.contains("events of processes had no room"), "{log}");
     let again = service.start();
     alone.await_priority(UP);
