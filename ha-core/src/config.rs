@@ -155,7 +155,8 @@ pub struct Track {
     pub tracker: TrackerId,
     /// 0: failure means Fault. Positive: added while up. Negative: subtracted while down.
     pub weight: i32,
-    /// Up counts as down and down as up; what a file says counts with the other sign.
+    /// What would be added is subtracted, and what would be subtracted added. With weight 0 up counts
+    /// as down and down as up.
     pub reverse: bool,
 }
 
@@ -166,20 +167,23 @@ impl Track {
     /// What `verdict` means here.
     #[must_use]
     pub fn effect(self, verdict: Verdict) -> Effect {
-        let is_up = match verdict {
-            Verdict::Up => !self.reverse,
-            Verdict::Down => self.reverse,
-            Verdict::Value(value) if self.weight == 0 => (value == 0) != self.reverse,
-            Verdict::Value(value) => {
-                let product = value.saturating_mul(self.weight);
-                let weight = if self.reverse { product.saturating_neg() } else { product };
-                return if weight <= Self::FAULT { Effect::Fault } else { Effect::Weight(weight) };
-            }
+        if self.weight == 0 {
+            let is_up = match verdict {
+                Verdict::Up => true,
+                Verdict::Down => false,
+                Verdict::Value(value) => value == 0,
+            };
+            return if is_up == self.reverse { Effect::Fault } else { Effect::Weight(0) };
+        }
+        let moved = match verdict {
+            Verdict::Up => self.weight.max(0),
+            Verdict::Down => self.weight.min(0),
+            Verdict::Value(value) => value.saturating_mul(self.weight),
         };
-        match (self.weight, is_up) {
-            (0, false) => Effect::Fault,
-            (weight, true) => Effect::Weight(weight.max(0)),
-            (weight, false) => Effect::Weight(weight.min(0)),
+        let moved = if self.reverse { moved.saturating_neg() } else { moved };
+        match verdict {
+            Verdict::Value(_) if moved <= Self::FAULT => Effect::Fault,
+            Verdict::Up | Verdict::Down | Verdict::Value(_) => Effect::Weight(moved),
         }
     }
 }
@@ -209,8 +213,11 @@ mod tests {
         assert_eq!(effect(7, Verdict::Down), Effect::Weight(0));
         assert_eq!(effect(-7, Verdict::Up), Effect::Weight(0));
         assert_eq!(effect(-7, Verdict::Down), Effect::Weight(-7));
-        assert_eq!(reversed(7, Verdict::Down), Effect::Weight(7));
-        assert_eq!(reversed(-7, Verdict::Up), Effect::Weight(-7));
+        // As keepalived 2.2.7 runs it.
+        assert_eq!(reversed(7, Verdict::Up), Effect::Weight(-7));
+        assert_eq!(reversed(7, Verdict::Down), Effect::Weight(0));
+        assert_eq!(reversed(-7, Verdict::Up), Effect::Weight(0));
+        assert_eq!(reversed(-7, Verdict::Down), Effect::Weight(7));
     }
 
     #[test]

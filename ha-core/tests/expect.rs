@@ -152,7 +152,7 @@ fn who_is_late_or_waits_for_others_or_for_the_ring_has_to_see_the_next_frame() {
 fn a_priority_above_the_master_s_preempts() {
     let scene = Scene::of(|config| {
         config.priority = Priority::new(150).expect("not 0");
-        config.tracks = vec![Track { tracker: TrackerId(0), weight: 100, reverse: true }];
+        config.tracks = vec![Track { tracker: TrackerId(0), weight: -100, reverse: true }];
     });
     let fails = |scene: &mut Scene| {
         scene.handle(Input::Tracker { tracker: TrackerId(0), verdict: Verdict::Down });
