@@ -20,7 +20,7 @@ use argument::Argument::Flag;
 
 pub(crate) use self::{
     argument::Argument,
-    entry::{ADDRESS, Entry, ROUTE, RULE},
+    entry::{ADDRESS, DELAYS, Entry, ROUTE, RULE},
     page::{explain, names, page},
     routing::Routing,
 };
@@ -249,7 +249,6 @@ mod reason {
         neighbour advertisements tell the network where the addresses are";
     pub(super) const NO_STATICS: &str =
         "nothing static is set: it belongs into the host's network configuration";
-    pub(super) const NO_DELAYS: &str = "an interface that goes down counts at once";
     pub(super) const SCHEDULING: &str =
         "the thread that decides has the kernel's SCHED_DEADLINE by itself: see --sched";
     pub(super) const ONE_PROCESS: &str = "there is one process, called ha-userspace";

@@ -7,6 +7,7 @@
 mod address;
 mod announce;
 mod authentication;
+mod delays;
 mod file;
 mod notify;
 mod process;
@@ -26,6 +27,7 @@ pub use self::{
     address::{Address, Scope},
     announce::{Garp, Pacing},
     authentication::{Authentication, Password},
+    delays::InterfaceDelays,
     file::{InitFile, TrackFile, TrackedFile},
     notify::{Fifo, Hook, Lifecycle, Notify},
     process::{Process, ProcessMatch, RestartLimit, TrackProcess},
@@ -61,6 +63,8 @@ pub struct Config {
     pub instances: Vec<Instance>,
     /// `garp_group` blocks, in the order of the file.
     pub pacing: Vec<Pacing>,
+    /// `interface_up_down_delays`, in the order of the file; no interface is in it twice.
+    pub delays: Vec<InterfaceDelays>,
     /// Other blocks that are not active yet, in the order of the file.
     pub inactive: Vec<Setting>,
 }
@@ -242,7 +246,8 @@ pub struct Weight {
     /// -253 to 253. Positive: added while the tracked thing is up. Negative: subtracted while it
     /// is down. 0: the instance is in Fault while it is down.
     pub value: i32,
-    /// `reverse`: up and down are exchanged.
+    /// `reverse`: what would be added is subtracted, and what would be subtracted added. With 0 up and
+    /// down are exchanged.
     pub reverse: bool,
 }
 

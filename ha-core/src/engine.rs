@@ -107,6 +107,12 @@ impl Engine {
         self.instances.get(index(id))
     }
 
+    /// What moves the priority of an instance, and by how much: with the configured one the sum of
+    /// these is [`Instance::priority`], but for its bounds 1 and 254.
+    pub fn weights(&self, id: InstanceId) -> impl Iterator<Item = (TrackerId, i32)> {
+        self.instance(id).into_iter().flat_map(|instance| instance.weights(&self.trackers))
+    }
+
     /// When the instance will take over or advertise, if it is Backup or Master.
     #[must_use]
     pub fn deadline(&self, id: InstanceId) -> Option<Instant> {

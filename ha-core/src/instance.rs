@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Cause, Event, InstanceConfig, Instant, State, Verdict, Version,
+    Cause, Event, InstanceConfig, Instant, State, TrackerId, Verdict, Version,
     config::{Effect, Track},
     expect::Said,
     peers::Peers,
@@ -159,6 +159,12 @@ impl Instance {
         self.priority
     }
 
+    /// The priority that weights are added to.
+    #[must_use]
+    pub fn base_priority(&self) -> u8 {
+        self.config.priority.as_u8()
+    }
+
     /// The address it sends from, as far as it was told.
     #[must_use]
     pub fn source(&self) -> Option<IpAddr> {
@@ -301,16 +307,21 @@ impl Instance {
     /// The configured priority moved by the weights of what is tracked, within 1 to 254.
     pub(crate) fn weighted_priority(&self, trackers: &[Option<Verdict>]) -> u8 {
         let base = self.config.priority.as_u8();
-        if self.is_owner() {
-            return base;
-        }
-        let sum = self.config.tracks.iter().fold(i32::from(base), |sum, &track| {
-            match effect(track, trackers) {
-                Some(Effect::Weight(weight)) => sum.saturating_add(weight),
-                Some(Effect::Fault) | None => sum,
-            }
-        });
-        u8::try_from(sum.clamp(1, 254)).unwrap_or(base)
+        let weights = self.weights(trackers).map(|(_, weight)| weight);
+        let sum = weights.fold(i32::from(base), i32::saturating_add);
+        if self.is_owner() { base } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(base) }
+    }
+
+    /// What moves the priority, and by how much.
+    pub(crate) fn weights(
+        &self,
+        trackers: &[Option<Verdict>],
+    ) -> impl Iterator<Item = (TrackerId, i32)> {
+        let tracks = if self.is_owner() { &[] } else { self.config.tracks.as_slice() };
+        tracks.iter().filter_map(|&track| match effect(track, trackers)? {
+            Effect::Weight(weight) if weight != 0 => Some((track.tracker, weight)),
+            Effect::Weight(_) | Effect::Fault => None,
+        })
     }
 }
 

@@ -278,7 +278,10 @@ impl Run {
                     },
                     Order::Status(asked) => {
                         let path = held.files.status(asked);
-                        let told = self.reporter.status();
+                        let mut told = self.reporter.status();
+                        if let Some(told) = told.as_object_mut() {
+                            told.insert("scripts".to_owned(), self.watchers.status());
+                        }
                         write_status(path, &self.status_writer, &self.engine, told).await;
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
@@ -436,11 +439,8 @@ fn interfaces_of(plan: &Plan) -> BTreeSet<&str> {
 
 /// Has lost carriers reported at once, where the kernel would take its time.
 fn watch_carriers(plan: &Plan) -> JoinSet<()> {
-    let names = plan.trackers.iter().filter_map(|tracker| match tracker {
-        TrackerPlan::Interface(name) => Some(name.clone()),
-        TrackerPlan::Script(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
-    });
-    let names = names.collect();
+    let names = plan.trackers.iter().filter_map(TrackerPlan::interface);
+    let names = names.map(str::to_owned).collect();
     let intervals = plan.engine.instances.iter().map(|instance| instance.interval.as_duration());
     let shortest = intervals.min().unwrap_or(Duration::MAX);
     let mut task = JoinSet::new();

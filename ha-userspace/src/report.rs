@@ -1,6 +1,7 @@
 //! What the engine thread reports, for people (the log) and for scripts (notifications).
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::{
-    engine::{Message, Report},
+    engine::{Message, PriorityChange, Report},
     mail::Mailer,
     plan::{Plan, TrackerPlan},
     scripts::{
@@ -97,6 +98,7 @@ impl Reporter {
         match &report.message {
             Message::Note(text) => info!("{text}"),
             Message::Trouble(text) => warn!("{text}"),
+            Message::Priority(change) => self.handle_priority(change),
             Message::Engine(action) => self.handle_action(report.at, action),
         }
     }
@@ -129,10 +131,6 @@ impl Reporter {
                 self.tell(notify);
                 self.mailer.tell(&self.plan, notify);
             }
-            Action::Priority { instance, from, to } => {
-                info!("{}: priority {from} -> {to}", self.name(instance));
-                self.tell_priority(instance, to);
-            }
             Action::Rejected { instance, source, reason } => {
                 warn!("{}: advertisement from {source} refused: {reason}", self.name(instance));
             }
@@ -153,8 +151,11 @@ impl Reporter {
                 let (name, by) = (self.name(instance), seconds(by));
                 warn!("{name}: this daemon was {by} late: it listens before it acts");
             }
-            // Carried out on the engine thread.
-            Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
+            // Carried out on the engine thread, or told with its reasons.
+            Action::Advertise { .. }
+            | Action::Addresses { .. }
+            | Action::Announce { .. }
+            | Action::Priority { .. } => {}
         }
     }
 
@@ -209,6 +210,31 @@ impl Reporter {
             .filter(|lead| members.is_some_and(|group| group.members.binary_search(lead).is_ok()));
         let reason = lead.and_then(|lead| self.reasons.get(&lead));
         reason.map_or("its members start", String::as_str)
+    }
+
+    fn handle_priority(&self, change: &PriorityChange) {
+        let PriorityChange { instance, from, to, base, ref weights } = *change;
+        let name = self.name(instance);
+        info!("{name}: priority {from} -> {to}{}", self.weighing(base, to, weights));
+        self.tell_priority(instance, to);
+    }
+
+    /// `: 100, script chk -10`; nothing if it is not known.
+    fn weighing(&self, base: u8, to: u8, weights: &[(TrackerId, i32)]) -> String {
+        let sum = weights.iter().fold(i32::from(base), |sum, (_, by)| sum.saturating_add(*by));
+        let bound = match sum.cmp(&i32::from(to)) {
+            Ordering::Equal => String::new(),
+            _ if weights.is_empty() => return String::new(),
+            Ordering::Less => format!(", not below {to}"),
+            Ordering::Greater => format!(", not above {to}"),
+        };
+        let weight = |&(tracker, by)| format!(", {} {by:+}", self.tracked(tracker));
+        let weights: String = weights.iter().map(weight).collect();
+        format!(": {base}{weights}{bound}")
+    }
+
+    fn tracked(&self, tracker: TrackerId) -> String {
+        self.plan.tracker(tracker).map_or_else(|| "something".to_owned(), ToString::to_string)
     }
 
     fn why(&self, at: Instant, cause: Cause) -> String {
@@ -291,5 +317,21 @@ mod tests {
         check(Cause::TrackerDown(TrackerId(2)), "something it depends on failed");
         check(Cause::Group(InstanceId(0)), "VI_1 of the same sync group moved");
         check(Cause::Group(InstanceId(1)), "? of the same sync group moved");
+    }
+
+    #[test]
+    fn a_priority_is_told_with_its_reasons() {
+        let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
+        let reporter = Reporter::new(Arc::new(plan));
+        let (link, script) = (TrackerId(0), TrackerId(1));
+        let check = |to, weights: &[(TrackerId, i32)], words: &str| {
+            assert_eq!(reporter.weighing(100, to, weights), words);
+        };
+        check(90, &[(script, -10)], ": 100, script chk -10");
+        check(95, &[(link, 5), (script, -10)], ": 100, interface eth0 +5, script chk -10");
+        check(1, &[(script, -200)], ": 100, script chk -200, not below 1");
+        check(254, &[(script, 200)], ": 100, script chk +200, not above 254");
+        check(100, &[], ": 100");
+        check(90, &[], "");
     }
 }

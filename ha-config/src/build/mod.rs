@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod delays;
 mod fifo;
 mod file;
 mod garp;
@@ -59,6 +60,7 @@ struct Blocks {
     groups: Named<group::Draft>,
     instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
+    delays: delays::List,
     inactive: Vec<Setting>,
 }
 
@@ -99,6 +101,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
                 is_astray = identity.net_namespace.is_none();
             }
             "instance" => identity.instance = file_name(&mut sink, keyword, statement),
+            "interface_up_down_delays" => delays::read(&mut sink, statement, &mut blocks.delays),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
             "child_wait_time" => global.read_wait(&mut sink, keyword, statement),
             _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
@@ -182,6 +185,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);
     validate::unused_trackers(sink, blocks);
+    validate::looks_for_processes(sink, &blocks.scripts);
     instances.retain(|(range, _)| !sink.has_error_in(*range));
     let instances: Vec<Instance> = instances.into_iter().map(|(_, instance)| instance).collect();
     // A group lives as long as it has a member that can be used.
@@ -191,9 +195,21 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     }
     groups.retain(|group| !group.members.is_empty());
     let pacing = pacing::finish(sink, &blocks.pacing);
+    let delays = blocks.delays.as_slice().to_vec();
     let inactive = blocks.inactive.clone();
     let (identity, global) = (Identity::default(), global.finish(sink));
-    Config { identity, global, scripts, processes, files, groups, instances, pacing, inactive }
+    Config {
+        identity,
+        global,
+        scripts,
+        processes,
+        files,
+        groups,
+        instances,
+        pacing,
+        delays,
+        inactive,
+    }
 }
 
 #[cfg(test)]

@@ -69,6 +69,13 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Sc
 fn read_command(sink: &mut Sink, statement: &Statement) -> Option<Command> {
     let (first, rest) = statement.values.split_first()?;
     let mut command = value::command(sink, first)?;
+    if command.argv == ["<"] {
+        sink.error(first.span, "there is no file after the `<`");
+        return None;
+    }
+    if let Some(argv) = opening(&command.argv) {
+        command.argv = argv;
+    }
     if let [from, ..] = rest {
         // keepalived 2.2.7 runs `script "/path " a b` without a and b, and says nothing.
         sink.warning_help(
@@ -79,4 +86,16 @@ fn read_command(sink: &mut Sink, statement: &Statement) -> Option<Command> {
         command.argv.extend(rest.iter().map(|word| word.text.clone()));
     }
     Some(command)
+}
+
+/// `</path` succeeds when the file can be opened. keepalived (2.2.7) has a shell do it, as whom the
+/// script runs: a directory can be opened, a FIFO that nobody writes to takes until the timeout.
+fn opening(argv: &[String]) -> Option<Vec<String>> {
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let path = match words.as_slice() {
+        ["<", path] => path,
+        [word] => word.strip_prefix('<').filter(|path| !path.is_empty())?,
+        _ => return None,
+    };
+    Some(["/bin/sh", "-c", "<\"$0\"", path].map(str::to_owned).to_vec())
 }

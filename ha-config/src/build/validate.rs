@@ -7,7 +7,7 @@ use ha_common::abi::INSTANCES_MAX;
 use super::{Blocks, Built, Named, group, instance, track};
 use crate::{
     diagnostic::{Sink, Span},
-    model::{Instance, SyncGroup},
+    model::{Instance, Script, SyncGroup},
 };
 
 /// The instances that the kernel's tables have room for; the first one beyond is reported.
@@ -81,6 +81,30 @@ pub(super) fn something_to_run(sink: &mut Sink, blocks: &Blocks) {
         let message = "there is no `vrrp_instance` in the file: nothing would run";
         sink.error(Span::START, message);
     }
+}
+
+/// Says once that there is something better than the script that most have.
+pub(super) fn looks_for_processes(sink: &mut Sink, scripts: &Named<Option<Script>>) {
+    let looked_for = |built: &Built<Option<Script>>| {
+        let process = process_looked_for(&built.value.as_ref()?.command.argv)?;
+        Some((built.name.clone(), process.to_owned()))
+    };
+    let Some((name, process)) = scripts.iter().find_map(looked_for) else { return };
+    let message = format!("the script `{}` only looks whether `{process}` runs", name.text);
+    let help = "`vrrp_track_process`, tracked by `track_process`, knows at once when it does not";
+    sink.warning_help(name.span, message, help);
+}
+
+/// The process that `killall -0`, `pidof` or `pgrep` is asked for.
+fn process_looked_for(argv: &[String]) -> Option<&str> {
+    let (program, arguments) = argv.split_first()?;
+    let is_look = match program.rsplit('/').next()? {
+        "killall" => arguments.first().is_some_and(|argument| argument == "-0"),
+        "pidof" | "pgrep" => true,
+        _ => false,
+    };
+    let last = arguments.last().filter(|argument| !argument.starts_with('-'))?;
+    is_look.then_some(last)
 }
 
 /// keepalived does not run scripts that nobody tracks, and neither do we. In a file with errors, what tracks them may be

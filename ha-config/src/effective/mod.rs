@@ -27,18 +27,29 @@ use crate::model::{Authentication, Config, Weight};
 /// not mentioned.
 ///
 /// Reading it gives the same model again, but for the numbers of lines, and that the same text.
-/// What is said of it then has its cause in the model: what is not active yet, what is
-/// tracked nowhere, a group of one member, strict mode, a password of which only a part counts, and
-/// words too many after what is not active yet. Of everything else that was said of the original
-/// file nothing is left, because what it was said of is either resolved or left out.
+/// What is said of it then has its cause in the model: what is not active yet, what is tracked
+/// nowhere, a script that only looks for a process, a group of one member, strict mode, a password
+/// of which only a part counts, and words too many after what is not active yet. Of everything else
+/// that was said of the original file nothing is left, because what it was said of is either
+/// resolved or left out.
 ///
 /// Passwords are in it, because without them it would be another configuration. A text that is
 /// larger than what may be read (64 MiB, two million words: some 20,000 instances) is written all
 /// the same.
 #[must_use]
 pub fn effective(config: &Config) -> String {
-    let Config { identity, global, scripts, processes, files, groups, instances, pacing, inactive } =
-        config;
+    let Config {
+        identity,
+        global,
+        scripts,
+        processes,
+        files,
+        groups,
+        instances,
+        pacing,
+        delays,
+        inactive,
+    } = config;
     let mut writer = Writer::default();
     writer.remark("The effective configuration: what counts, with every default.");
     writer
@@ -54,6 +65,7 @@ pub fn effective(config: &Config) -> String {
     for group in pacing {
         announce::write_pacing(&mut writer, group);
     }
+    track::write_delays(&mut writer, delays);
     for setting in inactive {
         writer.setting(setting);
     }

@@ -1,9 +1,13 @@
-//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an
+//! instance; and `interface_up_down_delays`.
 
 use std::collections::BTreeSet;
 
-use super::{Reversed, writer::Writer};
-use crate::model::{TrackFile, TrackInterface, TrackProcess, TrackScript, Weight};
+use super::{
+    Reversed,
+    writer::{Writer, seconds},
+};
+use crate::model::{InterfaceDelays, TrackFile, TrackInterface, TrackProcess, TrackScript, Weight};
 
 pub(super) fn write(
     writer: &mut Writer,
@@ -28,6 +32,13 @@ pub(super) fn write(
     writer.list("track_file", files, |tracked| {
         let TrackFile { file: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.files, name, *by)
+    });
+}
+
+pub(super) fn write_delays(writer: &mut Writer, delays: &[InterfaceDelays]) {
+    writer.list("interface_up_down_delays", delays, |delays| {
+        let InterfaceDelays { interface, down, up } = delays;
+        vec![interface.clone(), seconds(*down), seconds(*up)]
     });
 }
 

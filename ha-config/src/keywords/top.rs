@@ -12,7 +12,7 @@ use super::{
     argument::TIME,
     entry::{DELAYS, INSTANCES, INTERFACES, POLLED, ROUTE, RULE, STATIC_ADDRESS},
     list,
-    reason::{CARRIER, NO_BFD, NO_DELAYS, NO_STATICS},
+    reason::{CARRIER, NO_BFD, NO_STATICS},
     row,
 };
 
@@ -33,7 +33,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     list("static_routes", &ROUTE).inactive(NO_STATICS),
     list("static_rules", &RULE).inactive(NO_STATICS),
     row("track_group", &[NAME]).block(TrackGroup).inactive(NO_STATICS),
-    list("interface_up_down_delays", &DELAYS).inactive(NO_DELAYS),
+    list("interface_up_down_delays", &DELAYS),
     row("net_namespace", &[FileName]).again(Again::Ignored),
     row("net_namespace_ipvs", &[NAME]).at_least(0).load_balancer(),
     row("namespace_with_ipsets", &[]).without_effect("no ipsets are used"),

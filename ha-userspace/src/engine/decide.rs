@@ -8,7 +8,7 @@ use ha_core::{
     Received, Reload,
 };
 
-use crate::{io::slots::Slots, plan::Plan, record::Tap};
+use crate::{engine::PriorityChange, io::slots::Slots, plan::Plan, record::Tap};
 
 /// The engine, its actions that wait to be carried out, and who records both.
 #[derive(Debug)]
@@ -126,6 +126,15 @@ impl Decider {
             |engine, actions| engine.reload(now, reload, actions),
             |tap, decided| tap.note_reload(now, decided),
         );
+    }
+
+    /// Why the priority of `instance` is `to` now.
+    pub(crate) fn explain(&self, instance: InstanceId, from: u8, to: u8) -> PriorityChange {
+        let entry = self.engine.instance(instance);
+        let is_so_still = entry.is_some_and(|entry| entry.priority() == to);
+        let weights = self.engine.weights(instance).filter(|_| is_so_still).collect();
+        let base = entry.map_or(to, Instance::base_priority);
+        PriorityChange { instance, from, to, base, weights }
     }
 
     /// Once the actions are carried out.

@@ -3,6 +3,7 @@
 //! Nothing here forks, logs, or touches a file: what takes time is sent to the main thread.
 
 mod associations;
+mod debounce;
 pub(crate) mod decide;
 mod driver;
 mod effects;
@@ -12,7 +13,9 @@ mod retry;
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
-use ha_core::{Action, Instant, Reload, State, Statistics, TrackerId, Verdict, wire::Dialect};
+use ha_core::{
+    Action, InstanceId, Instant, Reload, State, Statistics, TrackerId, Verdict, wire::Dialect,
+};
 use tokio::{
     runtime,
     sync::{
@@ -196,13 +199,27 @@ pub(crate) struct Report {
 /// The content of a [`Report`].
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// Never one of those carried out on the engine thread. Of what frames can cause, `Rejected`
-    /// comes once an instance and ten seconds at most, `Noticed` a few times.
+    /// Never one of those carried out on the engine thread, nor `Priority`. Of what frames can cause,
+    /// `Rejected` comes once an instance and ten seconds at most, `Noticed` a few times.
     Engine(Action),
+    /// The effective priority has changed.
+    Priority(PriorityChange),
     /// Something good to know.
     Note(String),
     /// Something that could not be done, in one sentence for the operator.
     Trouble(String),
+}
+
+/// An instance's effective priority is another one.
+#[derive(Clone, Debug)]
+pub(crate) struct PriorityChange {
+    pub(crate) instance: InstanceId,
+    pub(crate) from: u8,
+    pub(crate) to: u8,
+    /// The configured one.
+    pub(crate) base: u8,
+    /// What is added to it. Empty if there is another change by now, which says it.
+    pub(crate) weights: Vec<(TrackerId, i32)>,
 }
 
 /// How things are at one moment.

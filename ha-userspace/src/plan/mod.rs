@@ -3,6 +3,7 @@
 
 mod builder;
 mod commands;
+mod delays;
 mod numbered;
 mod pacing;
 mod succession;
@@ -25,7 +26,7 @@ use ha_core::{
 };
 
 use self::{builder::Builder, commands::Defaults, numbered::Numbered};
-pub(crate) use self::{pacing::PacingPlan, tracker::TrackerPlan};
+pub(crate) use self::{delays::Delays, pacing::PacingPlan, tracker::TrackerPlan};
 use crate::{host, mail::Letterhead};
 
 /// TTL or hop limit of multicast advertisements (RFC 9568 §5.1.1.3).
@@ -56,6 +57,8 @@ pub(crate) struct Plan {
     pub(crate) fifo_states_on_reload: bool,
     /// What is run at the start and at the stop.
     pub(crate) lifecycle: Lifecycle,
+    /// How long an interface has to be up or down until that counts, where it does not at once.
+    pub(crate) delays: BTreeMap<String, Delays>,
     after_start: Duration,
     after_boot: Duration,
 }
@@ -191,6 +194,7 @@ impl Plan {
             fifos: defaults.fifos(&config.global),
             fifo_states_on_reload: config.global.fifo_states_on_reload,
             lifecycle: defaults.lifecycle(&config.global.lifecycle),
+            delays: delays::limited(config, &mut warnings),
             after_start: config.global.startup_delay,
             after_boot: config.global.delay_after_boot,
         };

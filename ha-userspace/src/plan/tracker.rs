@@ -1,5 +1,7 @@
 //! What an instance can depend on.
 
+use std::fmt;
+
 use ha_config::{Command, Place, Process, Script, TrackedFile};
 
 /// What a tracker number stands for.
@@ -31,6 +33,14 @@ impl TrackerPlan {
         match self {
             Self::Script(script) => Some(&script.command),
             Self::Interface(_) | Self::Process(_) | Self::File(_) => None,
+        }
+    }
+
+    /// The interface, if it is one.
+    pub(crate) fn interface(&self) -> Option<&str> {
+        match self {
+            Self::Interface(name) => Some(name),
+            Self::Script(_) | Self::Process(_) | Self::File(_) => None,
         }
     }
 
@@ -70,5 +80,18 @@ impl TrackerPlan {
             (Self::File(old), Self::File(new)) => old.path == new.path,
             (Self::Interface(_) | Self::Script(_) | Self::Process(_) | Self::File(_), _) => false,
         }
+    }
+}
+
+impl fmt::Display for TrackerPlan {
+    /// The kind and the name.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Interface(_) => "interface",
+            Self::Script(_) => "script",
+            Self::Process(_) => "process",
+            Self::File(_) => "file",
+        };
+        write!(formatter, "{kind} {}", self.name())
     }
 }

@@ -8,10 +8,14 @@ mod script;
 use std::collections::BTreeMap;
 
 use ha_core::TrackerId;
-use tokio::{sync::mpsc, task::JoinSet};
+use serde_json::Value;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 pub(crate) use self::process::Event;
-use self::process::ProcessWatch;
+use self::{process::ProcessWatch, script::Standing};
 use crate::{
     cli::ProcessEvents,
     engine::Command,
@@ -30,6 +34,7 @@ pub(crate) struct Watchers {
 #[derive(Debug)]
 struct Running {
     tracked: TrackerPlan,
+    standing: watch::Receiver<Standing>,
     /// Dropped, it ends.
     _task: JoinSet<()>,
 }
@@ -39,6 +44,15 @@ impl Watchers {
     pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
         let processes = ProcessWatch::new(commands.clone(), choice);
         Self { commands, running: BTreeMap::new(), processes }
+    }
+
+    /// The scripts, for `status.json`.
+    pub(crate) fn status(&self) -> Value {
+        let status = |running: &Running| match &running.tracked {
+            TrackerPlan::Script(script) => Some(running.standing.borrow().status(&script.name)),
+            TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
+        };
+        self.running.values().filter_map(status).collect()
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.
@@ -52,18 +66,19 @@ impl Watchers {
                 continue;
             }
             let commands = self.commands.clone();
+            let (tell, standing) = watch::channel(Standing::default());
             let mut task = JoinSet::new();
             match tracked {
                 // The engine thread sees to the first, one thread to all of the second.
                 TrackerPlan::Interface(_) | TrackerPlan::Process(_) => continue,
                 TrackerPlan::Script(script) => {
-                    task.spawn(script::watch(script.clone(), id, commands));
+                    task.spawn(script::watch(script.clone(), id, commands, tell));
                 }
                 TrackerPlan::File(file) => {
                     task.spawn(file::watch(file.clone(), id, commands));
                 }
             }
-            self.running.insert(id, Running { tracked: tracked.clone(), _task: task });
+            self.running.insert(id, Running { tracked: tracked.clone(), standing, _task: task });
         }
         self.processes.run(plan);
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ha_config::Script;
 use ha_core::{TrackerId, Verdict};
+use serde_json::{Value, json};
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::{MissedTickBehavior, interval},
 };
 use tracing::{debug, info, warn};
@@ -18,9 +19,31 @@ static SLOTS: Semaphore = Semaphore::const_new(64);
 /// A `vrrp_script` cannot run more often than this, whatever its interval says.
 const INTERVAL_MIN: Duration = Duration::from_millis(1);
 
+/// What is known of a script.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// The verdict.
+    is_up: Option<bool>,
+    /// The last run that failed.
+    last_failure: Option<Value>,
+}
+
+impl Standing {
+    /// For `status.json`.
+    pub(super) fn status(&self, name: &str) -> Value {
+        json!({ "name": name, "is_up": self.is_up, "last_failure": self.last_failure })
+    }
+}
+
 /// Runs `script` for ever and tells the verdict on `tracker` whenever it changes; ends when nobody listens.
-pub(super) async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Sender<Command>) {
+pub(super) async fn watch(
+    script: Script,
+    tracker: TrackerId,
+    commands: mpsc::Sender<Command>,
+    standing: watch::Sender<Standing>,
+) {
     let mut opinion = Opinion::new(&script);
+    standing.send_modify(|standing| standing.is_up = opinion.up);
     if script.init_fail {
         let command = Command::Tracker { tracker, verdict: Verdict::Down };
         if commands.send(command).await.is_err() {
@@ -34,7 +57,14 @@ pub(super) async fn watch(script: Script, tracker: TrackerId, commands: mpsc::Se
         turns.tick().await;
         let run = child::run(&script.command, &[], script.timeout, &SLOTS).await;
         debug!("script {}: {run}", script.name);
-        if let Some(up) = opinion.hear(run.is_success()) {
+        let change = opinion.hear(run.is_success());
+        standing.send_modify(|standing| {
+            standing.is_up = opinion.up;
+            if !run.is_success() {
+                standing.last_failure = Some(run.status());
+            }
+        });
+        if let Some(up) = change {
             if up {
                 info!("script {} succeeds: {run}", script.name);
             } else {
@@ -131,7 +161,8 @@ mod tests {
     /// The first verdicts of a script.
     async fn verdicts<const N: usize>(script: Script) -> [bool; N] {
         let (commands, mut queue) = mpsc::channel(1);
-        let task = tokio::spawn(watch(script, TrackerId(3), commands));
+        let (standing, _) = watch::channel(Standing::default());
+        let task = tokio::spawn(watch(script, TrackerId(3), commands, standing));
         let mut verdicts = [false; N];
         for verdict in &mut verdicts {
             let command = timeout(Duration::from_secs(20), queue.recv()).await.unwrap().unwrap();
@@ -151,6 +182,22 @@ mod tests {
         let text = format!("echo >>{0}; test $(wc -l <{0}) -le 3", count.display());
         assert_eq!(verdicts(script(&text, false)).await, [true, false]);
         std::fs::remove_file(count).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_last_failure_is_remembered_with_the_end_of_its_output() {
+        let (commands, mut queue) = mpsc::channel(1);
+        let (standing, told) = watch::channel(Standing::default());
+        assert_eq!(told.borrow().status("chk")["is_up"], Value::Null);
+        let text = "head -c 9000 /dev/zero | tr '\\0' x; echo end; exit 3";
+        let task = tokio::spawn(watch(script(text, false), TrackerId(3), commands, standing));
+        timeout(Duration::from_secs(20), queue.recv()).await.unwrap().unwrap();
+        let status = told.borrow().status("chk");
+        task.abort();
+        assert_eq!(status["is_up"], false);
+        assert_eq!(status["last_failure"]["exit_code"], 3);
+        let output = status["last_failure"]["output"].as_str().unwrap();
+        assert_eq!((output.len(), output.ends_with("xxend\n")), (4096, true));
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ use crate::{
     engine::{
         Command, Handover, Message, Report,
         associations::Associations,
+        debounce::Debounce,
         decide::Decider,
         effects::{self, Effects, Surroundings},
         port::{Judges, Port},
@@ -42,7 +43,7 @@ use crate::{
         timer::Timer,
         xdp::{Advert, Xdp},
     },
-    plan::{InstancePlan, Plan, TrackerPlan},
+    plan::{InstancePlan, Plan},
     record::Tap,
 };
 
@@ -71,6 +72,7 @@ pub(crate) struct Driver {
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
     retries: Retries,
+    debounce: Debounce,
     scheduling: String,
 }
 
@@ -129,6 +131,7 @@ impl Driver {
             arrived: Rc::new(Notify::new()),
             commands,
             retries: Retries::default(),
+            debounce: Debounce::default(),
             scheduling: String::new(),
             plan,
         };
@@ -229,6 +232,9 @@ impl Driver {
         let heard_until = clock::now();
         let is_empty = self.receive();
         let now = clock::now();
+        if self.debounce.next().is_some_and(|at| at <= now) {
+            self.tell_of_interfaces(now);
+        }
         self.engine.fire(now, heard_until);
         self.retry(now);
         self.apply(now);
@@ -237,7 +243,8 @@ impl Driver {
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
         let retry = self.retries.next();
         let announcement = self.effects.next_announcement();
-        let next = [deadline, retry, announcement].into_iter().flatten().min();
+        let settled = self.debounce.next();
+        let next = [deadline, retry, announcement, settled].into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
         }
@@ -299,8 +306,8 @@ impl Driver {
     fn carry_out(&mut self, now: Instant) {
         while !self.engine.actions().is_empty() {
             let Self { plan, links, ports, effects, engine, associations, .. } = self;
-            let around = Surroundings { now, plan, links, ports, associations };
-            let failed = effects.apply(around, engine.actions());
+            let around = Surroundings { now, plan, links, ports, associations, engine };
+            let failed = effects.apply(around);
             for action in self.engine.actions() {
                 match *action {
                     Action::Addresses { instance, present: true }
@@ -374,8 +381,8 @@ impl Driver {
         if !core::mem::take(&mut self.is_routing_in_doubt) {
             return;
         }
-        let Self { plan, links, ports, effects, associations, .. } = self;
-        let around = Surroundings { now, plan, links, ports, associations };
+        let Self { plan, links, ports, effects, associations, engine, .. } = self;
+        let around = Surroundings { now, plan, links, ports, associations, engine };
         for instance in effects.mend_routing(around) {
             self.engine.handle(now, Input::AddressesMissing { instance });
         }
@@ -410,19 +417,25 @@ impl Driver {
             let input = Input::Source { instance: id, address: source };
             self.engine.handle(now, input);
         }
-        for (number, tracker) in self.plan.trackers.numbered() {
-            if let TrackerPlan::Interface(name) = tracker {
-                let up = self.links.by_name(name).is_some_and(|link| link.is_up);
-                let verdict = Verdict::from(up);
-                let input = Input::Tracker { tracker: TrackerId(number), verdict };
-                self.engine.handle(now, input);
-            }
-        }
+        self.tell_of_interfaces(now);
         if let Some(xdp) = &mut self.xdp {
             xdp.write(&tables)?;
         }
         self.tables = tables;
         Ok(())
+    }
+
+    fn tell_of_interfaces(&mut self, now: Instant) {
+        for (number, tracker) in self.plan.trackers.numbered() {
+            if let Some(name) = tracker.interface() {
+                let is_up = self.links.by_name(name).is_some_and(|link| link.is_up);
+                let delays = self.plan.delays.get(name).copied().unwrap_or_default();
+                let counts_up = self.debounce.hear(now, name, is_up, delays);
+                let verdict = Verdict::from(counts_up);
+                let input = Input::Tracker { tracker: TrackerId(number), verdict };
+                self.engine.handle(now, input);
+            }
+        }
     }
 
     /// Addresses that a killed run left, marked as ours; and virtual addresses that are here although

@@ -17,7 +17,7 @@ use crate::{
         port::{Opening, Port, Speech, Spoken},
     },
     io::advert_socket::Channel,
-    plan::Plan,
+    plan::{Plan, TrackerPlan},
 };
 
 /// What another plan needs beside what is open, by the interface's name.
@@ -49,6 +49,8 @@ impl Driver {
         self.effects.reload(&plan);
         self.associations.reload(&plan, clock::unix_time());
         self.plan = plan;
+        let tracked = interfaces_tracked(&self.plan);
+        self.debounce.retain(|name| tracked.contains(name));
         for &id in reload.retired.iter().chain(&reload.restart) {
             self.retries.forget(id);
         }
@@ -123,6 +125,10 @@ impl Driver {
 /// The interfaces that instances speak on.
 fn interfaces_of(plan: &Plan) -> BTreeSet<String> {
     plan.instances.iter().map(|instance| instance.interface.clone()).collect()
+}
+
+fn interfaces_tracked(plan: &Plan) -> BTreeSet<&str> {
+    plan.trackers.iter().filter_map(TrackerPlan::interface).collect()
 }
 
 /// Channels used on an interface, and the group to join for each that uses multicast.

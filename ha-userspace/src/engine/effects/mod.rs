@@ -24,6 +24,7 @@ use crate::{
     engine::{
         Message, Report,
         associations::{Associations, Refusal},
+        decide::Decider,
         pacing::Pacer,
         port::Port,
     },
@@ -84,6 +85,8 @@ pub(crate) struct Surroundings<'a> {
     /// Open interfaces by name.
     pub(crate) ports: &'a BTreeMap<String, Port>,
     pub(crate) associations: &'a Associations,
+    /// What is to be carried out, and who wants it.
+    pub(crate) engine: &'a Decider,
 }
 
 impl Effects {
@@ -139,12 +142,9 @@ impl Effects {
         }
     }
 
-    /// Carries out `actions`; gives back the instances whose addresses could not be set.
-    pub(crate) fn apply(
-        &mut self,
-        around: Surroundings<'_>,
-        actions: &[Action],
-    ) -> BTreeSet<InstanceId> {
+    /// Carries out what the engine wants; gives back the instances whose addresses could not be set.
+    pub(crate) fn apply(&mut self, around: Surroundings<'_>) -> BTreeSet<InstanceId> {
+        let actions = around.engine.actions();
         let mut advertisements = Vec::new();
         let mut addresses = BTreeMap::new();
         let mut announcements = BTreeMap::new();
@@ -198,10 +198,11 @@ impl Effects {
                         self.reports_lost += 1;
                     }
                 }
-                Action::Notify(_)
-                | Action::Priority { .. }
-                | Action::Restoring { .. }
-                | Action::Late { .. } => {
+                Action::Priority { instance, from, to } => {
+                    let change = around.engine.explain(instance, from, to);
+                    self.report(around.now, Message::Priority(change));
+                }
+                Action::Notify(_) | Action::Restoring { .. } | Action::Late { .. } => {
                     self.report(around.now, Message::Engine(*action));
                 }
             }
