@@ -29,6 +29,12 @@ impl Status {
         value.unwrap_or_else(|| panic!("no statistic {name} of {instance} in {}", self.0))
     }
 
+    /// The last run of the check script `name` that failed.
+    pub fn last_failure(&self, name: &str) -> Option<Value> {
+        let script = named(self.0.get("told")?.get("scripts")?, name)?;
+        script.get("last_failure").filter(|failure| !failure.is_null()).cloned()
+    }
+
     /// How many frames on `interface` ended for `reason`; panics if there is no such reason.
     pub fn counter(&self, interface: &str, reason: &str) -> u64 {
         let value = self.interface(interface).and_then(|one| one.get("counters")?.get(reason));
