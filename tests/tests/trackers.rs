@@ -268,6 +268,8 @@ fn nobody_is_told_of_a_fault_before_the_first_verdict() {
     let instance =
         config::instance_of(DIALECT, 10, &[], BASE, &(list("track_script", &["slow"]) + &notify));
     watch.scene.launch(ONLY, &(block + &instance));
+    let runs = wait::holds_within(SOON, || watch.scene.logs().contains("engine thread"));
+    assert!(runs, "{}", watch.scene.logs());
     let state = |watch: &mut Watch| watch.scene.status(ONLY).state("VI_1").to_owned();
     let begins = wait::holds_within(SOON, || state(&mut watch) == "INIT");
     assert!(begins, "{}", watch.scene.logs());
