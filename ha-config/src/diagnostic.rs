@@ -45,6 +45,13 @@ impl Counts {
             Severity::Error => self.errors,
         }
     }
+
+    pub(crate) const fn of_mut(&mut self, severity: Severity) -> &mut u32 {
+        match severity {
+            Severity::Warning => &mut self.warnings,
+            Severity::Error => &mut self.errors,
+        }
+    }
 }
 
 /// A piece of a file.
@@ -156,18 +163,47 @@ impl Diagnostic {
 /// The keyword that a secret follows.
 const PASSWORD: &str = "auth_pass";
 
-/// What a message says, without a secret that is glued to the keyword.
+/// What a message says, without a secret that is glued to a keyword which it quotes.
 pub(crate) fn mask_glued(message: &str) -> String {
-    let lower = message.to_ascii_lowercase();
-    let end = lower.find(PASSWORD).map(|found| found.saturating_add(PASSWORD.len()));
-    let Some((before, rest)) = end.and_then(|end| message.split_at_checked(end)) else {
-        return message.to_owned();
+    let mut parts: Vec<String> = Vec::new();
+    // Of an even number one is inside of what is quoted, and nobody knows which.
+    let is_clear = message.split('`').count() % 2 == 1;
+    for (index, part) in message.split('`').enumerate() {
+        let name_len = if index % 2 == 1 { keyword_len(part) } else { part.len() };
+        match part.split_at_checked(name_len) {
+            Some((name, secret)) if !secret.is_empty() => {
+                parts.push(format!("{name}****"));
+                if !is_clear {
+                    parts.push(String::new());
+                    break;
+                }
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts.join("`")
+}
+
+/// How much of a quoted word is the keyword, if a secret may be glued to it; else all of it.
+fn keyword_len(word: &str) -> usize {
+    let lower = word.to_ascii_lowercase();
+    if lower.starts_with(PASSWORD) {
+        let is_equals = lower.get(PASSWORD.len()..).is_some_and(|rest| rest.starts_with('='));
+        return PASSWORD.len().saturating_add(usize::from(is_equals));
+    }
+    let name_end = |c: char| !c.is_ascii_alphabetic() && c != '_';
+    let end = lower.find(name_end).unwrap_or(lower.len());
+    let Some((name, rest)) = lower.split_at_checked(end).filter(|(name, _)| !name.is_empty())
+    else {
+        return word.len();
     };
-    let secret_end = rest.find(|c: char| c.is_whitespace() || c == '`').unwrap_or(rest.len());
-    let (secret, after) = rest.split_at(secret_end);
-    // A comma or a colon of the message's own stays.
-    let secret = if secret.len() > 1 { "****" } else { secret };
-    format!("{before}{secret}{after}")
+    if rest.starts_with('=') {
+        end.saturating_add(1)
+    } else if name.starts_with("auth") && name.contains("pas") {
+        end
+    } else {
+        word.len()
+    }
 }
 
 /// Replaces what follows `auth_pass`, or a word that may be a mistyped `auth_pass`.
@@ -191,10 +227,16 @@ pub(crate) fn mask_password(line: &str) -> String {
     format!("{before}{word}{masked}")
 }
 
-/// What is not called a password may be one all the same.
+/// What is not called a password may be one all the same: after `$NAME=`, or `word=` at the
+/// beginning of a line, which may be a mistyped keyword.
 fn mask_definition(line: &str) -> String {
+    let is_name = |name: &str| {
+        let name = name.trim_start_matches([' ', '\t']);
+        let is_part = |c: char| c.is_ascii_alphabetic() || c == '_';
+        name.starts_with('$') || !name.is_empty() && name.chars().all(is_part)
+    };
     match line.split_once('=') {
-        Some((name, value)) if name.trim_start_matches([' ', '\t']).starts_with('$') => {
+        Some((name, value)) if is_name(name) => {
             let masked: String =
                 value.chars().map(|c| if c.is_whitespace() { c } else { '*' }).collect();
             format!("{name}={masked}")
@@ -219,9 +261,21 @@ mod tests {
         assert_eq!(mask_password("auth_passs3cr x"), "auth_pass**** *");
         assert_eq!(mask_password("auth_pas=s3"), "auth_pas***");
         let unknown = |word: &str| mask_glued(&format!("unknown keyword `{word}` in x"));
-        assert_eq!(unknown("auth_pass=s3cr"), "unknown keyword `auth_pass****` in x");
-        assert_eq!(unknown("auth_passs3cr"), "unknown keyword `auth_pass****` in x");
-        assert_eq!(unknown("auth_pass"), "unknown keyword `auth_pass` in x");
+        for (word, shown) in [
+            ("auth_pass=s3cr", "auth_pass=****"),
+            ("auth_passs3cr", "auth_pass****"),
+            ("auth_pass", "auth_pass"),
+            ("auth_pas=s3cr", "auth_pas=****"),
+            ("auth_pas:s3cr", "auth_pas****"),
+            ("atuh_psas=s3 cr", "atuh_psas=****"),
+            ("track_pass1", "track_pass1"),
+            ("/x/pas=1", "/x/pas=1"),
+        ] {
+            assert_eq!(unknown(word), format!("unknown keyword `{shown}` in x"));
+        }
+        assert_eq!(unknown("auth_pass=s3`cr"), "unknown keyword `auth_pass=****`");
+        assert_eq!(mask_password("\tatuh_psas=s3"), "\tatuh_psas=**");
+        assert_eq!(mask_password("script \"x=y\""), "script \"x=y\"");
         assert_eq!(mask_password("auth_psas s"), "auth_psas *");
         assert_eq!(mask_password(" $KEY=s3 t"), " $KEY=** *");
         assert_eq!(mask_password("priority 1"), "priority 1");
