@@ -18,6 +18,9 @@ const MESSAGE_CHARS_MAX: usize = 300;
 pub(crate) struct Sink {
     files: Vec<File>,
     complaints: Vec<Complaint>,
+    /// The places and messages of these: a sequence repeats what is wrong in its line, which is said
+    /// once.
+    said: BTreeSet<(u32, u32, u32, String)>,
     /// Where the errors are, also those that are not kept.
     errors: BTreeSet<u32>,
     /// Also those beyond [`COMPLAINTS_MAX`].
@@ -79,18 +82,19 @@ impl Sink {
         message: &str,
         help: Option<&str>,
     ) {
-        let count = match severity {
-            Severity::Error => {
-                self.errors.insert(span.at);
-                &mut self.counts.errors
+        if severity == Severity::Error {
+            self.errors.insert(span.at);
+        }
+        let count = self.counts.of_mut(severity);
+        if *count < COMPLAINTS_MAX {
+            let message = readable(message);
+            if !self.said.insert((span.file, span.start, span.end, message.clone())) {
+                return;
             }
-            Severity::Warning => &mut self.counts.warnings,
-        };
-        *count = count.saturating_add(1);
-        if *count <= COMPLAINTS_MAX {
-            let (message, help) = (readable(message), help.map(readable));
+            let help = help.map(readable);
             self.complaints.push(Complaint { severity, span, message, help });
         }
+        *count = count.saturating_add(1);
     }
 
     /// Whether what is said now is counted only, so that no help need be looked for.
@@ -262,14 +266,17 @@ mod tests {
     fn what_is_not_kept_counts() {
         let mut sink = Sink::default();
         for at in 0..2000 {
-            sink.warning(Span { at, until: at + 1, ..Span::START }, "w");
+            let here = Span { at, until: at + 1, start: at, ..Span::START };
+            sink.warning(here, "w");
+            // The same again, as a sequence has it.
+            sink.warning(Span { at: at + 1, ..here }, if at < 9 { "w" } else { "v" });
         }
         // Warnings, be they ever so many, hide no error.
         sink.error(Span { at: 7, until: 8, ..Span::START }, "e\n\u{1b}");
         assert!(sink.has_error_in(Span { at: 5, until: 8, ..Span::START }));
         assert!(!sink.has_error_in(Span { at: 5, until: 7, ..Span::START }));
         let (sorted, counts) = sink.into_sorted();
-        assert_eq!(counts, Counts { errors: 1, warnings: 2000 });
+        assert_eq!(counts, Counts { errors: 1, warnings: 3991 });
         assert_eq!(sorted.len(), 1001);
         let error = sorted.iter().find(|one| one.severity == Severity::Error).unwrap();
         assert_eq!(error.message, "e\u{fffd}\u{fffd}");

@@ -297,6 +297,40 @@ mod tests {
         assert_eq!(parsed.config, full.config, "the others run where errors are left out");
     }
 
+    /// An instance that tracks so many interfaces.
+    fn tracking(number: usize, last: usize) -> String {
+        let lines: String = (1..=last).map(|number| format!("t{number}\n")).collect();
+        format!(
+            "vrrp_instance V{number} {{\ninterface e{number}\nvirtual_router_id 1\n\
+             virtual_ipaddress {{\n192.0.2.1\n}}\ntrack_interface {{\n{lines}}}\n}}\n"
+        )
+    }
+
+    #[test]
+    fn what_is_tracked_has_limits() {
+        let sound = parse("f", &tracking(0, 256));
+        assert_eq!(sound.diagnostics, []);
+        assert_eq!(sound.config.instances[0].track_interfaces.len(), 256);
+        let text = tracking(0, 300) + &tracking(1, 1);
+        check_limit(&text, "more than 256 lines of `track_interface`");
+        assert_eq!(parse("f", &text).config.instances.len(), 1);
+
+        // 255 of 256 each, and a group's one for each of 256: 65,536 together.
+        let members: String = (0..256).map(|number| format!("V{number}\n")).collect();
+        let group = format!(
+            "vrrp_sync_group G {{\ngroup {{\n{members}}}\ntrack_interface {{\nt0\n}}\n}}\n"
+        );
+        let mut text: String = (0..256).map(|number| tracking(number, 255)).collect();
+        text.push_str(&group);
+        let full = parse("f", &text);
+        assert_eq!(full.diagnostics, []);
+        text.push_str(&tracking(256, 1));
+        text.push_str(&tracking(257, 1));
+        check_limit(&text, "the instances up to this one track more than 65536 things");
+        let parsed = parse("f", &text);
+        assert_eq!((parsed.counts.errors, parsed.config), (1, full.config));
+    }
+
     /// How often they may repeat is tested beside the reader, with smaller limits.
     #[test]
     fn sequences_have_limits() {

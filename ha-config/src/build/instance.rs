@@ -6,7 +6,7 @@ use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
 use super::{
     Named, address, auth, garp, global, inactive, notify, routing,
-    statement::{Value, supported},
+    statement::{Value, supported, unread},
     strict, track, transport,
     unique::Unique,
 };
@@ -20,8 +20,6 @@ use crate::{
     tree::{Statement, Word},
     value::{self, Spanned},
 };
-
-const OWN_LINE: &str = "each keyword begins a line of its own";
 
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "one per thing that may be given")]
@@ -82,6 +80,13 @@ const ADDRESSES_MAX: usize = 255;
 impl Draft {
     pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
         let mut draft = Self::new(block.line_span());
+        // Nothing follows from what could not be read, be it the rest of an unclosed block.
+        let is_whole = !sink.has_error_in(block.line_span());
+        let unread = unread(block.body());
+        let is_told_of = |name: &str| !is_whole || unread.contains(name);
+        draft.interface_given = is_told_of("interface");
+        draft.vrid_given = is_told_of("virtual_router_id");
+        draft.addresses_given = is_told_of("virtual_ipaddress");
         for (keyword, statement) in supported(sink, Block::Instance, block.body()) {
             let name = keyword.name;
             draft.lines.insert(name, statement.line_span());
@@ -237,7 +242,7 @@ impl Draft {
     pub(super) fn finish(&self, sink: &mut Sink, with: &Finish<'_>) -> Option<Instance> {
         let interface = self.finish_interface(sink);
         if !self.vrid_given {
-            sink.error_help(self.head, "`virtual_router_id` is missing", OWN_LINE);
+            sink.error(self.head, "`virtual_router_id` is missing");
         }
         let family = self.finish_family(sink);
         let (interface, family, vrid) = (interface?, family?, self.vrid?.value);
@@ -319,7 +324,7 @@ impl Draft {
                 let help = "keepalived finds it by `unicast_src_ip`; name it";
                 sink.error_help(source.span, "`interface` left out is not supported yet", help);
             } else {
-                sink.error_help(self.head, "`interface` is missing", OWN_LINE);
+                sink.error(self.head, "`interface` is missing");
             }
         }
         self.interface.as_ref()

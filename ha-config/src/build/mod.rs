@@ -176,11 +176,18 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         let group = homes.get(name.text.as_str()).copied();
         let Blocks { scripts, processes, files, .. } = blocks;
         let finish = instance::Finish { name, global: &global, scripts, processes, files, group };
-        if let Some(mut finished) = instance.value.finish(sink, &finish) {
+        let finished = instance.value.finish(sink, &finish);
+        debug_assert!(
+            finished.is_some() || sink.has_error_in(instance.range),
+            "`{}` is left out, and nobody is told why",
+            name.text
+        );
+        if let Some(mut finished) = finished {
             finished.rules = instance.value.routing.finish_rules(sink, &mut preferences);
             instances.push((instance.range, finished));
         }
     }
+    validate::few_tracked(sink, &mut instances, &homes, blocks);
     validate::unique_routers(sink, &instances, &blocks.instances);
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);

@@ -2,7 +2,7 @@
 //! words, with a block or without.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     diagnostic::{Severity, Sink, Span},
@@ -20,11 +20,12 @@ pub(super) fn supported<'a>(
 ) -> Vec<(&'static Keyword, &'a Statement)> {
     let mut found: Vec<(&'static Keyword, &Statement)> = Vec::new();
     let mut given = BTreeMap::new();
+    let missing = missing(block, statements);
     for statement in statements {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
             Support::Now | Support::Inactive(_) => {
-                if check_shape(sink, keyword, statement)
+                if check_shape(sink, keyword, statement, &missing)
                     && counts(sink, &mut given, keyword, statement)
                 {
                     found.push((keyword, statement));
@@ -176,8 +177,48 @@ fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
     stray
 }
 
-/// Whether the statement can be used.
-fn check_shape(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> bool {
+/// What an instance is nothing without.
+const NEEDED: [&str; 3] = ["interface", "virtual_router_id", "virtual_ipaddress"];
+
+/// What of it no line of an instance begins with.
+fn missing(block: Block, statements: &[Statement]) -> Vec<&'static str> {
+    let is_given = |name: &str| statements.iter().any(|one| one.head.text == name);
+    let needed = NEEDED.into_iter().filter(|_| block == Block::Instance);
+    needed.filter(|name| !is_given(name)).collect()
+}
+
+/// What of it is there in a way that does not count, of which the line itself is told: not to be
+/// missed as well.
+pub(super) fn unread(statements: &[Statement]) -> BTreeSet<&'static str> {
+    let is_unread = |name: &str, one: &Statement| {
+        let Some(keyword) = keywords::find(Block::Instance, &one.head.text) else {
+            return suggest::nearest(&one.head.text, [name]).is_some();
+        };
+        let is_read = matches!(keyword.support, Support::Now | Support::Inactive(_));
+        let is_misshaped = keyword.name == name && !misfits(keyword, one).is_empty();
+        is_misshaped || is_read && one.values.iter().any(|word| word.text == name)
+    };
+    let is_unread = |name: &&str| statements.iter().any(|one| is_unread(name, one));
+    NEEDED.into_iter().filter(is_unread).collect()
+}
+
+/// Whether the statement can be used. What is `missing` elsewhere may be in its line.
+fn check_shape(
+    sink: &mut Sink,
+    keyword: &Keyword,
+    statement: &Statement,
+    missing: &[&str],
+) -> bool {
+    let ignored = |word: &&Word| missing.contains(&word.text.as_str());
+    if let Some(first) = statement.values.iter().find(ignored) {
+        let message = format!(
+            "`{}` does not count here: of a line only the first keyword does, `{}`",
+            first.text, keyword.name
+        );
+        let help = "each keyword begins a line of its own";
+        sink.error_help(first.span.to(statement.line_span()), message, help);
+        return misfits(keyword, statement).is_empty();
+    }
     if let Some(extra) = statement.values.get(keyword.most()) {
         report_extra(sink, keyword, extra, statement.line_span());
     }

@@ -32,6 +32,13 @@ pub(super) struct Lists {
 }
 
 impl Lists {
+    /// How many things are in them.
+    pub(super) fn count(&self) -> usize {
+        let Self { interfaces, scripts, processes, files } = self;
+        let lists = [interfaces, scripts, processes, files];
+        lists.map(|list| list.as_slice().len()).into_iter().sum()
+    }
+
     /// Reads a list of what is tracked; `false`: it is none.
     pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, list: &Statement) -> bool {
         match keyword {
@@ -214,11 +221,19 @@ pub(super) fn unknown<'a>(
     }
 }
 
+/// The lines of one kind that an instance or a group may have.
+const LINES_MAX: usize = 256;
+
 /// Adds the lines of `list` to `tracked`, each name once; weights are from -`most` to `most`.
 fn read(sink: &mut Sink, most: i64, list: &Statement, tracked: &mut List) {
     for entry in entries(sink, list) {
         let Ok(weight) = value::weight_option(sink, most, &entry.values) else { continue };
         let name = &entry.head;
+        if tracked.as_slice().len() == LINES_MAX && !tracked.contains(&name.text) {
+            let message = format!("more than {LINES_MAX} lines of `{}`", list.head.text);
+            sink.error_help(name.span, message, "let one script look at several things");
+            return;
+        }
         if tracked.insert(name.text.clone(), Tracked { name: name.clone(), weight }).is_err() {
             sink.warning(name.span, format!("`{}` is tracked twice: ignored", name.text));
         }

@@ -28,6 +28,35 @@ pub(super) fn runnable<'a>(
     runnable
 }
 
+/// What all instances track together, each counting what its group tracks: four for each of the
+/// instances that can run. Each costs memory and a look when the instance's priority changes.
+const TRACKED_MAX: usize = 65_536;
+
+/// Leaves out the instances with which it would be more; the first of them is reported.
+pub(super) fn few_tracked(
+    sink: &mut Sink,
+    instances: &mut Vec<(Span, Instance)>,
+    homes: &BTreeMap<&str, &SyncGroup>,
+    blocks: &Blocks,
+) {
+    let mut tracked = 0_usize;
+    let fits = |(_, one): &&(Span, Instance)| {
+        let own = blocks.instances.find(&one.name).map(|draft| draft.value.tracks.count());
+        let group = homes.get(one.name.as_str()).and_then(|home| blocks.groups.find(&home.name));
+        let its_group_s = group.map(|draft| draft.value.tracks.count());
+        tracked = own.into_iter().chain(its_group_s).fold(tracked, usize::saturating_add);
+        tracked <= TRACKED_MAX
+    };
+    let fitting = instances.iter().take_while(fits).count();
+    let first = instances.get(fitting).and_then(|(_, one)| blocks.instances.find(&one.name));
+    if let Some(first) = first {
+        let message = format!("the instances up to this one track more than {TRACKED_MAX} things");
+        let help = "what a group tracks counts for each member; it and those after it do not run";
+        sink.error_help(first.name.span, message, help);
+    }
+    instances.truncate(fitting);
+}
+
 /// An instance stays in the first group that names it.
 pub(super) fn one_group_each(
     sink: &mut Sink,

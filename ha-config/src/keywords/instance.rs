@@ -51,6 +51,8 @@ const PREEMPT_DELAY: Argument = Seconds(Duration::ZERO, Duration::from_secs(1000
 /// Up to a day.
 pub(super) const EXTRA: Argument = After(&["all"], &Number(0, 86400));
 pub(super) const DEAF: &str = "it cannot be ignored: the nodes would not hear each other";
+const ONE_GROUP: &str = "frames of all instances are judged by the same two groups: set these by \
+    `vrrp_mcast_group4` or `vrrp_mcast_group6`, on all nodes";
 pub(super) const ALSO_OTHER_INTERFACES: &str =
     "`garp_master_refresh` announces every address, on whichever interface it is";
 const LATE_RULE: &str = "a Master that was late for longer than its Backups wait always listens \
@@ -110,7 +112,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("no_accept", &[]),
     row("debug", &[Number(0, 4)]).default("0").without_effect("keepalived has none for it either"),
     // Without these the instance would not understand its peers and be Master beside them.
-    row("mcast_dst_ip", &[Address]).default("224.0.0.18 or ff02::12").refused(DEAF),
+    row("mcast_dst_ip", &[Address]).default("224.0.0.18 or ff02::12").refused(ONE_GROUP),
     row("old_unicast_checksum", &[OneOf(&["never"])])
         .at_least(0)
         .default("never")
