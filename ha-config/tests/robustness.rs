@@ -299,7 +299,8 @@ mod tests {
 
     /// An instance that tracks so many interfaces.
     fn tracking(number: usize, last: usize) -> String {
-        let lines: String = (1..=last).map(|number| format!("t{number}\n")).collect();
+        let lines: Vec<String> = (1..=last).map(|number| format!("t{number}\n")).collect();
+        let lines = lines.concat();
         format!(
             "vrrp_instance V{number} {{\ninterface e{number}\nvirtual_router_id 1\n\
              virtual_ipaddress {{\n192.0.2.1\n}}\ntrack_interface {{\n{lines}}}\n}}\n"
@@ -316,7 +317,8 @@ mod tests {
         assert_eq!(parse("f", &text).config.instances.len(), 1);
 
         // 255 of 256 each, and a group's one for each of 256: 65,536 together.
-        let members: String = (0..256).map(|number| format!("V{number}\n")).collect();
+        let members: Vec<String> = (0..256).map(|number| format!("V{number}\n")).collect();
+        let members = members.concat();
         let group = format!(
             "vrrp_sync_group G {{\ngroup {{\n{members}}}\ntrack_interface {{\nt0\n}}\n}}\n"
         );
@@ -353,10 +355,7 @@ mod tests {
         check(&"vrrp_instance V {\n".repeat(2_000));
         let addresses: Vec<String> =
             (0..2_000).map(|n| format!("10.0.{}.{}", n / 250, n % 250)).collect();
-        let addresses = addresses.join(
-            "
-",
-        );
+        let addresses = addresses.join("\n");
         check(&format!(
             "vrrp_instance V {{\ninterface e\nvirtual_ipaddress {{\n{addresses}\n}}\n}}\n"
         ));
