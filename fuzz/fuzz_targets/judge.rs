@@ -104,7 +104,7 @@ fn check(way: Way, frame: &[u8], rule: InstanceRule) {
     match verdict {
         Verdict::NotVrrp(_) => panic!("{datagram:?} is one"),
         Verdict::Stranger => assert!(is_strangers),
-        Verdict::Drop(reason) => {
+        Verdict::Drop(reason, _) => {
             assert!(!is_strangers, "{reason:?}");
             assert!(faults.contains(&reason), "{reason:?}, but {faults:?}");
         }

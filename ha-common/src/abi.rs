@@ -24,6 +24,8 @@ pub mod names {
     pub const INSTANCES: &str = "INSTANCES";
     /// [`super::PeerKey`] to [`super::PeerRule`].
     pub const PEERS: &str = "PEERS";
+    /// [`super::RefusedKey`] to [`super::Refused`], one for each CPU; user space takes entries out.
+    pub const REFUSED: &str = "REFUSED";
     /// Ring buffer of [`super::AdvertHeader`] followed by the message.
     pub const RING: &str = "RING";
     /// Slot index to [`super::Slot`], memory-mapped by the daemon.
@@ -40,6 +42,10 @@ pub const PEERS_MAX: u32 = 65_536;
 pub const ADDRESSES_MAX: u32 = 65_536;
 /// Interfaces with counters.
 pub const INTERFACES_MAX: u32 = 4_096;
+/// Entries of [`names::REFUSED`]: sixteen reasons on each interface.
+pub const REFUSED_MAX: u32 = 65_536;
+/// Senders of a kind of refused frames that are counted by themselves.
+pub const SENDERS_MAX: usize = 8;
 /// 1 MiB: a changed advertisement of 120 bytes (136 with the ring's own header) from each of 7,700
 /// instances at once, before the daemon has read one. It is resident twice: the daemon maps it twice
 /// in a row, so that no record is in two pieces.
@@ -140,6 +146,18 @@ pub fn octets(address: IpAddr) -> [u8; 16] {
     }
 }
 
+/// An address of that form as two words, in the order of memory.
+#[inline(always)]
+#[must_use]
+pub fn words(octets: [u8; 16]) -> [u64; 2] {
+    let (halves, _) = octets.as_chunks();
+    let mut words = [0; 2];
+    for (word, bytes) in words.iter_mut().zip(halves) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
+}
+
 /// A unicast peer of an instance.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 #[repr(C)]
@@ -202,12 +220,50 @@ pub struct Content {
 pub struct Counters {
     /// Frames by what became of them.
     pub frames: [u64; COUNTERS_LEN],
-    /// When this CPU last logged about this interface; the limit is one line a second.
-    pub logged_nanos: u64,
 }
 
 /// Room for every [`crate::check::Reason`].
-pub const COUNTERS_LEN: usize = 31;
+pub const COUNTERS_LEN: usize = 32;
+
+/// A kind of refused frames.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(C)]
+pub struct RefusedKey {
+    /// Interface the frames came in by.
+    pub ifindex: u32,
+    /// The index of the [`crate::check::Reason`].
+    pub reason: u32,
+}
+
+/// Frames that were refused for one reason, by sender, on one CPU.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct Refused {
+    /// Frames of senders that have no place.
+    pub others: u64,
+    /// The senders that came first.
+    pub places: [Place; SENDERS_MAX],
+}
+
+/// A sender and its frames; 0 frames for a place that is free.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(C)]
+pub struct Place {
+    /// Who.
+    pub sender: Sender,
+    /// How many.
+    pub frames: u64,
+}
+
+/// Who a refused frame was from, and for which virtual router.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[repr(C)]
+pub struct Sender {
+    /// As in [`Content::source`].
+    pub source: [u64; 2],
+    /// The VRID in the lowest byte, 4 or 6 in the next.
+    pub router: u64,
+}
 
 /// What stands before the message in a record of the ring.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -265,6 +321,11 @@ const _: () = {
     assert!(offset_of!(Content, header) == 16);
     assert!(offset_of!(Content, hash) == 24);
     assert!(size_of::<Counters>() == 256);
+    assert!(size_of::<RefusedKey>() == 8);
+    assert!(size_of::<Sender>() == 24);
+    assert!(offset_of!(Place, frames) == 24);
+    assert!(offset_of!(Refused, places) == 8);
+    assert!(size_of::<Refused>() == 8 + SENDERS_MAX * 32);
     assert!(size_of::<AdvertHeader>() == 64);
     assert!(offset_of!(AdvertHeader, source) == 16);
     assert!(offset_of!(AdvertHeader, message_len) == 48);
@@ -276,7 +337,10 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod user {
-    use super::{AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot};
+    use super::{
+        AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Refused, RefusedKey,
+        Slot,
+    };
 
     macro_rules! plain_old_data {
         ($($record:ty),* $(,)?) => {$(
@@ -285,5 +349,15 @@ mod user {
         )*};
     }
 
-    plain_old_data!(AddressKey, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule, Slot);
+    plain_old_data!(
+        AddressKey,
+        Counters,
+        InstanceKey,
+        InstanceRule,
+        PeerKey,
+        PeerRule,
+        Refused,
+        RefusedKey,
+        Slot,
+    );
 }

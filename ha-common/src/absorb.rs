@@ -10,7 +10,7 @@
 //! read half old and half new. Any difference closes the slot: absorbed frames are those that came
 //! before the first one that the engine has to see.
 
-use crate::abi::Content;
+use crate::abi::{Content, words};
 
 /// The state of a slot: whether it is open, in which generation, and how many were absorbed in it.
 ///
@@ -91,12 +91,7 @@ impl Content {
     #[inline(always)]
     #[must_use]
     pub fn new(source: [u8; 16], header: [u8; 8], hash: u64) -> Self {
-        let (halves, _) = source.as_chunks();
-        let mut source = [0; 2];
-        for (word, bytes) in source.iter_mut().zip(halves) {
-            *word = u64::from_ne_bytes(*bytes);
-        }
-        Self { source, header: u64::from_ne_bytes(header), hash }
+        Self { source: words(source), header: u64::from_ne_bytes(header), hash }
     }
 
     /// Of a whole message from `source`; `None` for less than a header.

@@ -6,7 +6,7 @@
 use crate::{
     abi::{
         ADDRESS_GROUP, ADDRESS_LOCAL, AddressKey, Content, DIALECT_PLAIN, DIALECT_PSEUDO_HEADER,
-        InstanceKey, InstanceRule, MODE_UNICAST, PeerKey, PeerRule,
+        InstanceKey, InstanceRule, MODE_UNICAST, PeerKey, PeerRule, Sender,
     },
     checksum,
     frame::{self, Datagram, Digest, Packet, Skip},
@@ -164,6 +164,13 @@ impl Accepted {
     pub fn content(&self) -> Content {
         Content::new(self.datagram.source, self.header, self.hash)
     }
+
+    /// Whose it is, for whoever refuses it for a reason of its own.
+    #[must_use]
+    pub fn sender(&self) -> Sender {
+        let [_, vrid, ..] = self.header;
+        Sender::of(&self.datagram, vrid)
+    }
 }
 
 /// What becomes of a frame.
@@ -173,8 +180,8 @@ pub enum Verdict {
     NotVrrp(Skip),
     /// VRRP, but not addressed to this host, or of a VLAN that is none of ours: passes untouched.
     Stranger,
-    /// For us and bad.
-    Drop(Reason),
+    /// For us and bad, and whose it is.
+    Drop(Reason, Sender),
     /// For us and good.
     Accept(Accepted),
 }
@@ -211,27 +218,28 @@ fn judge_datagram<P: Packet, T: Tables>(
         return Verdict::Stranger;
     }
     // A tagged frame belongs to a VLAN interface, where somebody else may wait for it.
-    let refuse_unless_tagged = |reason| {
-        if datagram.vlan == 0 { Verdict::Drop(reason) } else { Verdict::Stranger }
+    let refuse_unless_tagged = |reason, vrid| match datagram.vlan {
+        0 => Verdict::Drop(reason, Sender::of(&datagram, vrid)),
+        _ => Verdict::Stranger,
     };
     let Some(header) = packet.load::<{ proto::HEADER_LEN }>(datagram.payload_offset) else {
-        return refuse_unless_tagged(Reason::Length);
+        return refuse_unless_tagged(Reason::Length, 0);
     };
     let [_, vrid, ..] = header;
     let key = InstanceKey { ifindex, vlan: datagram.vlan, family: datagram.family.as_u8(), vrid };
     let Some(rule) = tables.instance(&key) else {
-        return refuse_unless_tagged(Reason::UnknownVrid);
+        return refuse_unless_tagged(Reason::UnknownVrid, vrid);
     };
     // What the message says of its authentication is not what proves it.
     if is_behind_ah != (rule.auth_type == proto::AUTH_AH) {
-        return Verdict::Drop(Reason::AuthType);
+        return Verdict::Drop(Reason::AuthType, Sender::of(&datagram, vrid));
     }
     match check(packet, tables, ifindex, &datagram, destination_kind, &header, &rule) {
         Ok((dialect, hash)) => {
             let slot = rule.slot;
             Verdict::Accept(Accepted { slot, datagram, dialect, destination_kind, header, hash })
         }
-        Err(reason) => Verdict::Drop(reason),
+        Err(reason) => Verdict::Drop(reason, Sender::of(&datagram, vrid)),
     }
 }
 
@@ -268,17 +276,6 @@ fn check<P: Packet, T: Tables>(
     if is_unicast != (destination_kind == ADDRESS_LOCAL) {
         return Err(Reason::Destination);
     }
-    let source = AddressKey::new(ifindex, datagram.family, datagram.source);
-    if tables.address_kind(&source) == ADDRESS_LOCAL {
-        return Err(Reason::OwnSource);
-    }
-    if is_unicast {
-        let key = PeerKey { slot: rule.slot, address: datagram.source };
-        let peer = tables.peer(&key).ok_or(Reason::NotPeer)?;
-        if datagram.ttl < peer.ttl_min || datagram.ttl > peer.ttl_max {
-            return Err(Reason::Ttl);
-        }
-    }
     if is_version_2 {
         if auth_type != rule.auth_type {
             return Err(Reason::AuthType);
@@ -295,6 +292,18 @@ fn check<P: Packet, T: Tables>(
     }
     if !frame::is_header_intact(packet, datagram) {
         return Err(Reason::HeaderChecksum);
+    }
+    // Not before: what the source is looked up in costs more than all the checks above.
+    let source = AddressKey::new(ifindex, datagram.family, datagram.source);
+    if tables.address_kind(&source) == ADDRESS_LOCAL {
+        return Err(Reason::OwnSource);
+    }
+    if is_unicast {
+        let key = PeerKey { slot: rule.slot, address: datagram.source };
+        let peer = tables.peer(&key).ok_or(Reason::NotPeer)?;
+        if datagram.ttl < peer.ttl_min || datagram.ttl > peer.ttl_max {
+            return Err(Reason::Ttl);
+        }
     }
     let digest = packet.digest(datagram.payload_offset, datagram.payload_len);
     let Digest { sum, hash } = digest.ok_or(Reason::Length)?;

@@ -12,5 +12,6 @@ pub mod check;
 pub mod checksum;
 pub mod frame;
 pub mod proto;
+pub mod refused;
 #[cfg(target_has_atomic = "64")]
 pub mod slot;

@@ -2,6 +2,9 @@
 //! RFC 3768 §5. The same verdicts of the XDP program are tested in `tests/tests/prog_run.rs`.
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test reports by panicking")]
 
+#[path = "judge/cost.rs"]
+mod cost;
+
 use std::collections::BTreeMap;
 
 use ha_common::{
@@ -209,7 +212,7 @@ fn check(rule: InstanceRule, frame: &[u8], expected: Result<u8, Option<Reason>>)
             assert_eq!(accepted.slot, SLOT);
             Ok(accepted.dialect)
         }
-        Verdict::Drop(reason) => Err(Some(reason)),
+        Verdict::Drop(reason, _) => Err(Some(reason)),
         Verdict::NotVrrp(_) | Verdict::Stranger => Err(None),
     };
     assert_eq!(verdict, expected, "{frame:02x?}");
@@ -338,7 +341,7 @@ fn a_virtual_router_has_one_family() {
         let other = InstanceKey { ifindex: IFINDEX, vlan: 0, family: 10 - family, vrid: 51 };
         host.instances.insert(other, MULTICAST);
         let verdict = judge(&Bytes(frame), &host, IFINDEX);
-        assert_eq!(verdict, Verdict::Drop(Reason::UnknownVrid), "{family}");
+        assert!(matches!(verdict, Verdict::Drop(Reason::UnknownVrid, _)), "{family}");
     }
     // An IPv4 list in an IPv6 packet is not what the count says.
     let mut list = ipv6();
@@ -372,7 +375,7 @@ fn reheaded(mut frame: Vec<u8>) -> Vec<u8> {
 fn judges_what_is_behind_an_authentication_header() {
     let verdict = |rule, frame: &[u8]| match judge_ah(&Bytes(frame), &host(rule), IFINDEX) {
         Verdict::Accept(it) => Ok((it.slot, it.datagram.payload_offset, it.datagram.payload_len)),
-        Verdict::Drop(reason) => Err(Some(reason)),
+        Verdict::Drop(reason, _) => Err(Some(reason)),
         Verdict::NotVrrp(_) | Verdict::Stranger => Err(None),
     };
     assert_eq!(verdict(AH, &behind_ah()), Ok((SLOT, 58, 20)));
@@ -414,7 +417,7 @@ fn an_authentication_header_is_there_or_not() {
     }
     for rule in [VERSION_2, InstanceRule { auth_type: AUTH_NONE, ..VERSION_2 }] {
         let verdict = judge_ah(&Bytes(&behind_ah()), &host(rule), IFINDEX);
-        assert_eq!(verdict, Verdict::Drop(Reason::AuthType));
+        assert!(matches!(verdict, Verdict::Drop(Reason::AuthType, _)));
     }
     // XDP sees no VRRP in it.
     check(AH, &behind_ah(), Err(None));

@@ -102,6 +102,7 @@ pub struct Identity {
 
 /// `global_defs`: what belongs to the daemon; defaults of instances are already in the instances.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the file")]
 pub struct Global {
     /// `router_id`: the node's name in mails, never on the wire. `None`: the host's name.
     pub router_id: Option<String>,
@@ -134,6 +135,8 @@ pub struct Global {
     pub gna_interval: Duration,
     /// Where advertisements of instances without `unicast_peer` go.
     pub multicast: MulticastGroups,
+    /// `log_unknown_vrids`: tell of advertisements for virtual routers that are not configured.
+    pub log_unknown_vrids: bool,
     /// What is set up for instances that do not accept packets to their addresses.
     pub firewall: Firewall,
     /// What is not active yet and has no field of its own.

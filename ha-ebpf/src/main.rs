@@ -1,7 +1,7 @@
 //! The XDP program: reads a frame, lets `ha_common::check::judge` decide, and does what was decided.
 //!
 //! It owns no rule of the protocol. What is not shown to be VRRP for this host passes untouched;
-//! what is for this host and bad is counted and dropped; what is good is stamped, counted, handed
+//! what is for this host and bad is counted, by sender too, and dropped; what is good is stamped, counted, handed
 //! to user space unless it says nothing new, and passed on for tcpdump and for the raw socket that
 //! keeps the kernel from answering "protocol unreachable".
 //!
@@ -20,12 +20,9 @@ use aya_ebpf::{
     macros::xdp,
     programs::XdpContext,
 };
-use aya_log_ebpf::info;
 use ha_common::{
-    abi::AdvertHeader,
+    abi::{AdvertHeader, Sender},
     check::{self, Accepted, Reason, Verdict},
-    frame::{self, Packet as _},
-    proto::{Family, OFFSET_VRID},
 };
 
 use crate::{
@@ -39,7 +36,7 @@ fn ha_xdp(context: XdpContext) -> u32 {
     let frame = Frame::new(context);
     match check::judge(&frame, &Maps, frame.ifindex()) {
         Verdict::NotVrrp(_) | Verdict::Stranger => XDP_PASS,
-        Verdict::Drop(reason) => refuse(&frame, reason),
+        Verdict::Drop(reason, sender) => refuse(frame.ifindex(), reason, &sender),
         Verdict::Accept(accepted) => accept(&frame, &accepted),
     }
 }
@@ -78,43 +75,11 @@ fn accept(frame: &Frame, accepted: &Accepted) -> u32 {
 }
 
 #[inline(always)]
-fn refuse(frame: &Frame, reason: Reason) -> u32 {
-    let tally = Tally::new(frame.ifindex());
-    tally.count(reason);
-    if matches!(reason, Reason::UnknownVrid) {
-        // Not logged: another group of routers on the same link is no fault, and would use up the
-        // one line a second that a fault needs.
-        return if tables::is_unknown_vrid_passed() { XDP_PASS } else { XDP_DROP };
-    }
-    if tally.take_log_turn(now_nanos()) {
-        log_refused(frame, reason);
-    }
-    XDP_DROP
-}
-
-/// A function of its own, walking the frame again: a line a second must not weigh on the others.
-#[inline(never)]
-fn log_refused(frame: &Frame, reason: Reason) {
-    let Ok(datagram) = frame::walk(frame) else {
-        return;
-    };
-    let [vrid] = frame.load(datagram.payload_offset + OFFSET_VRID).unwrap_or([0]);
-    let source = match datagram.family {
-        // IPv4-mapped, so that one format is enough for both families.
-        Family::V4 => {
-            let [a, b, c, d, ..] = datagram.source;
-            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
-        }
-        Family::V6 => datagram.source,
-    };
-    info!(
-        &frame.context,
-        "dropped: reason {} vrid {} ifindex {} source {:i}",
-        u32::try_from(reason.index()).unwrap_or(0),
-        vrid,
-        frame.ifindex(),
-        source
-    );
+fn refuse(ifindex: u32, reason: Reason, sender: &Sender) -> u32 {
+    Tally::new(ifindex).count(reason);
+    tables::count_refused(ifindex, reason, sender);
+    let is_passed = matches!(reason, Reason::UnknownVrid) && tables::is_unknown_vrid_passed();
+    if is_passed { XDP_PASS } else { XDP_DROP }
 }
 
 #[inline(always)]

@@ -7,22 +7,21 @@ use core::ptr;
 
 use aya_ebpf::{
     Global,
-    bindings::BPF_F_NO_PREALLOC,
+    bindings::{BPF_F_NO_PREALLOC, BPF_NOEXIST},
     macros::map,
     maps::{Array, HashMap, PerCpuHashMap},
 };
 use ha_common::{
     abi::{
         ADDRESS_NONE, ADDRESSES_MAX, AddressKey, Content, Counters, INSTANCES_MAX, INTERFACES_MAX,
-        InstanceKey, InstanceRule, MMAPABLE, PEERS_MAX, PeerKey, PeerRule, Slot,
+        InstanceKey, InstanceRule, MMAPABLE, PEERS_MAX, PeerKey, PeerRule, REFUSED_MAX, Refused,
+        RefusedKey, Sender, Slot,
     },
     absorb::{self, State, Step},
     check::{Reason, Tables},
 };
 
 use crate::machine;
-
-const LOG_INTERVAL_NANOS: u64 = 1_000_000_000;
 
 #[map]
 static ADDRESSES: HashMap<AddressKey, u32> =
@@ -37,6 +36,9 @@ static SLOTS: Array<Slot> = Array::with_max_entries(INSTANCES_MAX, MMAPABLE);
 #[map]
 static COUNTERS: PerCpuHashMap<u32, Counters> =
     PerCpuHashMap::with_max_entries(INTERFACES_MAX, BPF_F_NO_PREALLOC);
+#[map]
+static REFUSED: PerCpuHashMap<RefusedKey, Refused> =
+    PerCpuHashMap::with_max_entries(REFUSED_MAX, BPF_F_NO_PREALLOC);
 
 #[unsafe(no_mangle)]
 static UNKNOWN_VRID_PASS: Global<u32> = Global::new(0);
@@ -130,18 +132,28 @@ impl Tally {
             *frames = frames.wrapping_add(1);
         }
     }
+}
 
-    /// Whether a line may be logged now; if so, no other may for a second.
-    #[inline(always)]
-    pub(crate) fn take_log_turn(&self, now_nanos: u64) -> bool {
-        // SAFETY: as above.
-        let Some(counters) = (unsafe { self.0.as_mut() }) else {
-            return false;
-        };
-        let is_due = now_nanos.wrapping_sub(counters.logged_nanos) >= LOG_INTERVAL_NANOS;
-        if is_due {
-            counters.logged_nanos = now_nanos;
-        }
-        is_due
+/// Counts a refused frame for whom it is from. Without memory for that it is counted by its reason
+/// only.
+#[inline(always)]
+pub(crate) fn count_refused(ifindex: u32, reason: Reason, sender: &Sender) {
+    let key = RefusedKey { ifindex, reason: u32::try_from(reason.index()).unwrap_or(0) };
+    let known = REFUSED.get_ptr_mut(key).or_else(|| begin_refused(key));
+    // SAFETY: this CPU's own entry; programs on one CPU run one after the other. User space may
+    // take it out meanwhile: the memory stays the map's for as long as this runs, so that at worst
+    // a frame is counted for somebody else.
+    if let Some(refused) = known.and_then(|refused| unsafe { refused.as_mut() }) {
+        refused.count(sender, 1);
     }
+}
+
+/// A function of its own: it is called once in ten seconds.
+#[inline(never)]
+fn begin_refused(key: RefusedKey) -> Option<*mut Refused> {
+    static NONE: Refused = Refused::NONE;
+    // By its place in memory: it does not fit the stack.
+    let none: &Refused = &NONE;
+    REFUSED.insert(key, none, u64::from(BPF_NOEXIST)).ok()?;
+    REFUSED.get_ptr_mut(key)
 }

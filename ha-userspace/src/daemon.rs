@@ -33,6 +33,7 @@ use crate::{
         carrier,
         lock::{InterfaceLock, LockError},
         memory, namespace,
+        refused::{self, RefusedFrames},
         xdp::Xdp,
     },
     logging,
@@ -195,8 +196,8 @@ struct Run {
     reporter: Reporter,
     watchers: Watchers,
     status_writer: StatusWriter,
-    /// Has the XDP program's messages logged.
-    _logger: JoinSet<()>,
+    /// `None`: the engine thread hears all frames itself.
+    refused: Option<RefusedFrames>,
     carriers: JoinSet<()>,
 }
 
@@ -206,8 +207,8 @@ impl Run {
         mut plan: Plan,
         recorder: Option<&Recorder>,
     ) -> io::Result<Self> {
-        let mut logger = JoinSet::new();
-        let xdp = load_xdp(options, &mut logger)?;
+        let mut xdp = load_xdp(options)?;
+        let refused = xdp.as_mut().map(Xdp::refused).transpose()?;
         let (choice, policy) = (options.xdp, options.scheduling);
         let startup_delay = plan.startup_delay(clock::since_boot());
         plan.engine.startup_delay = startup_delay;
@@ -233,7 +234,7 @@ impl Run {
         watchers.run(&plan);
         let carriers = watch_carriers(&plan);
         let reporter = Reporter::new(Arc::clone(&plan));
-        Ok(Self { plan, engine, reporter, watchers, status_writer, _logger: logger, carriers })
+        Ok(Self { plan, engine, reporter, watchers, status_writer, refused, carriers })
     }
 
     async fn until_stop(
@@ -244,12 +245,15 @@ impl Run {
         shutdown: &mut Hook,
     ) -> io::Result<()> {
         let served = self.serve(options, signals, held).await;
-        let Self { plan, mut engine, mut reporter, watchers, .. } = self;
+        let Self { plan, mut engine, mut reporter, watchers, mut refused, .. } = self;
         shutdown.clone_from(&plan.lifecycle.shutdown);
         drop(watchers);
         let ended = engine.end();
         while let Ok(report) = engine.reports.try_recv() {
             reporter.handle(&report);
+        }
+        if let Some(refused) = &mut refused {
+            reporter.tell_refused(&refused.take_all());
         }
         reporter.drain().await;
         ended.and(served)
@@ -269,6 +273,7 @@ impl Run {
                     Some(report) => self.reporter.handle(&report),
                     None => return Err(io::Error::other("the engine thread has ended")),
                 },
+                refused = refused::due(&mut self.refused) => self.reporter.tell_refused(&refused),
                 // One reading at a time: a second thread would only wait behind the first.
                 order = signals.next(reading.is_none()) => match order {
                     Order::Stop => return Ok(()),
@@ -452,34 +457,16 @@ fn watch_carriers(plan: &Plan) -> JoinSet<()> {
     task
 }
 
-fn load_xdp(options: &Options, tasks: &mut JoinSet<()>) -> io::Result<Option<Xdp>> {
+fn load_xdp(options: &Options) -> io::Result<Option<Xdp>> {
     if options.xdp == XdpChoice::Off {
         return Ok(None);
     }
     match clock::check_stamps().and_then(|()| Xdp::load(options.pass_unknown_vrids)) {
-        Ok(mut xdp) => {
-            bridge_logs(&mut xdp, tasks);
-            Ok(Some(xdp))
-        }
+        Ok(xdp) => Ok(Some(xdp)),
         Err(error) if options.xdp == XdpChoice::Auto => {
             warn!("packet sockets are used instead of XDP: {error}");
             Ok(None)
         }
         Err(error) => Err(error),
-    }
-}
-
-/// The program's own messages go to the daemon's log, from this thread.
-fn bridge_logs(xdp: &mut Xdp, tasks: &mut JoinSet<()>) {
-    match xdp.logger() {
-        Ok(mut logger) => {
-            tasks.spawn(async move {
-                while let Ok(mut guard) = logger.readable_mut().await {
-                    guard.get_inner_mut().flush();
-                    guard.clear_ready();
-                }
-            });
-        }
-        Err(error) => warn!("the XDP program's own messages are not shown: {error}"),
     }
 }

@@ -20,6 +20,7 @@ mod replay;
 mod engine;
 mod io;
 
+mod refused;
 mod report;
 mod run_files;
 mod scripts;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use ha_common::check::Reason;
 use ha_core::{
     Action, Cause, Event, GroupId, InstanceId, Instant, Notice, Notify, State, Subject, TrackerId,
     Transition,
@@ -17,8 +18,10 @@ use tracing::{info, warn};
 
 use crate::{
     engine::{Message, PriorityChange, Report},
+    io::refused::OfInterface,
     mail::Mailer,
     plan::{Plan, TrackerPlan},
+    refused,
     scripts::{
         fifo::Fifos,
         news::{Kind, News, What},
@@ -103,6 +106,19 @@ impl Reporter {
         }
     }
 
+    /// What the kernel has refused.
+    pub(crate) fn tell_refused(&self, all: &[OfInterface]) {
+        for OfInterface { interface, reason, refused } in all {
+            let is_fault = *reason != Reason::UnknownVrid;
+            if !is_fault && !self.plan.logs_unknown_vrids {
+                continue;
+            }
+            for line in refused::lines(interface, &refused::describe(*reason), refused) {
+                if is_fault { warn!("{line}") } else { info!("{line}") }
+            }
+        }
+    }
+
     fn handle_action(&mut self, at: Instant, action: &Action) {
         match *action {
             Action::Transition(Transition { instance, from, to, cause }) => {
@@ -131,9 +147,6 @@ impl Reporter {
                 self.tell(notify);
                 self.mailer.tell(&self.plan, notify);
             }
-            Action::Rejected { instance, source, reason } => {
-                warn!("{}: advertisement from {source} refused: {reason}", self.name(instance));
-            }
             Action::Noticed { instance, source, notice: notice @ Notice::Checksum(_) } => {
                 info!("{}: {source} {notice}", self.name(instance));
             }
@@ -151,8 +164,9 @@ impl Reporter {
                 let (name, by) = (self.name(instance), seconds(by));
                 warn!("{name}: this daemon was {by} late: it listens before it acts");
             }
-            // Carried out on the engine thread, or told with its reasons.
-            Action::Advertise { .. }
+            // Carried out, or counted, on the engine thread, or told with its reasons.
+            Action::Rejected { .. }
+            | Action::Advertise { .. }
             | Action::Addresses { .. }
             | Action::Announce { .. }
             | Action::Priority { .. } => {}

@@ -14,7 +14,7 @@ use aya::{
 use ha_common::{
     abi::{
         self, AddressKey, AdvertHeader, Content, Counters, InstanceKey, InstanceRule, PeerKey,
-        PeerRule, Slot, names,
+        PeerRule, Refused, RefusedKey, Slot, names,
     },
     check::{self, Reason},
 };
@@ -110,7 +110,7 @@ pub struct Program {
     slots: Array<MapData, Slot>,
     shared: Arc<Slots>,
     ring: RingBuf<MapData>,
-    log: RingBuf<MapData>,
+    refused: PerCpuHashMap<MapData, RefusedKey, Refused>,
     tables: Tables,
 }
 
@@ -147,7 +147,7 @@ impl Program {
             peers: HashMap::try_from(take(names::PEERS)).expect(names::PEERS),
             counters: PerCpuHashMap::try_from(take(names::COUNTERS)).expect(names::COUNTERS),
             ring: RingBuf::try_from(take(names::RING)).expect(names::RING),
-            log: RingBuf::try_from(take("AYA_LOGS")).expect("AYA_LOGS"),
+            refused: PerCpuHashMap::try_from(take(names::REFUSED)).expect(names::REFUSED),
             tables: Tables::default(),
             ebpf,
         }
@@ -159,7 +159,7 @@ impl Program {
         refill(&mut self.instances, &tables.instances);
         refill(&mut self.peers, &tables.peers);
         self.tables = tables;
-        let zero = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        let zero = Counters { frames: [0; abi::COUNTERS_LEN] };
         let zeros = vec![zero; nr_cpus().expect("the number of CPUs")];
         let zeros = PerCpuValues::try_from(zeros).expect("one for each CPU");
         self.counters.insert(IFINDEX, zeros, 0).expect("COUNTERS takes an interface");
@@ -224,18 +224,24 @@ impl Program {
         records
     }
 
-    /// All lines that wait in the log, as the program encoded them.
-    pub fn drain_log(&mut self) -> Vec<Vec<u8>> {
-        let mut lines = Vec::new();
-        while let Some(item) = self.log.next() {
-            lines.push(item.to_vec());
+    /// Takes out what was refused since the last time: the interface, the reason, the senders.
+    pub fn take_refused(&mut self) -> Vec<(u32, Reason, Refused)> {
+        let keys: Vec<RefusedKey> = self.refused.keys().collect::<Result<_, _>>().expect("keys");
+        let mut all = Vec::new();
+        for key in keys {
+            let values = self.refused.get(&key, 0).expect("a key that was there");
+            self.refused.remove(&key).expect("a key that was there");
+            let reason = Reason::ALL.into_iter().find(|one| one.index() == index(key.reason));
+            let reason = reason.expect("a reason");
+            let used = values.iter().filter(|refused| !refused.is_none());
+            all.extend(used.map(|refused| (key.ifindex, reason, *refused)));
         }
-        lines
+        all
     }
 
     /// The counters of [`IFINDEX`], all CPUs together; zeros if it has none.
     pub fn count_all(&self) -> Counters {
-        let mut sum = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        let mut sum = Counters { frames: [0; abi::COUNTERS_LEN] };
         if let Ok(values) = self.counters.get(&IFINDEX, 0) {
             for value in values.iter() {
                 for (total, frames) in sum.frames.iter_mut().zip(value.frames) {
@@ -268,6 +274,10 @@ impl Program {
         let slots = slots.chain([abi::INSTANCES_MAX - 1]);
         slots.map(|index| (index, self.slot(index))).collect()
     }
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).expect("32 bits")
 }
 
 /// Frames counted for a reason.

@@ -13,6 +13,8 @@
 
 #[path = "prog_run/absorb.rs"]
 mod absorb;
+#[path = "prog_run/refused.rs"]
+mod refused;
 
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ use ha_tests::{
     forge::{Cover, Layout, changed, tagged},
     program::{DROP, IFINDEX, Outcome, PASS, Program, Record, Tables, frames, require_object},
     rules::{
-        GROUP_V4, GROUP_V6, OWN_V4, OWN_V6, PEER_V4, PEER_V6, SLOT, STRANGER_V4, V2, V2_PASS, V3,
+        GROUP_V4, GROUP_V6, OWN_V4, OWN_V6, PEER_V6, SLOT, STRANGER_V4, V2, V2_PASS, V3,
         V3_UNICAST, V6, V6_UNICAST, VLAN, VLAN_SLOT, cover_of, family_of, is_behind_ah, receive_at,
         send_from, tables_for, wide,
     },
@@ -124,7 +126,7 @@ fn accepted(frame: &[u8], slot: u32, vlan: u16, cover: Cover) -> Expect {
 fn judged(tables: &Tables, frame: &[u8]) -> Expect {
     let accepted = match check::judge(&Bytes(frame), tables, IFINDEX) {
         Verdict::NotVrrp(_) | Verdict::Stranger => return Expect::Stranger,
-        Verdict::Drop(reason) => return Expect::Drop(reason),
+        Verdict::Drop(reason, _) => return Expect::Drop(reason),
         Verdict::Accept(accepted) => accepted,
     };
     let datagram = accepted.datagram;
@@ -591,27 +593,4 @@ fn an_interface_without_counters_is_judged_the_same() {
     assert_eq!((outcome.stamped.len(), outcome.records.len()), (1, 1));
     let faulty = changed(&frame, Cover::Message, |frame, layout| frame[layout.ttl()] = 1);
     assert_eq!(program.run(&faulty), untouched(DROP));
-}
-
-/// The log names the sender, and a flood of bad frames does not fill it.
-#[test]
-fn drops_are_logged_once_a_second() {
-    let Some(object) = require_object() else { return };
-    let mut program = Program::load(&object, false);
-    program.fill(tables_for(V3));
-    let frame = vectors::load(V3).frame;
-    let of_others = changed(&frame, Cover::Message, |frame, layout| {
-        frame[layout.message + 1] = 77;
-    });
-    program.run_repeated(&of_others, 10);
-    assert_eq!(program.drain_log(), Vec::<Vec<u8>>::new(), "another group is no fault");
-
-    let faulty = changed(&frame, Cover::Message, |frame, layout| frame[layout.ttl()] = 1);
-    // One system call, on one CPU, and far shorter than a second.
-    program.run_repeated(&faulty, 1000);
-    let lines = program.drain_log();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    let source = [[0; 10].as_slice(), &[0xff; 2], &PEER_V4].concat();
-    let has = |bytes: &[u8]| lines[0].windows(bytes.len()).any(|window| window == bytes);
-    assert!(has(&source) && has(b" vrid "), "{lines:?}");
 }

@@ -72,6 +72,7 @@ impl Draft {
                 }
                 ("set_supplementary_groups", _) => self.global.supplementary_groups = true,
                 ("fifo_write_vrrp_states_on_reload", _) => self.global.fifo_states_on_reload = true,
+                ("log_unknown_vrids", _) => self.global.log_unknown_vrids = true,
                 ("no_email_faults", _) => self.global.mail.no_faults = true,
                 ("smtp_alert_vrrp", _) => self.smtp_alert_vrrp = value::flag(sink, statement),
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),

@@ -31,6 +31,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         garp_interval,
         gna_interval,
         multicast: MulticastGroups { v4, v6 },
+        log_unknown_vrids,
         firewall: Firewall { priority, counters },
         inactive,
     } = global;
@@ -54,6 +55,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         writer.nonzero("vrrp_gna_interval", *gna_interval);
         writer.value("vrrp_mcast_group4", v4);
         writer.value("vrrp_mcast_group6", v6);
+        writer.presence("log_unknown_vrids", *log_unknown_vrids);
         writer.value("nftables_priority", priority);
         writer.presence("nftables_counters", *counters);
         for setting in inactive {

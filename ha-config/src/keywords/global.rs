@@ -84,7 +84,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     flag("v3_checksum_as_v2").acts_on_what_follows(),
     row("vrrp_mcast_group4", &[Group(Family::V4)]).default("224.0.0.18"),
     row("vrrp_mcast_group6", &[Group(Family::V6)]).default("ff02::12"),
-    row("log_unknown_vrids", &[]).unsupported("they are counted: see status.json"),
+    row("log_unknown_vrids", &[]),
     // The host.
     row("default_interface", &[Interface]).default("eth0").inactive(NO_STATICS),
     row("dynamic_interfaces", &[OneOf(&["allow_if_changes"])])

@@ -1,7 +1,7 @@
 //! What instances with an Authentication Header have to remember: the key, and the sequence number
 //! that all nodes of the virtual router share.
 
-use std::{cell::Cell, collections::BTreeMap, fmt, net::IpAddr, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, time::Duration};
 
 use ha_common::check::Reason;
 use ha_core::{
@@ -18,46 +18,6 @@ use crate::plan::{InstancePlan, Plan};
 #[derive(Debug)]
 pub(crate) struct Associations {
     by_instance: BTreeMap<InstanceId, Association>,
-    refusal: Cell<Option<Refusal>>,
-}
-
-/// What an operator is told: most likely a node has another password.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Refusal {
-    pub(crate) instance: InstanceId,
-    source: IpAddr,
-    fault: Fault,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "advertisement from {} refused: ", self.source)?;
-        match self.fault {
-            Fault::Header(error) => error.fmt(formatter),
-            Fault::Sequence(number) => {
-                write!(
-                    formatter,
-                    "the sequence number {number} was used already: it was sent again"
-                )
-            }
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fault {
-    Header(AhError),
-    Sequence(u32),
-}
-
-impl Fault {
-    fn reason(self) -> Reason {
-        match self {
-            Self::Header(AhError::Protocol | AhError::Length | AhError::Spi) => Reason::AhHeader,
-            Self::Header(AhError::Icv) => Reason::AhIcv,
-            Self::Sequence(_) => Reason::AhSequence,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -73,7 +33,7 @@ impl Associations {
     pub(crate) fn new(plan: &Plan, unix: Duration) -> Self {
         let with = |(number, plan)| Some((InstanceId(number), Association::new(plan, unix)?));
         let by_instance = plan.instances.numbered().filter_map(with).collect();
-        Self { by_instance, refusal: Cell::new(None) }
+        Self { by_instance }
     }
 
     /// Goes on with another plan; sequence numbers never go back, whatever the key is.
@@ -90,19 +50,9 @@ impl Associations {
     pub(crate) fn open<'a>(
         &self,
         instance: InstanceId,
-        source: IpAddr,
         packet: &'a [u8],
     ) -> Result<&'a [u8], Reason> {
-        let association = self.by_instance.get(&instance).ok_or(Reason::AuthType)?;
-        association.open(packet).map_err(|fault| {
-            self.refusal.set(Some(Refusal { instance, source, fault }));
-            fault.reason()
-        })
-    }
-
-    /// The last refusal since this was called last.
-    pub(crate) fn take_refusal(&self) -> Option<Refusal> {
-        self.refusal.take()
+        self.by_instance.get(&instance).ok_or(Reason::AuthType)?.open(packet)
     }
 
     /// What the next advertisement is sealed with, to however many peers it is sent.
@@ -122,11 +72,14 @@ impl Association {
         Some(Self { key, mode, sequence: Cell::new(Sequence::starting_at(unix)) })
     }
 
-    fn open<'a>(&self, packet: &'a [u8]) -> Result<&'a [u8], Fault> {
-        let opened = ah::open(&self.key, self.mode, packet).map_err(Fault::Header)?;
+    fn open<'a>(&self, packet: &'a [u8]) -> Result<&'a [u8], Reason> {
+        let opened = ah::open(&self.key, self.mode, packet).map_err(|error| match error {
+            AhError::Protocol | AhError::Length | AhError::Spi => Reason::AhHeader,
+            AhError::Icv => Reason::AhIcv,
+        })?;
         let mut sequence = self.sequence.get();
         let is_new = sequence.accept(opened.sequence);
         self.sequence.set(sequence);
-        if is_new { Ok(opened.message) } else { Err(Fault::Sequence(opened.sequence)) }
+        if is_new { Ok(opened.message) } else { Err(Reason::AhSequence) }
     }
 }

@@ -200,7 +200,7 @@ pub(crate) struct Report {
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
     /// Never one of those carried out on the engine thread, nor `Priority`. Of what frames can cause,
-    /// `Rejected` comes once an instance and ten seconds at most, `Noticed` a few times.
+    /// `Noticed` comes a few times an instance and ten seconds at most.
     Engine(Action),
     /// The effective priority has changed.
     Priority(PriorityChange),

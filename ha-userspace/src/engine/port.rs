@@ -3,7 +3,7 @@
 use std::{io, net::IpAddr, rc::Rc};
 
 use ha_common::{
-    abi::{COUNTERS_LEN, Content},
+    abi::{COUNTERS_LEN, Content, Sender},
     check::{self, Reason, Verdict},
     frame::{Bytes, Datagram},
     slot::SharedSlot,
@@ -75,21 +75,30 @@ impl Listener {
         Ok(Self { socket, task })
     }
 
-    /// Hands what waits to `judge`, with the moment at which it was read, and counts what it says;
-    /// says whether nothing waits any more.
+    /// Hands what waits to `judge`, with the moment at which it was read, counts what it says, and
+    /// has `refuse` know what was not taken; says whether nothing waits any more.
     fn drain(
         &self,
         counters: &mut [u64; COUNTERS_LEN],
-        mut judge: impl FnMut(&[u8], Instant) -> Option<Reason>,
+        refuse: &mut impl FnMut(Instant, Reason, &Sender),
+        mut judge: impl FnMut(&[u8], Instant) -> Fate,
     ) -> bool {
         let mut buffer = [0; FRAME_MAX];
         for _ in 0..FRAMES_PER_TURN {
             // An error of the socket (interface down) is the link notification's to tell.
             let Ok(Some(len)) = self.socket.recv(&mut buffer) else { return true };
-            let reason = judge(buffer.get(..len).unwrap_or(&buffer), clock::now());
-            // As in the program, an absorbed frame is an accepted one too.
-            let also = reason.filter(|reason| *reason == Reason::Absorbed);
-            for reason in reason.into_iter().chain(also.map(|_| Reason::Accepted)) {
+            let now = clock::now();
+            let reasons = match judge(buffer.get(..len).unwrap_or(&buffer), now) {
+                Fate::Stranger => [None; 2],
+                Fate::Refused(reason, sender) => {
+                    refuse(now, reason, &sender);
+                    [Some(reason), None]
+                }
+                Fate::Accepted => [Some(Reason::Accepted), None],
+                // As in the program, it is an accepted one too.
+                Fate::Absorbed => [Some(Reason::Accepted), Some(Reason::Absorbed)],
+            };
+            for reason in reasons.into_iter().flatten() {
                 if let Some(count) = counters.get_mut(reason.index()) {
                     *count += 1;
                 }
@@ -103,6 +112,15 @@ impl Drop for Listener {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// What has become of a frame.
+#[derive(Clone, Copy, Debug)]
+enum Fate {
+    Stranger,
+    Refused(Reason, Sender),
+    Absorbed,
+    Accepted,
 }
 
 /// What a frame is judged by that comes by a packet socket.
@@ -220,14 +238,19 @@ impl Port {
         counts
     }
 
-    /// Judges what waits in the packet sockets and hands on what is accepted; says whether they
-    /// are empty now. Does nothing where XDP does it.
-    pub(crate) fn receive(&mut self, judges: Judges<'_>, mut take: impl FnMut(Advert<'_>)) -> bool {
+    /// Judges what waits in the packet sockets, hands on what is accepted to `take` and the rest to
+    /// `refuse`; says whether they are empty now. Does nothing where XDP does it.
+    pub(crate) fn receive(
+        &mut self,
+        judges: Judges<'_>,
+        mut take: impl FnMut(Advert<'_>),
+        mut refuse: impl FnMut(Instant, Reason, &Sender),
+    ) -> bool {
         let Judges { tables, associations, slots } = judges;
         let Self { ifindex, speech, counters, hearing: _ } = self;
         let mut are_empty = true;
         for listener in &speech.plain {
-            are_empty &= listener.drain(counters, |frame, now| {
+            are_empty &= listener.drain(counters, &mut refuse, |frame, now| {
                 let verdict = check::judge(&Bytes(frame), tables, *ifindex);
                 let open = |_instance, datagram: &Datagram| {
                     let end = datagram.payload_offset + datagram.payload_len;
@@ -237,13 +260,12 @@ impl Port {
             });
         }
         if let Some(listener) = &speech.ah {
-            are_empty &= listener.drain(counters, |frame, now| {
+            are_empty &= listener.drain(counters, &mut refuse, |frame, now| {
                 let verdict = check::judge_ah(&Bytes(frame), tables, *ifindex);
                 let open = |instance, datagram: &Datagram| {
                     let end = datagram.payload_offset + datagram.payload_len;
                     let packet = frame.get(datagram.ip_offset..end).unwrap_or_default();
-                    let source = tables::address(datagram.family, datagram.source);
-                    associations.open(instance, source, packet)
+                    associations.open(instance, packet)
                 };
                 hand_on(verdict, slots, now, open, &mut take)
             });
@@ -291,26 +313,26 @@ fn hand_on<'a>(
     now: Instant,
     open: impl FnOnce(InstanceId, &Datagram) -> Result<&'a [u8], Reason>,
     take: &mut impl FnMut(Advert<'_>),
-) -> Option<Reason> {
+) -> Fate {
     match verdict {
-        Verdict::NotVrrp(_) | Verdict::Stranger => None,
-        Verdict::Drop(reason) => Some(reason),
+        Verdict::NotVrrp(_) | Verdict::Stranger => Fate::Stranger,
+        Verdict::Drop(reason, sender) => Fate::Refused(reason, sender),
         Verdict::Accept(accepted) => {
             let (instance, datagram) = (InstanceId(accepted.slot), accepted.datagram);
             let message = match open(instance, &datagram) {
                 Ok(message) => message,
-                Err(reason) => return Some(reason),
+                Err(reason) => return Fate::Refused(reason, accepted.sender()),
             };
             let content = Content::of(datagram.source, message);
             let slot = usize::try_from(accepted.slot).ok().and_then(|slot| slots.get(slot));
             if let (Some(slot), Some(content)) = (slot, content)
                 && slot.stamp(now.as_nanos(), &content)
             {
-                return Some(Reason::Absorbed);
+                return Fate::Absorbed;
             }
             let source = tables::address(datagram.family, datagram.source);
             take(Advert { instance, at: now, source, message });
-            Some(Reason::Accepted)
+            Fate::Accepted
         }
     }
 }

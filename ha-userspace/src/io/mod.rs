@@ -1,7 +1,7 @@
 //! Everything that touches the kernel for the engine: sockets, timer, scheduling, maps.
 //!
 //! Nothing here decides anything about the protocol, forks, logs, or waits without a bound. All but
-//! [`carrier`], [`lock`] and the clean-up of [`changes`] is used on the engine thread.
+//! [`carrier`], [`lock`], [`refused`] and the clean-up of [`changes`] is used on the engine thread.
 
 pub(crate) mod addresses;
 pub(crate) mod advert_socket;
@@ -16,6 +16,7 @@ pub(crate) mod memory;
 pub(crate) mod namespace;
 pub(crate) mod neighbours;
 pub(crate) mod packet_socket;
+pub(crate) mod refused;
 pub(crate) mod routes;
 pub(crate) mod routing_watch;
 pub(crate) mod rules;

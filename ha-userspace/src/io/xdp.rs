@@ -20,7 +20,6 @@ use aya::{
         xdp::{XdpError, XdpLinkId},
     },
 };
-use aya_log::EbpfLogger;
 use ha_common::{
     abi::{
         self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
@@ -29,12 +28,12 @@ use ha_common::{
     check::Reason,
 };
 use ha_core::{Family, InstanceId, Instant};
-use log::Log;
 use tokio::io::unix::AsyncFd;
 
 use crate::{
     cli::XdpChoice,
     io::{
+        refused::RefusedFrames,
         slots::Slots,
         sys,
         tables::{self, Tables},
@@ -115,9 +114,9 @@ impl Xdp {
         })
     }
 
-    /// The program's own messages, for the runtime this is called in: not the engine thread's.
-    pub(crate) fn logger(&mut self) -> io::Result<AsyncFd<EbpfLogger<&'static dyn Log>>> {
-        sys::register(EbpfLogger::init(&mut self.ebpf).map_err(io::Error::other)?)
+    /// What the program refuses, for the runtime this is called in: not the engine thread's. Once.
+    pub(crate) fn refused(&mut self) -> io::Result<RefusedFrames> {
+        RefusedFrames::new(take(&mut self.ebpf, names::REFUSED)?)
     }
 
     /// A descriptor that is readable when the ring is not empty. Only inside a tokio runtime.
@@ -150,7 +149,7 @@ impl Xdp {
             XdpChoice::Generic => &[Mode::Generic],
             XdpChoice::Off => &[],
         };
-        let zero = Counters { frames: [0; abi::COUNTERS_LEN], logged_nanos: 0 };
+        let zero = Counters { frames: [0; abi::COUNTERS_LEN] };
         let zeros = PerCpuValues::try_from(vec![zero; self.cpus])?;
         self.counters.insert(ifindex, zeros, 0).map_err(io::Error::other)?;
         let mut last = io::Error::other("XDP is off");

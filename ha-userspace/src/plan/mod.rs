@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) trackers: Numbered<TrackerPlan>,
     /// Where frames of virtual routers without peers come to.
     pub(crate) multicast: MulticastGroups,
+    /// Whether advertisements for virtual routers that are not here are told of.
+    pub(crate) logs_unknown_vrids: bool,
     /// How packets are kept from what does not accept them.
     pub(crate) firewall: Firewall,
     /// How fast addresses are announced.
@@ -189,6 +191,7 @@ impl Plan {
             groups,
             trackers: builder.trackers.into_iter().collect(),
             multicast: config.global.multicast.clone(),
+            logs_unknown_vrids: config.global.log_unknown_vrids,
             firewall: config.global.firewall.clone(),
             pacing: PacingPlan::new(config),
             fifos: defaults.fifos(&config.global),

@@ -8,9 +8,11 @@
 mod leftovers;
 mod ports;
 mod snapshot;
+mod telling;
 
 use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
+use ha_common::{abi::Sender, check::Reason};
 use ha_core::{
     Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition, Verdict,
 };
@@ -44,6 +46,7 @@ use crate::{
     },
     plan::{InstancePlan, Plan},
     record::Tap,
+    refused::Refusal,
 };
 
 /// Records taken from the ring before other work gets its turn.
@@ -159,6 +162,7 @@ impl Driver {
         let end = self.serve().await;
         self.engine.handle(clock::now(), Input::Shutdown);
         self.apply(clock::now());
+        self.tell_last_refused(clock::now());
         end
     }
 
@@ -239,11 +243,13 @@ impl Driver {
         self.apply(now);
         self.mend_routing(now);
         self.effects.announce_paced(now);
+        self.tell_refused(now);
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
         let retry = self.retries.next();
         let announcement = self.effects.next_announcement();
         let settled = self.debounce.next();
-        let next = [deadline, retry, announcement, settled].into_iter().flatten().min();
+        let telling = self.effects.refusals.next_due();
+        let next = [deadline, retry, announcement, settled, telling].into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
         }
@@ -266,10 +272,13 @@ impl Driver {
         let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
         for port in ports.values_mut() {
             let judges = Judges { tables, associations, slots: slots.as_slice() };
-            is_empty &= port.receive(judges, &mut take);
-        }
-        if let Some(refusal) = associations.take_refusal() {
-            effects.tell_refusal(clock::now(), plan, refusal);
+            let ifindex = port.ifindex;
+            let mut refuse = |now, reason, sender: &Sender| {
+                if reason != Reason::UnknownVrid || plan.logs_unknown_vrids {
+                    effects.refusals.count(now, Refusal::Frame { ifindex, reason }, sender);
+                }
+            };
+            is_empty &= port.receive(judges, &mut take, &mut refuse);
         }
         is_empty
     }

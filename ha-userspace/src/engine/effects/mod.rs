@@ -15,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use ha_common::abi::Sender;
 use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
@@ -22,11 +23,7 @@ pub(crate) use self::wanted::routing;
 use self::{advertising::Built, wanted::Wanted};
 use crate::{
     engine::{
-        Message, Report,
-        associations::{Associations, Refusal},
-        decide::Decider,
-        pacing::Pacer,
-        port::Port,
+        Message, Report, associations::Associations, decide::Decider, pacing::Pacer, port::Port,
     },
     io::{
         announce::Announcer,
@@ -35,9 +32,10 @@ use crate::{
         neighbours::NeighbourSocket,
     },
     plan::Plan,
+    refused::{Refusal, Refusals},
 };
 
-/// Refused frames and failing sends are told of once an instance in this time.
+/// Failing sends are told of once an instance in this time.
 const REPORT_PAUSE: Duration = Duration::from_secs(10);
 /// An instance's notices in that time: a few new neighbours with something to say each.
 const NOTICES_MAX: u32 = 16;
@@ -52,6 +50,8 @@ pub(crate) struct Effects {
     outlets: Vec<Outlet>,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
+    /// What was not taken, until it is told.
+    pub(crate) refusals: Refusals,
     /// Reloads so far.
     generation: u32,
 }
@@ -69,7 +69,6 @@ pub(crate) struct Outlet {
     set: Option<Vec<Wanted>>,
     /// The addresses among them that the kernel has confirmed, by interface.
     seen: BTreeSet<(u32, IpAddr)>,
-    refusal_reported: Option<Instant>,
     /// How many notices there were since then.
     notices: u32,
     notices_since: Option<Instant>,
@@ -107,6 +106,7 @@ impl Effects {
             outlets,
             reports,
             reports_lost: 0,
+            refusals: Refusals::default(),
             generation: 0,
         }
     }
@@ -177,10 +177,11 @@ impl Effects {
         for action in actions {
             match *action {
                 Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
-                Action::Rejected { instance, .. } => {
-                    if self.is_refusal_due(around.now, instance) {
-                        self.report(around.now, Message::Engine(*action));
-                    }
+                Action::Rejected { instance, source, reason } => {
+                    // Whose virtual router it is about is said by the instance's name.
+                    let sender = Sender::at(source, 0);
+                    let refusal = Refusal::Advertisement { instance, reason };
+                    self.refusals.count(around.now, refusal, &sender);
                 }
                 Action::Transition(transition) => {
                     if is_return(transition) {
@@ -236,19 +237,6 @@ impl Effects {
         if is_due(&mut outlet.trouble_reported, now) {
             self.report(now, Message::Trouble(text));
         }
-    }
-
-    /// Tells of what could not be opened, as seldom as of what the engine refuses.
-    pub(crate) fn tell_refusal(&mut self, now: Instant, plan: &Plan, refusal: Refusal) {
-        if let Some(instance) = plan.instance(refusal.instance)
-            && self.is_refusal_due(now, refusal.instance)
-        {
-            self.report(now, Message::Trouble(format!("{}: {refusal}", instance.name)));
-        }
-    }
-
-    fn is_refusal_due(&mut self, now: Instant, instance: InstanceId) -> bool {
-        self.outlet(instance).is_some_and(|outlet| is_due(&mut outlet.refusal_reported, now))
     }
 
     /// A sender that changes with every frame must not fill the log.

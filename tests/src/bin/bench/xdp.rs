@@ -7,7 +7,7 @@
 use core::time::Duration;
 use std::{fs, process::ExitCode, thread};
 
-use ha_common::check::Reason;
+use ha_common::{abi::SENDERS_MAX, check::Reason};
 use ha_tests::{
     budget::Budget,
     forge::{Layout, changed},
@@ -35,8 +35,11 @@ const REPEAT_TO_FILL: u32 = 20_000;
 enum Fate {
     /// Passed, uncounted.
     Passed,
-    /// Dropped, and counted so.
+    /// Dropped, and counted so, for a sender that is named.
     Dropped(Reason),
+    /// Dropped, and counted so, when all places for senders are taken: in a flood from made-up
+    /// addresses each but the first is one of these.
+    DroppedOfMany(Reason),
     /// Absorbed by an open slot.
     Absorbed,
     /// Handed up by a ring that is emptied between the rounds.
@@ -65,7 +68,7 @@ const fn kind(
 
 /// One captured frame with all there is to check, a peer's with a password, and what may be wrong with
 /// it; and the longest frame that is usual.
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     kind("TCP over IPv4", V2_PASS, Fate::Passed, |frame, layout| set(frame, layout.ip + 9, &[6])),
     kind("TCP over IPv6", V6, Fate::Passed, |frame, layout| set(frame, layout.ip + 6, &[6])),
     kind("VRRP to another host", V2_PASS, Fate::Passed, |frame, layout| {
@@ -80,6 +83,14 @@ const KINDS: [Kind; 13] = [
     kind("wrong password", V2_PASS, Fate::Dropped(Reason::Password), |frame, layout| {
         set(frame, layout.end - 8, b"guessed!");
     }),
+    kind(
+        "wrong password, many senders",
+        V2_PASS,
+        Fate::DroppedOfMany(Reason::Password),
+        |frame, layout| {
+            set(frame, layout.end - 8, b"guessed!");
+        },
+    ),
     kind("wrong source", V2_PASS, Fate::Dropped(Reason::NotPeer), |frame, layout| {
         send_from(frame, layout, &STRANGER_V4);
     }),
@@ -116,7 +127,11 @@ impl Kind {
     const fn repeat(&self) -> u32 {
         match self.fate {
             Fate::HandedUp => REPEAT_INTO_RING,
-            Fate::Passed | Fate::Dropped(_) | Fate::Absorbed | Fate::RingFull => REPEAT,
+            Fate::Passed
+            | Fate::Dropped(_)
+            | Fate::DroppedOfMany(_)
+            | Fate::Absorbed
+            | Fate::RingFull => REPEAT,
         }
     }
 
@@ -126,6 +141,7 @@ impl Kind {
         program.shared().slot(SLOT).close();
         match self.fate {
             Fate::Passed | Fate::Dropped(_) | Fate::HandedUp => {}
+            Fate::DroppedOfMany(_) => take_places(program, frame),
             Fate::Absorbed => program.expect(SLOT, &said(frame)),
             Fate::RingFull => {
                 program.run_repeated(frame, REPEAT_TO_FILL);
@@ -136,7 +152,9 @@ impl Kind {
         let after = program.count_all();
         let (expected, reasons): (u32, &[Reason]) = match self.fate {
             Fate::Passed => (PASS, &[]),
-            Fate::Dropped(ref reason) => (DROP, core::slice::from_ref(reason)),
+            Fate::Dropped(ref reason) | Fate::DroppedOfMany(ref reason) => {
+                (DROP, core::slice::from_ref(reason))
+            }
             Fate::Absorbed => (PASS, &[Reason::Accepted, Reason::Absorbed]),
             Fate::HandedUp => (PASS, &[Reason::Accepted]),
             Fate::RingFull => (PASS, &[Reason::Accepted, Reason::RingFull]),
@@ -150,7 +168,20 @@ impl Kind {
             assert!(is_right, "{}: {counted} times {}", self.name, reason.name());
         }
         program.drain();
+        program.take_refused();
         duration
+    }
+}
+
+/// Has other senders of such a frame counted on whichever CPU this runs on: the kernel may move it.
+fn take_places(program: &mut Program, frame: &[u8]) {
+    let cpus = thread::available_parallelism().map_or(1, usize::from);
+    for last in 1..=u8::try_from(SENDERS_MAX * 4 * cpus).unwrap_or(u8::MAX) {
+        let mut frame = frame.to_vec();
+        let layout = Layout::of(&frame);
+        send_from(&mut frame, layout, &[203, 0, 113, last]);
+        layout.seal(&mut frame, cover_of(V2_PASS));
+        program.run_repeated(&frame, 1);
     }
 }
 
