@@ -23,6 +23,7 @@ pub(crate) fn since_epoch() -> Duration {
     read(ClockId::CLOCK_REALTIME)
 }
 
+#[expect(clippy::disallowed_methods, reason = "the daemon's only clock")]
 fn read(clock: ClockId) -> Duration {
     // It cannot fail for these clocks; zero would only mean that nothing is due yet.
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
@@ -53,6 +54,7 @@ fn is_monotonic_moved(offsets: &str) -> bool {
 
 /// Seconds since 1970-01-01, for what must be different at each start. It may jump, and may be
 /// wrong by years: nothing may wait for it.
+#[expect(clippy::disallowed_methods, reason = "the daemon's only clock")]
 pub(crate) fn unix_time() -> Duration {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or(Duration::ZERO, |time| {
         Duration::from_secs(u64::try_from(time.tv_sec()).unwrap_or(0))

@@ -285,7 +285,7 @@ impl Run {
                         let path = held.files.status(asked);
                         let mut told = self.reporter.status();
                         if let Some(told) = told.as_object_mut() {
-                            told.insert("scripts".to_owned(), self.watchers.status());
+                            told.extend(self.watchers.status());
                         }
                         write_status(path, &self.status_writer, &self.engine, told).await;
                     },

@@ -81,6 +81,7 @@ pub(crate) fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }
 
+#[expect(clippy::disallowed_methods, reason = "the only clock of tests")]
 fn read(clock: ClockId) -> Duration {
     clock_gettime(clock).expect("the kernel has this clock").into()
 }

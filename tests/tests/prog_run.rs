@@ -16,8 +16,6 @@ mod absorb;
 #[path = "prog_run/refused.rs"]
 mod refused;
 
-use std::time::Duration;
-
 use ha_common::{
     abi::{
         ADDRESS_GROUP, ADDRESS_LOCAL, AdvertHeader, COUNTERS_LEN, DIALECT_PLAIN,
@@ -29,6 +27,7 @@ use ha_common::{
 };
 use ha_tests::{
     budget::Budget,
+    clock,
     forge::{Cover, Layout, changed, tagged},
     program::{DROP, IFINDEX, Outcome, PASS, Program, Record, Tables, frames, require_object},
     rules::{
@@ -38,7 +37,6 @@ use ha_tests::{
     },
     vectors,
 };
-use nix::time::{ClockId, clock_gettime};
 
 const Q: u16 = 0x8100;
 const AD: u16 = 0x88a8;
@@ -90,8 +88,7 @@ fn untouched(action: u32) -> Outcome {
 }
 
 fn monotonic_nanos() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("the monotonic clock");
-    u64::try_from(Duration::from(now).as_nanos()).expect("less than 500 years")
+    u64::try_from(clock::monotonic().as_nanos()).expect("less than 500 years")
 }
 
 /// That `frame` is accepted, with what the sender put into it.

@@ -1,9 +1,11 @@
 //! Everything that touches the kernel for the engine: sockets, timer, scheduling, maps.
 //!
 //! Nothing here decides anything about the protocol, forks, logs, or waits without a bound. All but
-//! [`carrier`], [`lock`], [`refused`] and the clean-up of [`changes`] is used on the engine thread.
+//! [`adjtimex`], [`carrier`], [`lock`], [`refused`] and the clean-up of [`changes`] is used on the
+//! engine thread.
 
 pub(crate) mod addresses;
+pub(crate) mod adjtimex;
 pub(crate) mod advert_socket;
 pub(crate) mod announce;
 pub(crate) mod carrier;

@@ -1,6 +1,7 @@
 //! What is tracked, beside interfaces: each kind in a file of its own. A tracker is a task on the main
 //! thread that tells the engine how the tracked thing is, whenever that changes.
 
+mod clock;
 mod file;
 mod process;
 mod script;
@@ -8,14 +9,14 @@ mod script;
 use std::collections::BTreeMap;
 
 use ha_core::TrackerId;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
 
 pub(crate) use self::process::Event;
-use self::{process::ProcessWatch, script::Standing};
+use self::{clock::ClockWatch, process::ProcessWatch, script::Standing};
 use crate::{
     cli::ProcessEvents,
     engine::Command,
@@ -29,6 +30,7 @@ pub(crate) struct Watchers {
     running: BTreeMap<TrackerId, Running>,
     /// All processes together, by events that are all processes'.
     processes: ProcessWatch,
+    clock: ClockWatch,
 }
 
 #[derive(Debug)]
@@ -40,19 +42,23 @@ struct Running {
 }
 
 impl Watchers {
-    /// None yet. Verdicts go to the engine when they change.
+    /// None yet. Verdicts go to the engine when they change. Needs a runtime of tokio.
     pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
         let processes = ProcessWatch::new(commands.clone(), choice);
-        Self { commands, running: BTreeMap::new(), processes }
+        Self { commands, running: BTreeMap::new(), processes, clock: ClockWatch::start() }
     }
 
-    /// The scripts, for `status.json`.
-    pub(crate) fn status(&self) -> Value {
+    /// The scripts and the clock, for `status.json`.
+    pub(crate) fn status(&self) -> Map<String, Value> {
         let status = |running: &Running| match &running.tracked {
             TrackerPlan::Script(script) => Some(running.standing.borrow().status(&script.name)),
             TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
         };
-        self.running.values().filter_map(status).collect()
+        let scripts = self.running.values().filter_map(status).collect();
+        [("scripts", scripts), ("clock", self.clock.status())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into_iter()
+            .collect()
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.
