@@ -32,4 +32,5 @@ pub(crate) mod xdp;
 mod btf;
 mod link_table;
 mod netlink;
+mod object;
 pub(crate) mod sys;

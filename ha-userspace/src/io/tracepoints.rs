@@ -18,8 +18,8 @@ use tokio::{io::unix::AsyncFd, time::timeout};
 
 use super::{
     btf::Btf,
+    object::{self, refused, take},
     sys,
-    xdp::{refused, take},
 };
 use crate::watch::Event;
 
@@ -80,7 +80,7 @@ impl Tracepoints {
                 ebpf.program_mut(name).and_then(|program| program.try_into().ok());
             let program = program
                 .ok_or_else(|| io::Error::other(format!("this binary has no program {name}")))?;
-            program.load().map_err(|error| refused(WHAT, &error))?;
+            object::load(WHAT, || program.load())?;
             program.attach(tracepoint).map_err(|error| refused(WHAT, &error))?;
         }
         let ring = RingBuf::try_from(take(&mut ebpf, names::EVENTS)?).map_err(io::Error::other)?;

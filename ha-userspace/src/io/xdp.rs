@@ -14,7 +14,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{HashMap as BpfHashMap, Map, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
+    maps::{HashMap as BpfHashMap, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
     programs::{
         ProgramError, Xdp as XdpProgram, XdpMode,
         xdp::{XdpError, XdpLinkId},
@@ -33,6 +33,7 @@ use tokio::io::unix::AsyncFd;
 use crate::{
     cli::XdpChoice,
     io::{
+        object::{self, chain, refused, take},
         refused::RefusedFrames,
         slots::Slots,
         sys,
@@ -94,7 +95,7 @@ impl Xdp {
             .load(OBJECT)
             .map_err(|error| refused(WHAT, &error))?;
         let program = program(&mut ebpf)?;
-        program.load().map_err(|error| refused(WHAT, &error))?;
+        object::load(WHAT, || program.load())?;
         let slots = Arc::new(Slots::of_program(take(&mut ebpf, names::SLOTS)?)?);
         let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
             io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
@@ -255,10 +256,6 @@ fn program(ebpf: &mut Ebpf) -> io::Result<&mut XdpProgram> {
     })
 }
 
-pub(super) fn take(ebpf: &mut Ebpf, name: &str) -> io::Result<Map> {
-    ebpf.take_map(name).ok_or_else(|| io::Error::other(format!("the BPF object has no map {name}")))
-}
-
 fn hash_map<K: Pod, V: Pod>(ebpf: &mut Ebpf, name: &str) -> io::Result<BpfHashMap<MapData, K, V>> {
     BpfHashMap::try_from(take(ebpf, name)?).map_err(io::Error::other)
 }
@@ -284,13 +281,6 @@ fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
 
 const WHAT: &str = "the XDP program (it needs Linux 5.18, CAP_BPF and CAP_NET_ADMIN)";
 
-/// The kernel does not take `what`, and the first line of why not.
-pub(super) fn refused(what: &str, error: &(dyn std::error::Error + 'static)) -> io::Error {
-    let text = chain(error);
-    let first_line = text.lines().next().unwrap_or_default();
-    io::Error::other(format!("the kernel does not take {what}: {first_line}"))
-}
-
 fn not_attached(error: &ProgramError) -> io::Error {
     let os_error = if let ProgramError::SyscallError(error) = error {
         error.io_error.raw_os_error()
@@ -307,18 +297,4 @@ fn not_attached(error: &ProgramError) -> io::Error {
         ),
         _ => io::Error::other(chain(error)),
     }
-}
-
-/// The error and its sources in one sentence.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        source = error.source();
-    }
-    text
 }
