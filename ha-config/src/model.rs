@@ -89,8 +89,8 @@ impl Config {
     }
 }
 
-/// What tells a daemon from others on the host, from its start to its end: no reload changes it, as
-/// in keepalived.
+/// What tells a daemon from others on the host, from its start to its end: but for the last, no
+/// reload changes it, as in keepalived.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Identity {
     /// `net_namespace`: the network namespace that it runs in, by the name that `ip netns` gives it.
@@ -98,6 +98,10 @@ pub struct Identity {
     pub net_namespace: Option<String>,
     /// `instance`: a name that its files carry.
     pub instance: Option<String>,
+    /// `use_pid_dir`: it writes its number to a file unasked, even if it has neither of these names.
+    pub use_pid_dir: bool,
+    /// `data_use_instance`: what it writes to keepalived's path for its state carries them too.
+    pub data_use_instance: bool,
 }
 
 /// `global_defs`: what belongs to the daemon; defaults of instances are already in the instances.

@@ -48,10 +48,6 @@ mod tests {
             self.id
         }
 
-        fn instance(&self) -> &'static str {
-            "the-instance"
-        }
-
         fn seed(&self) -> u64 {
             1
         }
@@ -228,7 +224,7 @@ mod tests {
         check(
             "$P=${_PWD}/x",
             "\"${_PWD}\" $_PWD $P ${_INSTANCE} \"${_ENV HOME}\" x${_RANDOM 5 5}",
-            &["/etc", "/etc", "/etc/x", "the-instance", "/root # x y", "x5"],
+            &["/etc", "/etc", "/etc/x", "vm", "/root # x y", "x5"],
         );
         // The manual: these characters do not begin a comment.
         check("", "x${_HASH}y ${_BANG} z", &["x#y", "!", "z"]);

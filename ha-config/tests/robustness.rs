@@ -241,10 +241,6 @@ mod tests {
             ""
         }
 
-        fn instance(&self) -> &'static str {
-            ""
-        }
-
         fn seed(&self) -> u64 {
             0
         }

@@ -41,7 +41,7 @@ use crate::{
     privileges,
     record::Recorder,
     report::Reporter,
-    run_files::{Asked, PidFiles, RunFiles},
+    run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
     status::StatusWriter,
     watch::Watchers,
@@ -308,12 +308,7 @@ impl Run {
 
     /// Goes on with another plan; says what has changed. If it cannot, nothing has.
     async fn reload(&mut self, plan: Plan, held: &mut Held) -> Result<String, String> {
-        if plan.identity != self.plan.identity {
-            let keyword = if plan.identity.instance == self.plan.identity.instance {
-                "net_namespace"
-            } else {
-                "instance"
-            };
+        if let Some(keyword) = run_files::fixed_difference(&plan.identity, &self.plan.identity) {
             return Err(format!(
                 "`{keyword}` cannot change in a reload: restart the daemon for it"
             ));
@@ -342,6 +337,7 @@ impl Run {
         held.locks.retain(|name, _| interfaces.contains(name.as_str()));
         self.watchers.run(&plan);
         self.carriers = watch_carriers(&plan);
+        held.files.follow(&plan.identity);
         self.plan = plan;
         Ok(changes)
     }

@@ -73,11 +73,6 @@ impl Host for ThisHost {
         &self.config_id
     }
 
-    fn instance(&self) -> &'static str {
-        // Daemons are told apart by their interfaces and --run-dir here.
-        ""
-    }
-
     fn seed(&self) -> u64 {
         clock::now().as_nanos()
     }

@@ -36,26 +36,45 @@ pub(crate) struct RunFiles {
     identity: Identity,
 }
 
+/// A keyword with which one of these has files that the other has not, from start to end.
+pub(crate) fn fixed_difference(one: &Identity, other: &Identity) -> Option<&'static str> {
+    let differences = [
+        ("net_namespace", one.net_namespace != other.net_namespace),
+        ("instance", one.instance != other.instance),
+        ("use_pid_dir", one.use_pid_dir != other.use_pid_dir),
+    ];
+    differences.into_iter().find(|(_, differs)| *differs).map(|(keyword, _)| keyword)
+}
+
 impl RunFiles {
     pub(crate) const fn new(home: Home, identity: Identity) -> Self {
         Self { home, identity }
+    }
+
+    /// Goes on with what a reload may change of it.
+    pub(crate) fn follow(&mut self, identity: &Identity) {
+        self.identity.clone_from(identity);
     }
 
     /// Where the status is written to.
     pub(crate) fn status(&self, asked: Asked) -> PathBuf {
         match (&self.home, asked) {
             (Home::In(_), _) => self.in_directory("status", "json"),
-            // keepalived 2.2.7 has these names whatever it is called.
-            (Home::Keepalived, Asked::Data) => "/tmp/keepalived.data".into(),
+            // Only the first of keepalived 2.2.7's says which daemon it is of, and on request.
+            (Home::Keepalived, Asked::Data) => {
+                format!("/tmp/keepalived.{}data", self.names_in_data()).into()
+            }
             (Home::Keepalived, Asked::Statistics) => "/tmp/keepalived.stats".into(),
             (Home::Keepalived, Asked::Json) => "/tmp/keepalived.json".into(),
         }
     }
 
-    /// What gets the process's number without being asked for: as in keepalived, for a daemon that
-    /// may be one of several.
+    /// What gets the process's number without an option: as in keepalived, for a daemon that may be
+    /// one of several, or by `use_pid_dir`.
     pub(crate) fn pid(&self) -> Vec<PathBuf> {
-        if self.identity == Identity::default() {
+        let Identity { net_namespace, instance, use_pid_dir, data_use_instance: _ } =
+            &self.identity;
+        if net_namespace.is_none() && instance.is_none() && !use_pid_dir {
             return Vec::new();
         }
         let names: &[&str] = match self.home {
@@ -65,6 +84,18 @@ impl RunFiles {
         names.iter().map(|name| self.in_directory(name, "pid")).collect()
     }
 
+    /// `NAMESPACE_INSTANCE.`, or what there is of it.
+    fn names_in_data(&self) -> String {
+        let Identity { net_namespace, instance, data_use_instance, .. } = &self.identity;
+        let names: Vec<&str> = [net_namespace, instance]
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .filter(|_| *data_use_instance)
+            .collect();
+        if names.is_empty() { String::new() } else { names.join("_") + "." }
+    }
+
     /// As keepalived 2.2.7 has it: a directory for each network namespace, and the instance's name
     /// behind the file's. It mounts that directory over its own as well; here nothing needs it.
     fn in_directory(&self, name: &str, extension: &str) -> PathBuf {
@@ -72,7 +103,7 @@ impl RunFiles {
             Home::In(directory) => directory.clone(),
             Home::Keepalived => "/run/keepalived".into(),
         };
-        let Identity { net_namespace, instance } = &self.identity;
+        let Identity { net_namespace, instance, .. } = &self.identity;
         path.extend(net_namespace);
         path.push(match instance {
             Some(instance) => format!("{name}_{instance}.{extension}"),
@@ -115,9 +146,9 @@ impl Drop for PidFiles {
 mod tests {
     use super::*;
 
-    fn files(home: Home, net_namespace: Option<&str>, instance: Option<&str>) -> RunFiles {
+    fn identity(net_namespace: Option<&str>, instance: Option<&str>) -> Identity {
         let [net_namespace, instance] = [net_namespace, instance].map(|it| it.map(str::to_owned));
-        RunFiles::new(home, Identity { net_namespace, instance })
+        Identity { net_namespace, instance, ..Identity::default() }
     }
 
     /// keepalived's as they were found after a start of 2.2.7.
@@ -150,13 +181,52 @@ mod tests {
                 "/d/red/status_one.json",
             ),
         ] {
-            let keepalived_s = files(Home::Keepalived, namespace, instance);
+            let identity = identity(namespace, instance);
+            let keepalived_s = RunFiles::new(Home::Keepalived, identity.clone());
             let theirs: Vec<PathBuf> = theirs.iter().flatten().map(PathBuf::from).collect();
             assert_eq!(keepalived_s.pid(), theirs);
             assert_eq!(keepalived_s.status(Asked::Data), PathBuf::from("/tmp/keepalived.data"));
-            let own = files(Home::In("/d".into()), namespace, instance);
+            let own = RunFiles::new(Home::In("/d".into()), identity);
             assert_eq!(own.pid(), ours.iter().map(PathBuf::from).collect::<Vec<_>>());
             assert_eq!(own.status(Asked::Json), PathBuf::from(status));
+        }
+    }
+
+    /// As 2.2.7 has them after a start.
+    #[test]
+    fn a_daemon_that_has_no_name_has_a_pid_file_on_request() {
+        let identity = Identity { use_pid_dir: true, ..Identity::default() };
+        let keepalived_s = RunFiles::new(Home::Keepalived, identity.clone());
+        let theirs = ["/run/keepalived/keepalived.pid", "/run/keepalived/vrrp.pid"];
+        assert_eq!(keepalived_s.pid(), theirs.map(PathBuf::from));
+        let own = RunFiles::new(Home::In("/d".into()), identity.clone());
+        assert_eq!(own.pid(), [PathBuf::from("/d/ha-userspace.pid")]);
+        assert_eq!(fixed_difference(&identity, &Identity::default()), Some("use_pid_dir"));
+    }
+
+    /// As 2.2.7 names them.
+    #[test]
+    fn the_state_s_file_carries_names_on_request() {
+        for (namespace, instance, name) in [
+            (None, None, "keepalived.data"),
+            (None, Some("one"), "keepalived.one.data"),
+            (Some("red"), None, "keepalived.red.data"),
+            (Some("red"), Some("one"), "keepalived.red_one.data"),
+        ] {
+            let plain = identity(namespace, instance);
+            let named = Identity { data_use_instance: true, ..plain.clone() };
+            assert_eq!(fixed_difference(&plain, &named), None);
+            let mut files = RunFiles::new(Home::Keepalived, plain);
+            files.follow(&named);
+            assert_eq!(files.status(Asked::Data), PathBuf::from("/tmp").join(name));
+            let others = [Asked::Statistics, Asked::Json].map(|asked| files.status(asked));
+            assert_eq!(
+                others,
+                ["/tmp/keepalived.stats", "/tmp/keepalived.json"].map(PathBuf::from)
+            );
+            let own = RunFiles::new(Home::In("/d".into()), named.clone());
+            let plain = RunFiles::new(Home::In("/d".into()), identity(namespace, instance));
+            assert_eq!(own.status(Asked::Data), plain.status(Asked::Data));
         }
     }
 }

@@ -190,6 +190,9 @@ fn dumps(sandbox: &Sandbox, daemon: &Process, name: &str, expected: &[(c_int, &s
         assert!(sent(&await_status(daemon, &path)) >= sent(&first));
     }
     assert_eq!(sandbox.directory().read("victim"), "untouched");
+    if let Some((number, file)) = expected.first() {
+        what_cannot_be_written_leaves_the_one_before(daemon, *number, &directory.join(file));
+    }
     // Nothing else is there, or left.
     let names = expected.iter().map(|(_, file)| *file);
     let mut names: Vec<String> = names.map(str::to_owned).collect();
@@ -200,6 +203,18 @@ fn dumps(sandbox: &Sandbox, daemon: &Process, name: &str, expected: &[(c_int, &s
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     found.sort_unstable();
     assert_eq!(found, names);
+}
+
+/// The next one is not begun at the place itself, where it would be read half written.
+fn what_cannot_be_written_leaves_the_one_before(daemon: &Process, number: c_int, path: &Path) {
+    let before = fs::read_to_string(path).expect("the status");
+    let beside = path.with_added_extension("new");
+    fs::create_dir(&beside).expect("our own");
+    signal(daemon, number);
+    let is_told = || daemon.log().contains("cannot write");
+    assert!(wait::holds_within(SOON, is_told), "{}", daemon.log());
+    assert_eq!(fs::read_to_string(path).expect("the status"), before);
+    fs::remove_dir(&beside).expect("our own");
 }
 
 fn sent(status: &Status) -> u64 {

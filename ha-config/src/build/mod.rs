@@ -101,6 +101,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
                 is_astray = identity.net_namespace.is_none();
             }
             "instance" => identity.instance = file_name(&mut sink, keyword, statement),
+            "use_pid_dir" => identity.use_pid_dir = true,
             "interface_up_down_delays" => delays::read(&mut sink, statement, &mut blocks.delays),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
             "child_wait_time" => global.read_wait(&mut sink, keyword, statement),
@@ -109,6 +110,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     }
     inactive::check_names(&mut sink, statements);
     inactive::report(&mut sink, statements);
+    identity.data_use_instance = global.data_use_instance;
     let mut config = Config { identity, ..resolve(&mut sink, global, &blocks) };
     if is_astray {
         // They would run on other interfaces of the same names.

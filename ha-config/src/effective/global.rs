@@ -8,13 +8,15 @@ use super::{
 use crate::model::{Firewall, Global, Identity, Lifecycle, Mail, MulticastGroups, SmtpServer};
 
 pub(super) fn write_identity(writer: &mut Writer, identity: &Identity) {
-    let Identity { net_namespace, instance } = identity;
+    // The last of it is in `global_defs`.
+    let Identity { net_namespace, instance, use_pid_dir, data_use_instance: _ } = identity;
     writer.optional("net_namespace", net_namespace.as_ref(), "where it is started");
     writer.optional("instance", instance.as_ref(), "none");
+    writer.presence("use_pid_dir", *use_pid_dir);
 }
 
 /// Without the defaults of instances, which are in the instances.
-pub(super) fn write(writer: &mut Writer, global: &Global) {
+pub(super) fn write(writer: &mut Writer, global: &Global, identity: &Identity) {
     let Global {
         router_id,
         mail,
@@ -58,6 +60,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global) {
         writer.presence("log_unknown_vrids", *log_unknown_vrids);
         writer.value("nftables_priority", priority);
         writer.presence("nftables_counters", *counters);
+        writer.presence("data_use_instance", identity.data_use_instance);
         for setting in inactive {
             writer.setting(setting);
         }

@@ -61,7 +61,7 @@ pub fn effective(config: &Config) -> String {
     }
     global::write_identity(&mut writer, identity);
     writer.value("child_wait_time", writer::seconds(global.lifecycle.child_wait_time));
-    global::write(&mut writer, global);
+    global::write(&mut writer, global, identity);
     for group in pacing {
         announce::write_pacing(&mut writer, group);
     }

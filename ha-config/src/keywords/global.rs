@@ -168,7 +168,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("reload_file", &[PATH])
         .at_least(0)
         .unsupported("write a new file and rename it: it is read in one go"),
-    flag("data_use_instance").without_effect(RUN_DIR),
+    flag("data_use_instance"),
     row("state_dump_file", &[PATH]).unsupported(RUN_DIR),
     row("stats_dump_file", &[PATH]).unsupported(RUN_DIR),
     row("json_dump_file", &[PATH]).unsupported(RUN_DIR),

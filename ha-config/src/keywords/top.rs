@@ -38,7 +38,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("net_namespace_ipvs", &[NAME]).at_least(0).load_balancer(),
     row("namespace_with_ipsets", &[]).without_effect("no ipsets are used"),
     row("instance", &[FileName]).again(Again::Ignored),
-    row("use_pid_dir", &[]).without_effect("the option --pid names the file"),
+    row("use_pid_dir", &[]),
     row("linkbeat_use_polling", &[]).without_effect(CARRIER),
     list("linkbeat_interfaces", &POLLED).without_effect(CARRIER),
     row("child_wait_time", &[WAIT]).default("5"),

@@ -187,7 +187,7 @@ impl Reader<'_> {
     fn predefined(&mut self, reference: &text::Reference<'_>, used: &Line) -> Value {
         let value = match reference.name {
             "_PWD" => self.open.last().map(|file| file.directory.clone()).unwrap_or_default(),
-            "_INSTANCE" => self.host.instance().to_owned(),
+            "_INSTANCE" => self.host.config_id().to_owned(),
             "_HASH" => "#".to_owned(),
             "_BANG" => "!".to_owned(),
             "_RANDOM" => match self.random(reference.arguments, used) {

@@ -21,11 +21,8 @@ pub trait Host {
     /// relative names of included files.
     fn directory(&self) -> &str;
 
-    /// What `@id` lines are compared with.
+    /// What `@id` lines are compared with, and the value of `${_INSTANCE}`.
     fn config_id(&self) -> &str;
-
-    /// The value of `${_INSTANCE}`.
-    fn instance(&self) -> &str;
 
     /// Where `${_RANDOM}` begins: the same seed gives the same numbers.
     fn seed(&self) -> u64;
@@ -53,10 +50,6 @@ impl Host for Nowhere {
     }
 
     fn config_id(&self) -> &'static str {
-        ""
-    }
-
-    fn instance(&self) -> &'static str {
         ""
     }
 
