@@ -114,10 +114,6 @@ impl Host for Disk<'_> {
         "a"
     }
 
-    fn instance(&self) -> &'static str {
-        ""
-    }
-
     fn seed(&self) -> u64 {
         1
     }
