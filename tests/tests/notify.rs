@@ -183,6 +183,9 @@ SCRIPTS    virtual_ipaddress {
 
 /// A router alone starts, is told of another priority and of a router with a lower one, loses its link
 /// and gets it back, reads a configuration without `VI_2` and `VI_3`, and stops.
+///
+/// keepalived 2.2.7 reads nothing again: its VRRP process dies or hangs at every other reload of this
+/// configuration. What it told at those that went well is what ours is expected to tell.
 fn play(make: Make) -> Option<Stage> {
     let mut stage = Stage::new(make)?;
     let own = format!("{SCRIPTS}    notify_master_rx_lower_pri \"TELL NAME lower\"\n");
@@ -219,36 +222,38 @@ fn play(make: Make) -> Option<Stage> {
     });
     stage.await_last("VI_2", "MASTER");
     stage.await_last("VI_3", "MASTER");
-    stage.scene.reload(ROUTER, &after);
-    stage.await_last("VI_2", "DELETED");
-    stage.await_last("VI_3", "FAULT");
-    // To the script, which keepalived starts anew: told to stop before that reads, it does not stop.
-    let is_read = || stage.directory.read("read").matches("GROUP \"VG\" MASTER 0").count() == 3;
-    assert!(wait::holds_within(SOON, is_read), "{}", stage.scene.logs());
+    if make == Make::Ours {
+        stage.scene.reload(ROUTER, &after);
+        stage.await_last("VI_2", "DELETED");
+        stage.await_last("VI_3", "FAULT");
+    }
     stage.scene.stop(ROUTER);
     stage.await_line("GROUP \"VG\" STOP 0");
     Some(stage)
 }
 
-/// Each with its words, whatever of them runs beside which.
-const TOLD: &[(&str, &[&str])] = &[
-    ("VG", &["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "STOP"]),
-    ("VI_1", &["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "STOP"]),
-    ("VI_2", &["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", "DELETED"]),
-    // It says FAULT, and `notify_fault` is not run.
-    ("VI_3", &["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER"]),
-];
+/// What each is told in the end, when `VI_2` and `VI_3` were removed by a reload, and when they were not.
+/// Removed, `VI_3` says FAULT, as it has no `notify_deleted`.
+fn last(make: Make, name: &str) -> &'static str {
+    match (make, name) {
+        (Make::Ours, "VI_2") => "DELETED",
+        (Make::Ours, "VI_3") => "FAULT",
+        _ => "STOP",
+    }
+}
 
-/// What the scripts of `TOLD` and those beside them write, in the order of the events.
-fn expected_scripts(name: &str, states: &[&str]) -> Vec<String> {
+/// What the scripts of `name` write, in the order of the events.
+fn expected_scripts(make: Make, name: &str) -> Vec<String> {
     let (kind, priority) = if name == "VG" { ("GROUP", 0) } else { ("INSTANCE", 150) };
     let any = |state: &str| format!("{name} any a b {kind} {name} {state} {priority}");
     let own = |state: &str| format!("{name} {}", state.to_lowercase());
+    let states = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", last(make, name)];
     let mut all: Vec<_> = states.iter().flat_map(|state| [own(state), any(state)]).collect();
-    match name {
+    match (make, name) {
         // Between becoming Master and the fault.
-        "VI_1" => all.insert(4, "VI_1 lower".to_owned()),
-        "VI_3" => all.push(any("FAULT")),
+        (_, "VI_1") => all.insert(4, "VI_1 lower".to_owned()),
+        // It says FAULT, and `notify_fault` is not run.
+        (Make::Ours, "VI_3") => drop(all.remove(10)),
         _ => {}
     }
     all
@@ -270,27 +275,26 @@ fn check(make: Make) {
         "GROUP \"VG\" BACKUP 0",
         "INSTANCE \"VI_1\" MASTER 150",
         "GROUP \"VG\" MASTER 0",
-        // After the reload.
+        // After the reload. 2.2.7 writes the states of groups, and of instances only those in Fault.
         "GROUP \"VG\" MASTER 0",
         "INSTANCE \"VI_1\" MASTER 150",
         "INSTANCE \"VI_1\" STOP 150",
         "GROUP \"VG\" STOP 0",
     ];
     if make == Make::Keepalived {
-        // 2.2.7 writes the states of groups, and of instances only those in Fault.
-        of_group.remove(14);
+        of_group.drain(13..15);
     }
     assert_eq!(stage.lines(&["VG", "VI_1"]), of_group, "{}", stage.scene.logs());
-    for (name, last) in [("VI_2", "DELETED"), ("VI_3", "FAULT")] {
-        let states = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", last];
+    for name in ["VI_2", "VI_3"] {
+        let states = ["BACKUP", "MASTER", "FAULT", "BACKUP", "MASTER", last(make, name)];
         let expected = states.map(|state| format!("INSTANCE \"{name}\" {state} 150"));
         assert_eq!(stage.lines(&[name]), expected, "{}", stage.scene.logs());
     }
     let own = |told: &[String], name: &str| -> Vec<String> {
         told.iter().filter(|line| line.starts_with(name)).cloned().collect()
     };
-    for (name, states) in TOLD {
-        let mut expected = expected_scripts(name, states);
+    for name in ["VG", "VI_1", "VI_2", "VI_3"] {
+        let mut expected = expected_scripts(make, name);
         if make == Make::Keepalived {
             // Its scripts run beside each other.
             expected.sort();
