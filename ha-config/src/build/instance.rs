@@ -321,8 +321,9 @@ impl Draft {
     fn finish_interface(&self, sink: &mut Sink) -> Option<&Word> {
         if !self.interface_given {
             if let Some(source) = self.transport.unicast_source {
-                let help = "keepalived finds it by `unicast_src_ip`; name it";
-                sink.error_help(source.span, "`interface` left out is not supported yet", help);
+                // The manual lets it be left out; 2.2.7 does not start without it.
+                let help = "name the interface that has this address, as keepalived 2.2 wants it";
+                sink.error_help(source.span, "`interface` is missing", help);
             } else {
                 sink.error(self.head, "`interface` is missing");
             }
