@@ -1,6 +1,7 @@
 //! One router on a segment, whose priority is read off the wire.
 
 use core::time::Duration;
+use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
@@ -34,6 +35,28 @@ impl Alone {
         self.0.node_mut(Side::A).router()
     }
 
+    /// The directory that it sees as `/etc/keepalived`.
+    #[must_use]
+    pub fn etc(&self) -> PathBuf {
+        self.0.node(Side::A).etc()
+    }
+
+    /// What `notify.sh` was told so far, in order.
+    #[must_use]
+    pub fn notified(&self) -> Vec<String> {
+        self.0.node(Side::A).notified()
+    }
+
+    /// Pulls the cable of `interface`.
+    pub fn cut(&self, interface: &str) {
+        self.0.cut(Side::A, interface);
+    }
+
+    /// Plugs it in again.
+    pub fn mend(&self, interface: &str) {
+        self.0.mend(Side::A, interface);
+    }
+
     /// Has our daemon read this configuration, and waits until it has.
     ///
     /// # Panics
@@ -59,7 +82,15 @@ impl Alone {
     /// # Panics
     /// There is none for long.
     pub fn await_priority(&self, priority: u8) {
-        let since = Stamp::now();
+        self.await_priority_since(Stamp::now(), priority);
+    }
+
+    /// Waits for an advertisement of this priority as the last one since `since`: of before what
+    /// makes it stop, for its goodbye (priority 0), which it says once.
+    ///
+    /// # Panics
+    /// There is none for long.
+    pub fn await_priority_since(&self, since: Stamp, priority: u8) {
         let last = || self.heard(since).last().map(|heard| heard.advert.priority);
         let heard = wait::holds_within(SOON, || last() == Some(priority));
         let last = last();

@@ -36,6 +36,7 @@ pub mod require;
 pub mod rules;
 pub mod sandbox;
 pub mod scene;
+pub mod service;
 pub mod status;
 mod sys;
 pub mod tempdir;

@@ -1,12 +1,6 @@
 //! `vrrp_track_process` with real processes: what the router's priority says, on the wire.
-#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
 
 use core::time::Duration;
-use std::{
-    io::Write as _,
-    os::unix::fs::symlink,
-    process::{Child, Command, Stdio},
-};
 
 use ha_tests::{
     alone::Alone,
@@ -15,7 +9,7 @@ use ha_tests::{
     pair::Side,
     process::Program,
     require,
-    tempdir::TempDir,
+    service::{Running, Service},
     wait,
 };
 use nix::sys::signal::Signal;
@@ -24,74 +18,21 @@ const BASE: u8 = 100;
 /// Added while what is tracked is as it is to be.
 const WEIGHT: u8 = 50;
 
-/// A program under a name that no other process of the host has.
-#[derive(Debug)]
-struct Service {
-    name: String,
-    directory: TempDir,
+/// A sleeping program that runs for longer than any test; `letter` is the test's own.
+fn service(letter: char) -> Service {
+    Service::new("/bin/sleep", letter)
 }
 
-/// A running process of it; killed and reaped on drop.
-#[derive(Debug)]
-struct Running(Child);
-
-impl Service {
-    /// `letter` is the test's own.
-    fn new(letter: char) -> Self {
-        Self::as_another("/bin/sleep", letter)
-    }
-
-    fn as_another(program: &str, letter: char) -> Self {
-        let name = format!("ha{letter}{}", std::process::id());
-        let directory = TempDir::new("service");
-        // Not a copy: a process that another test starts meanwhile would hold it open for writing.
-        symlink(program, directory.path().join(&name)).expect("a directory of our own");
-        Self { name, directory }
-    }
-
-    /// Runs it for longer than any test.
-    fn start(&self) -> Running {
-        self.start_with(&["600"])
-    }
-
-    fn start_with(&self, words: &[&str]) -> Running {
-        let mut command = Command::new(self.directory.path().join(&self.name));
-        command.args(words).stdin(Stdio::piped());
-        Running(command.spawn().expect("a program of our own"))
-    }
-
-    /// The block that tracks it as `svc`.
-    fn block(&self, more: &str) -> String {
-        format!(
-            "vrrp_track_process svc {{\n    process {}\n    weight {WEIGHT}\n    {more}\n}}\n",
-            self.name
-        )
-    }
+fn run(service: &Service) -> Running {
+    service.start(&["600"])
 }
 
-impl Running {
-    /// Writes a line to its standard input.
-    fn go(&mut self) {
-        let input = self.0.stdin.as_mut().expect("a pipe");
-        input.write_all(b"\n").expect("a reader");
-    }
-
-    /// Whether it has ended of itself.
-    fn has_ended(&mut self) -> bool {
-        self.0.try_wait().expect("a child of ours").is_some()
-    }
-
-    fn end(self) {
-        drop(self);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // A child that has ended already is still ours to reap.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
+/// The block that tracks it as `svc`.
+fn block(service: &Service, more: &str) -> String {
+    format!(
+        "vrrp_track_process svc {{\n    process {}\n    weight {WEIGHT}\n    {more}\n}}\n",
+        service.name()
+    )
 }
 
 /// A configuration with `block` that tracks `svc`.
@@ -116,15 +57,15 @@ fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
     // The connector is for the initial network namespace only.
     let sources = [("ebpf", BY_EBPF), ("connector", BY_LOOKS), ("scan", "")];
     for (source, words) in sources {
-        let service = Service::new('a');
-        let first = service.start();
-        let alone = start(&service.block(""), &["--process-events", source]);
+        let service = service('a');
+        let first = run(&service);
+        let alone = start(&block(&service, ""), &["--process-events", source]);
         alone.await_priority(UP);
         first.end();
         alone.await_priority(BASE);
-        let second = service.start();
+        let second = run(&service);
         alone.await_priority(UP);
-        let third = service.start();
+        let third = run(&service);
         second.end();
         alone.assert_priority_stays(UP);
         third.end();
@@ -141,18 +82,18 @@ fn a_reload_keeps_what_is_known_and_judges_it_anew() {
     if !require::require_daemon() {
         return;
     }
-    let service = Service::new('r');
-    let running = service.start();
-    let mut alone = start(&service.block(""), &[]);
+    let service = service('r');
+    let running = run(&service);
+    let mut alone = start(&block(&service, ""), &[]);
     alone.await_priority(UP);
     let since = Stamp::now();
-    alone.reload(&config(&service.block("fork_delay 3")));
+    alone.reload(&config(&block(&service, "fork_delay 3")));
     alone.assert_priority_stays(UP);
-    alone.reload(&config(&service.block("quorum 2")));
+    alone.reload(&config(&block(&service, "quorum 2")));
     alone.await_priority(BASE);
     let heard = alone.heard(since);
     assert!(heard.iter().all(|one| one.advert.priority != 0), "no restart{}", alone.log());
-    let second = service.start();
+    let second = run(&service);
     alone.await_priority(UP);
     drop((running, second));
     alone.await_priority(BASE);
@@ -163,17 +104,17 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     if !require::require_daemon() {
         return;
     }
-    let service = Service::new('s');
+    let service = service('s');
     // Long enough for slow starts, and short enough to be waited for.
-    let block = service.block("max_restarts 2\n    restart_window 15");
+    let block = block(&service, "max_restarts 2\n    restart_window 15");
     let alone = start(&block, &[]);
     alone.await_priority(BASE);
-    let mut running = service.start();
+    let mut running = run(&service);
     for _ in 0..2 {
         alone.await_priority(UP);
         running.end();
         alone.await_priority(BASE);
-        running = service.start();
+        running = run(&service);
     }
     alone.assert_priority_stays(BASE);
     let log = alone.log();
@@ -187,9 +128,9 @@ fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
     if !require::require_daemon() {
         return;
     }
-    let service = Service::as_another("/bin/sh", 'q');
+    let service = Service::new("/bin/sh", 'q');
     // A shell that reads from us never ends, nor does its copy.
-    let command = service.directory.path().join(&service.name);
+    let command = service.path();
     let block = format!(
         "vrrp_track_process svc {{\n    process {} -c \"exec 3<&0; (read x <&3) & read x\"\n    weight {WEIGHT}\n    \
          quorum 2\n    quorum_max 3\n}}\n",
@@ -197,12 +138,12 @@ fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
     );
     let alone = start(&block, &["--process-events", "ebpf"]);
     alone.await_priority(BASE);
-    let other = service.start_with(&["-c", "read x"]);
+    let other = service.start(&["-c", "read x"]);
     alone.assert_priority_stays(BASE);
-    let first = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    let first = service.start(&["-c", "exec 3<&0; (read x <&3) & read x"]);
     alone.await_priority(UP);
     // Two more are too many.
-    let second = service.start_with(&["-c", "exec 3<&0; (read x <&3) & read x"]);
+    let second = service.start(&["-c", "exec 3<&0; (read x <&3) & read x"]);
     alone.await_priority(BASE);
     second.end();
     alone.await_priority(UP);
@@ -221,17 +162,17 @@ fn after_a_loss_of_events_all_processes_are_looked_at_again() {
     if !require::require_daemon() {
         return;
     }
-    let (service, storm) = (Service::new('l'), Service::as_another("/bin/sh", 'm'));
+    let (service, storm) = (service('l'), Service::new("/bin/sh", 'm'));
     let block = format!(
         "{}vrrp_track_process storm {{\n    process {}\n}}\n",
-        service.block(""),
-        storm.name
+        block(&service, ""),
+        storm.name()
     );
     let config = config(&block).replace("        svc\n", "        svc\n        storm weight 1\n");
     let mut alone = Alone::start(Program::Daemon, &config, &["--process-events", "ebpf"]);
-    let first = service.start();
+    let first = run(&service);
     let script = format!("read x; i=0; while [ $i -lt {COPIES} ]; do (:); i=$((i+1)); done; true");
-    let mut copies = storm.start_with(&["-c", &script]);
+    let mut copies = storm.start(&["-c", &script]);
     alone.await_priority(UP + 1);
     let router = alone.router();
     router.process().signal(Signal::SIGSTOP);
@@ -243,7 +184,7 @@ fn after_a_loss_of_events_all_processes_are_looked_at_again() {
     alone.await_priority(BASE);
     let log = alone.log();
     assert!(log.contains("events of processes had no room"), "{log}");
-    let again = service.start();
+    let again = run(&service);
     alone.await_priority(UP);
     again.end();
     alone.await_priority(BASE);
