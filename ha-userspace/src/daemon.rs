@@ -14,7 +14,6 @@ use std::{
 use ha_config::Hook;
 use ha_core::Reload;
 use nix::sys::signal::SigSet;
-use serde_json::Value;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -43,7 +42,7 @@ use crate::{
     report::Reporter,
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
-    status::StatusWriter,
+    status::{StatusWriter, Told},
     watch::Watchers,
 };
 
@@ -283,10 +282,9 @@ impl Run {
                     },
                     Order::Status(asked) => {
                         let path = held.files.status(asked);
-                        let mut told = self.reporter.status();
-                        if let Some(told) = told.as_object_mut() {
-                            told.extend(self.watchers.status());
-                        }
+                        let mut told = Told::default();
+                        self.reporter.tell_status(&mut told);
+                        self.watchers.tell_status(&mut told);
                         write_status(path, &self.status_writer, &self.engine, told).await;
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
@@ -412,7 +410,7 @@ fn read_plan(options: &Options) -> Result<Plan, String> {
     Ok(plan)
 }
 
-async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread, told: Value) {
+async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread, told: Told) {
     let (ask, answer) = oneshot::channel();
     let asked = async {
         engine.commands.send(Command::Status(ask)).await.ok()?;

@@ -13,7 +13,6 @@ use ha_core::{
     Action, Cause, Event, GroupId, InstanceId, Instant, Notice, Notify, State, Subject, TrackerId,
     Transition,
 };
-use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use crate::{
@@ -27,6 +26,7 @@ use crate::{
         news::{Kind, News, What},
         notify::Notifier,
     },
+    status::Told,
 };
 
 /// Turns reports into log lines and notifications.
@@ -83,12 +83,10 @@ impl Reporter {
     }
 
     /// For `status.json`.
-    pub(crate) fn status(&self) -> Value {
-        json!({
-            "notifications": self.notifier.status(),
-            "fifos": self.fifos.status(),
-            "mail": self.mailer.status(),
-        })
+    pub(crate) fn tell_status(&self, told: &mut Told) {
+        told.add_list("notifications", self.notifier.status());
+        told.add_list("fifos", self.fifos.status().into_iter());
+        told.add("mail", &self.mailer.status());
     }
 
     pub(crate) fn handle(&mut self, report: &Report) {

@@ -29,6 +29,7 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
+    iter, mem,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::mpsc::{self, SyncSender, TrySendError},
@@ -43,12 +44,37 @@ use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
 
 /// Status that waits while another is being written; more is refused.
 const WAITING_MAX: usize = 1;
+/// Of the members of `told`.
+const INDENT: &str = "    ";
 
 /// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
 pub(crate) struct StatusWriter(SyncSender<Status>);
 
 /// Where it goes, how the engine is, and who was told of it.
-type Status = (PathBuf, Snapshot, Value);
+type Status = (PathBuf, Snapshot, Told);
+
+/// Who was told of it, as text: as a tree of values it would need some kilobytes for each script.
+#[derive(Debug, Default)]
+pub(crate) struct Told(String);
+
+impl Told {
+    /// Adds a member.
+    pub(crate) fn add(&mut self, name: &str, value: &Value) {
+        self.begin(name);
+        self.0.push_str(&indented(value, INDENT));
+    }
+
+    /// Adds a member that is a list.
+    pub(crate) fn add_list(&mut self, name: &str, values: impl Iterator<Item = Value>) {
+        self.begin(name);
+        self.0.extend(list(values, INDENT));
+    }
+
+    fn begin(&mut self, name: &str) {
+        let separator = if self.0.is_empty() { "" } else { "," };
+        self.0.extend([separator, "\n", INDENT, &json!(name).to_string(), ": "]);
+    }
+}
 
 impl StatusWriter {
     /// Ends when this is dropped, and is not waited for.
@@ -68,7 +94,7 @@ impl StatusWriter {
     }
 
     /// Has it written to `path`, unless others wait.
-    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot, told: Value) {
+    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot, told: Told) {
         if let Err(TrySendError::Full((path, _, _)) | TrySendError::Disconnected((path, _, _))) =
             self.0.try_send((path, snapshot, told))
         {
@@ -77,7 +103,7 @@ impl StatusWriter {
     }
 }
 
-fn write(path: &Path, snapshot: &Snapshot, told: &Value) -> io::Result<()> {
+fn write(path: &Path, snapshot: &Snapshot, told: &Told) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
@@ -107,13 +133,13 @@ pub(crate) fn replace(
 
 /// One instance after the other: memory that is locked is not given back, and all of them together
 /// would need some kilobytes each.
-fn render(to: &mut impl Write, snapshot: &Snapshot, told: &Value) -> io::Result<()> {
+fn render(to: &mut impl Write, snapshot: &Snapshot, told: &Told) -> io::Result<()> {
     writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
     writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
     writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
     render_list(to, "instances", snapshot.instances.iter().map(instance))?;
     render_list(to, "interfaces", snapshot.interfaces.iter().map(interface))?;
-    writeln!(to, "  \"told\": {}\n}}", indented(told, "  "))
+    writeln!(to, "  \"told\": {{{}\n  }}\n}}", told.0)
 }
 
 fn render_list(
@@ -121,13 +147,23 @@ fn render_list(
     name: &str,
     values: impl Iterator<Item = Value>,
 ) -> io::Result<()> {
-    write!(to, "  \"{name}\": [")?;
-    let mut separator = "";
-    for value in values {
-        write!(to, "{separator}\n    {}", indented(&value, "    "))?;
-        separator = ",";
+    write!(to, "  \"{name}\": ")?;
+    for part in list(values, "  ") {
+        to.write_all(part.as_bytes())?;
     }
-    writeln!(to, "\n  ],")
+    writeln!(to, ",")
+}
+
+/// The parts of a list's text, behind `indent`.
+fn list(values: impl Iterator<Item = Value>, indent: &str) -> impl Iterator<Item = String> {
+    let within = format!("{indent}  ");
+    let end = format!("\n{indent}]");
+    let mut separator = "";
+    let parts = values.map(move |value| {
+        let begin = mem::replace(&mut separator, ",");
+        format!("{begin}\n{within}{}", indented(&value, &within))
+    });
+    iter::once("[".to_owned()).chain(parts).chain([end])
 }
 
 /// `value` as it stands behind `indent`; in strings there are no line feeds.
@@ -226,9 +262,15 @@ mod tests {
             InterfaceSnapshot { name: "bo\"nd\n1".to_owned(), ..snapshot.interfaces[0].clone() };
         snapshot.interfaces.push(second);
         let mut text = Vec::new();
-        render(&mut text, &snapshot, &json!({ "fifos": [] })).unwrap();
+        let mut told = Told::default();
+        told.add_list("scripts", [json!({ "name": "chk" }), json!({ "name": "b" })].into_iter());
+        told.add_list("notifications", iter::empty());
+        told.add("fifos", &json!([]));
+        render(&mut text, &snapshot, &told).unwrap();
         let read: Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(read["told"], json!({ "fifos": [] }));
+        let told = json!({ "scripts": [{ "name": "chk" }, { "name": "b" }], "notifications": [],
+            "fifos": [] });
+        assert_eq!(read["told"], told);
         assert_eq!(read["at_nanos"], 7);
         assert_eq!(read["scheduling"], "SCHED_OTHER");
         assert_eq!(read["interfaces"][1]["name"], "bo\"nd\n1");
@@ -251,7 +293,7 @@ mod tests {
         fs::write(&victim, "untouched").unwrap();
         let path = directory.join("status.json");
         symlink(&victim, &path).unwrap();
-        write(&path, &snapshot(), &json!({})).unwrap();
+        write(&path, &snapshot(), &Told::default()).unwrap();
         let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read["instances"][0]["state"], "MASTER");
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -263,10 +305,10 @@ mod tests {
     fn a_disk_that_stalls_holds_nobody_up() {
         let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = StatusWriter(send);
-        writer.write("/first".into(), snapshot(), json!({}));
+        writer.write("/first".into(), snapshot(), Told::default());
         // Neither waits, though nothing is taken.
-        writer.write("/second".into(), snapshot(), json!({}));
-        writer.write("/third".into(), snapshot(), json!({}));
+        writer.write("/second".into(), snapshot(), Told::default());
+        writer.write("/third".into(), snapshot(), Told::default());
         let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _, _)| path).collect();
         assert_eq!(paths, [Path::new("/first")]);
     }

@@ -18,6 +18,10 @@ const SOON: Duration = Duration::from_mins(1);
 const RESIDENT_KIB_MAX: u32 = 12 << 10;
 const FURTHER_INSTANCE_KIB_MAX: u32 = 4;
 const FURTHER_INSTANCES: u32 = 500;
+/// For an instance that tells a script, which has a queue and is remembered.
+const FURTHER_SCRIPT_KIB_MAX: u32 = 12;
+const FURTHER_SCRIPTS: u32 = 200;
+const SCRIPT: &str = "notify_master /bin/true\n";
 /// Frames of each kind.
 const FLOOD: u32 = 20_000;
 /// What the flood may leave: the code that it was the first to need, and sixteen senders with their
@@ -27,18 +31,34 @@ const AFTER_FLOOD_KIB_MAX: u32 = 512;
 fn start(namespace: &Namespace, text: &str) -> Router {
     let router = Router::start(Program::Daemon, namespace, text);
     let instances = text.matches("vrrp_instance").count();
-    let are_masters = || router.log().matches("-> MASTER").count() == instances;
+    // Its script has run, where there is one.
+    let told = if text.contains(SCRIPT) { "MASTER: notify script" } else { "-> MASTER" };
+    let are_masters = || router.log().matches(told).count() == instances;
     assert!(wait::holds_within(SOON, are_masters), "{}", router.log());
     router
+}
+
+/// With one instance and with `more`, whose blocks have `lines`: at least what is left when the status
+/// was asked for.
+fn resident_with(more: u32, lines: &str) -> [u32; 2] {
+    let pair = Pair::new();
+    [0, more].map(|more| {
+        let mut router = start(pair.node(Side::A).namespace(), &instances(more, lines));
+        let before = resident_kib(&mut router);
+        router.status();
+        let after = resident_kib(&mut router);
+        router.stop();
+        before.max(after)
+    })
 }
 
 fn resident_kib(router: &mut Router) -> u32 {
     process::resident_kib(router.process().pid()).expect("it runs")
 }
 
-/// One instance and `more`, on both segments.
-fn instances(more: u32) -> String {
-    let mut text = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+/// One instance and `more`, on both segments, with `lines` in their blocks.
+fn instances(more: u32, lines: &str) -> String {
+    let mut text = config::instance(Dialect::V3Multicast, Side::A, 150, lines);
     let vrids = SEGMENTS.iter().flat_map(|segment| {
         // Its number is its address's, which is not to be the host's own.
         let is_free = move |vrid: &u8| ![segment.vrid, Side::A.number()].contains(vrid);
@@ -49,7 +69,7 @@ fn instances(more: u32) -> String {
         writeln!(
             text,
             "vrrp_instance {0}_{vrid} {{\n interface {0}\n virtual_router_id {vrid}\n version 3\n \
-             advert_int 0.1\n virtual_ipaddress {{\n {address}\n }}\n}}",
+             advert_int 0.1\n {lines} virtual_ipaddress {{\n {address}\n }}\n}}",
             segment.interface
         )
         .expect("a String takes all");
@@ -62,17 +82,22 @@ fn one_instance_and_each_further_one_have_their_limits() {
     if !require::require_daemon() {
         return;
     }
-    let pair = Pair::new();
-    let [one, many] = [0, FURTHER_INSTANCES].map(|more| {
-        let mut router = start(pair.node(Side::A).namespace(), &instances(more));
-        let resident = resident_kib(&mut router);
-        router.stop();
-        resident
-    });
+    let [one, many] = resident_with(FURTHER_INSTANCES, "");
     assert!(one < RESIDENT_KIB_MAX, "{one} KiB with one instance");
     let further = many.saturating_sub(one);
     let further_max = FURTHER_INSTANCE_KIB_MAX * FURTHER_INSTANCES;
     assert!(further < further_max, "{further} KiB for {FURTHER_INSTANCES} more");
+}
+
+#[test]
+fn each_further_script_has_its_limit() {
+    if !require::require_daemon() {
+        return;
+    }
+    let [one, many] = resident_with(FURTHER_SCRIPTS, SCRIPT);
+    let further = many.saturating_sub(one);
+    let further_max = FURTHER_SCRIPT_KIB_MAX * FURTHER_SCRIPTS;
+    assert!(further < further_max, "{further} KiB for {FURTHER_SCRIPTS} more");
 }
 
 #[test]

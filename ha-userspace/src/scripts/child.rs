@@ -6,17 +6,14 @@
 use std::{
     fmt, future, io,
     os::unix::process::ExitStatusExt as _,
-    pin::pin,
+    pin::{Pin, pin},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
 
 use ha_config::Command;
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
-use serde_json::{Value, json};
+use ha_core::Instant;
+use nix::sys::signal::Signal;
 use tokio::{
     io::AsyncReadExt as _,
     net::unix::pipe,
@@ -25,7 +22,10 @@ use tokio::{
     time::{interval, timeout},
 };
 
-use crate::{clock, scripts::launch};
+use crate::{
+    clock,
+    scripts::{group::Group, launch, outcome::Outcome},
+};
 
 /// What is kept of a run's output: its end.
 const OUTPUT_BYTES_MAX: usize = 4_096;
@@ -82,20 +82,14 @@ impl Run {
         }
     }
 
-    /// For `status.json`.
-    pub(crate) fn status(&self) -> Value {
+    /// What is remembered of it.
+    pub(crate) fn outcome(&self) -> Outcome {
         let (exit_code, signal, error) = match &self.end {
             End::Exited(status) => (status.code(), status.signal(), None),
             End::TimedOut => (None, None, Some("still running at its time limit".to_owned())),
             End::NotStarted(error) => (None, None, Some(error.to_string())),
         };
-        json!({
-            "exit_code": exit_code,
-            "signal": signal,
-            "error": error,
-            "duration_ms": self.duration.as_secs_f64() * 1e3,
-            "output": self.output(),
-        })
+        Outcome { exit_code, signal, error, duration: self.duration, output: self.output() }
     }
 
     fn not_started(error: io::Error) -> Self {
@@ -198,6 +192,17 @@ async fn run_words(
     let Some(slot) = slot else {
         return Run::not_started(io::Error::other("too many scripts are running already"));
     };
+    // On the heap for as long as it runs: most tasks only wait for something to run.
+    Box::pin(run_in(slot, start, words, variables, time_is_up)).await
+}
+
+async fn run_in(
+    slot: SemaphorePermit<'static>,
+    start: Instant,
+    words: &[&str],
+    variables: Variables<'_>,
+    time_is_up: Pin<&mut impl Future<Output = ()>>,
+) -> Run {
     let (mut child, mut output) = match spawn(words, variables) {
         Ok(started) => started,
         Err(error) => return Run::not_started(error),
@@ -252,39 +257,6 @@ impl Overdue {
             drop(self.child.wait().await);
         }
         self.group.forget();
-    }
-}
-
-/// A process group. A run that is given up (reload, stop) must not go on unseen: dropped, it is
-/// killed.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    fn new(leader: u32) -> Option<Self> {
-        i32::try_from(leader).ok().map(|id| Self(Some(Pid::from_raw(id))))
-    }
-
-    /// Its number may soon be another's.
-    fn forget(&mut self) {
-        self.0 = None;
-    }
-
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
-            // It may have ended by itself.
-            killpg(group, signal).ok();
-        }
-    }
-
-    fn has_members(&self) -> bool {
-        self.0.is_some_and(|group| killpg(group, None).is_ok())
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
     }
 }
 

@@ -4,8 +4,10 @@
 
 pub(crate) mod child;
 pub(crate) mod fifo;
+mod group;
 pub(crate) mod hook;
 pub(crate) mod launch;
 pub(crate) mod news;
 pub(crate) mod notify;
+pub(crate) mod outcome;
 pub(crate) mod security;

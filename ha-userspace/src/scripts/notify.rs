@@ -27,6 +27,7 @@ use crate::{
     scripts::{
         child::{self, Run},
         news::{Kind, News, What},
+        outcome::Outcome,
     },
 };
 
@@ -49,8 +50,9 @@ pub(crate) struct Notifier {
 /// Which instance or group.
 type Name = (Kind, String);
 
-/// News, and the scripts that were to be told when it happened.
-type Item = (News, ha_config::Notify);
+/// News, and the scripts that were to be told when it happened. A queue has room for all its items
+/// from the beginning, hence shared ones.
+type Item = Arc<(News, Arc<ha_config::Notify>)>;
 
 #[derive(Debug)]
 struct Queue {
@@ -73,14 +75,14 @@ struct Record {
 /// The last run.
 #[derive(Debug)]
 struct Last {
-    state: String,
+    what: What,
     command: String,
-    run: Value,
+    outcome: Outcome,
 }
 
 impl Notifier {
     /// Queues the scripts `of` whom `news` is about.
-    pub(crate) fn notify(&mut self, news: News, of: &ha_config::Notify) {
+    pub(crate) fn notify(&mut self, news: News, of: &Arc<ha_config::Notify>) {
         if commands(&news, of).next().is_none() {
             return;
         }
@@ -93,7 +95,7 @@ impl Notifier {
             Queue { items, record }
         });
         // Its task lives as long as the queue.
-        queue.items.send((news, of.clone())).ok();
+        queue.items.send(Arc::new((news, Arc::clone(of)))).ok();
     }
 
     /// Another plan: who is in it no more gets told what is queued, and nothing after that.
@@ -106,7 +108,7 @@ impl Notifier {
     }
 
     /// For `status.json`.
-    pub(crate) fn status(&self) -> Vec<Value> {
+    pub(crate) fn status(&self) -> impl Iterator<Item = Value> + '_ {
         let one = |((kind, name), queue): (&Name, &Queue)| {
             let record = queue.record.lock().unwrap_or_else(PoisonError::into_inner);
             json!({
@@ -120,7 +122,7 @@ impl Notifier {
                 "last": record.last.as_ref().map(Last::status),
             })
         };
-        self.queues.iter().map(one).collect()
+        self.queues.iter().map(one)
     }
 
     /// Lets what is queued run to its end, for at most `limit` (`child_wait_time`).
@@ -138,7 +140,8 @@ impl Notifier {
 
 impl Last {
     fn status(&self) -> Value {
-        json!({ "state": self.state, "command": self.command, "run": self.run })
+        let Self { what, command, outcome } = self;
+        json!({ "state": what.to_string(), "command": command, "run": outcome.status() })
     }
 }
 
@@ -183,15 +186,16 @@ impl Subscriber {
                 Err(RecvError::Closed) => return,
             };
             let mut items = VecDeque::from([first]);
-            while let Some((news, scripts)) = items.pop_front() {
+            while let Some(item) = items.pop_front() {
+                let (news, scripts) = &*item;
                 if scripts.coalesce {
                     self.take_waiting(&mut queue, &mut items);
-                    if self.is_superseded(&news, &items) {
+                    if self.is_superseded(news, &items) {
                         continue;
                     }
                 }
-                for (command, more) in commands(&news, &scripts) {
-                    self.run(&news, command, &more).await;
+                for (command, more) in commands(news, scripts) {
+                    self.run(news, command, &more).await;
                 }
             }
         }
@@ -210,7 +214,7 @@ impl Subscriber {
     /// Whether one of `later` makes `news` history.
     fn is_superseded(&self, news: &News, later: &VecDeque<Item>) -> bool {
         let by = |other: &News| other.what.is_state() || other.what == news.what;
-        let is = later.iter().any(|(other, _)| by(other));
+        let is = later.iter().any(|item| by(&item.0));
         if is {
             self.change(|record| record.coalesced = record.coalesced.saturating_add(1));
         }
@@ -233,7 +237,7 @@ impl Subscriber {
         self.change(|record| {
             record.runs = record.runs.saturating_add(1);
             record.failed = record.failed.saturating_add(u64::from(!run.is_success()));
-            record.last = Some(Last { state: what.to_string(), command, run: run.status() });
+            record.last = Some(Last { what, command, outcome: run.outcome() });
         });
     }
 
@@ -282,7 +286,7 @@ mod tests {
             Self { plan: Plan::new(&parsed.config, &[]).0, file }
         }
 
-        fn scripts(&self, kind: Kind) -> &ha_config::Notify {
+        fn scripts(&self, kind: Kind) -> &Arc<ha_config::Notify> {
             match kind {
                 Kind::Instance => &self.plan.instances.get(0).unwrap().notify,
                 Kind::Group => &self.plan.groups[0].notify,

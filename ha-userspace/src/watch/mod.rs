@@ -9,7 +9,6 @@ mod script;
 use std::collections::BTreeMap;
 
 use ha_core::TrackerId;
-use serde_json::{Map, Value};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -21,6 +20,7 @@ use crate::{
     cli::ProcessEvents,
     engine::Command,
     plan::{Plan, TrackerPlan},
+    status::Told,
 };
 
 /// The running trackers; dropping it ends them.
@@ -49,16 +49,13 @@ impl Watchers {
     }
 
     /// The scripts and the clock, for `status.json`.
-    pub(crate) fn status(&self) -> Map<String, Value> {
+    pub(crate) fn tell_status(&self, told: &mut Told) {
         let status = |running: &Running| match &running.tracked {
             TrackerPlan::Script(script) => Some(running.standing.borrow().status(&script.name)),
             TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
         };
-        let scripts = self.running.values().filter_map(status).collect();
-        [("scripts", scripts), ("clock", self.clock.status())]
-            .map(|(name, value)| (name.to_owned(), value))
-            .into_iter()
-            .collect()
+        told.add_list("scripts", self.running.values().filter_map(status));
+        told.add("clock", &self.clock.status());
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.

@@ -11,7 +11,10 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use crate::{engine::Command, scripts::child};
+use crate::{
+    engine::Command,
+    scripts::{child, outcome::Outcome},
+};
 
 /// Runs at one time, of all check scripts together. Those of notify scripts are counted apart: a
 /// service that hangs its checks must not keep the operator from being told.
@@ -25,13 +28,14 @@ pub(super) struct Standing {
     /// The verdict.
     is_up: Option<bool>,
     /// The last run that failed.
-    last_failure: Option<Value>,
+    last_failure: Option<Outcome>,
 }
 
 impl Standing {
     /// For `status.json`.
     pub(super) fn status(&self, name: &str) -> Value {
-        json!({ "name": name, "is_up": self.is_up, "last_failure": self.last_failure })
+        let last_failure = self.last_failure.as_ref().map(Outcome::status);
+        json!({ "name": name, "is_up": self.is_up, "last_failure": last_failure })
     }
 }
 
@@ -61,7 +65,7 @@ pub(super) async fn watch(
         standing.send_modify(|standing| {
             standing.is_up = opinion.up;
             if !run.is_success() {
-                standing.last_failure = Some(run.status());
+                standing.last_failure = Some(run.outcome());
             }
         });
         if let Some(up) = change {
