@@ -20,7 +20,7 @@ use argument::Argument::Flag;
 
 pub(crate) use self::{
     argument::Argument,
-    entry::{ADDRESS, DELAYS, Entry, ROUTE, RULE},
+    entry::{ADDRESS, DELAYS, Entry, ROUTE, RULE, STATIC_ADDRESS},
     page::{explain, names, page},
     routing::Routing,
 };
@@ -247,8 +247,6 @@ mod reason {
     pub(super) const NO_DBUS: &str = "there is no D-Bus interface";
     pub(super) const NO_VMAC: &str = "there are no virtual MAC addresses: gratuitous ARP and \
         neighbour advertisements tell the network where the addresses are";
-    pub(super) const NO_STATICS: &str =
-        "nothing static is set: it belongs into the host's network configuration";
     pub(super) const SCHEDULING: &str =
         "the thread that decides has the kernel's SCHED_DEADLINE by itself: see --sched";
     pub(super) const ONE_PROCESS: &str = "there is one process, called ha-userspace";

@@ -24,8 +24,9 @@ pub use self::{
         Identity, InitFile, InitialState, Instance, InterfaceDelays, Lifecycle, MAIN_TABLE, Mail,
         Mark, MulticastGroups, Network, Notify, PROTOCOL, Pacing, Password, PathMetric,
         PathSetting, Peer, Process, ProcessMatch, RestartLimit, Route, RouteKind, RouterPreference,
-        Rule, RuleAction, Scope, Script, ScriptUser, Setting, SmtpServer, SyncGroup, TrackFile,
-        TrackInterface, TrackProcess, TrackScript, TrackedFile, Transport, Weight,
+        Rule, RuleAction, Scope, Script, ScriptUser, Setting, SmtpServer, Static, Statics,
+        SyncGroup, TrackFile, TrackGroup, TrackInterface, TrackProcess, TrackScript, TrackedFile,
+        Transport, Weight,
     },
     source::Host,
 };

@@ -13,6 +13,7 @@ mod notify;
 mod process;
 mod routing;
 mod setting;
+mod statics;
 
 use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -36,6 +37,7 @@ pub use self::{
         RouterPreference, Rule, RuleAction,
     },
     setting::Setting,
+    statics::{Static, Statics, TrackGroup},
 };
 
 /// One configuration, without the scripts and instances that had errors.
@@ -43,7 +45,7 @@ pub use self::{
 /// A group is kept as long as one of its members is; of a `global_defs` with errors the rest counts.
 ///
 /// What holds between its parts: names of instances, scripts and groups are unique in their list;
-/// every name in [`SyncGroup::members`], [`TrackScript::script`] and [`TrackProcess::process`] exists; no instance is in two
+/// every name in [`SyncGroup::members`], [`TrackScript::script`], [`TrackProcess::process`] and [`Static::track_group`] exists; no instance is in two
 /// groups; no two instances have the same interface, family and VRID.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Config {
@@ -65,6 +67,10 @@ pub struct Config {
     pub pacing: Vec<Pacing>,
     /// `interface_up_down_delays`, in the order of the file; no interface is in it twice.
     pub delays: Vec<InterfaceDelays>,
+    /// `static_ipaddress`, `static_routes` and `static_rules`.
+    pub statics: Statics,
+    /// `track_group` blocks, in the order of the file; unused ones too.
+    pub track_groups: Vec<TrackGroup>,
     /// Other blocks that are not active yet, in the order of the file.
     pub inactive: Vec<Setting>,
 }
@@ -112,6 +118,8 @@ pub struct Global {
     pub router_id: Option<String>,
     /// Where mails on transitions go.
     pub mail: Mail,
+    /// `default_interface`: where static addresses without `dev` are. `None`: `eth0`.
+    pub default_interface: Option<String>,
     /// `script_user`: whom scripts run as. `None`: the user `keepalived_script` if there is one,
     /// else root.
     pub script_user: Option<ScriptUser>,

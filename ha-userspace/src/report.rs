@@ -282,6 +282,9 @@ impl Reporter {
             Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
             Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
             Some(TrackerPlan::Process(process)) => format!("process {} failed", process.name),
+            Some(TrackerPlan::Statics(name)) => {
+                format!("something static of track_group {name} cannot be set")
+            }
             Some(TrackerPlan::File(file)) => format!("file {} says so", file.name),
             None => "something it depends on failed".to_owned(),
         }

@@ -33,6 +33,7 @@ pub mod process;
 pub mod program;
 pub mod reference;
 pub mod require;
+pub mod routing;
 pub mod rules;
 pub mod sandbox;
 pub mod scene;

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 use ha_tests::{
     config::{self, Dialect},
-    netns::Namespace,
     pair::{Pair, Side},
     process::{Program, Router},
-    require, wait,
+    require,
+    routing::{await_routing, routing},
+    wait,
 };
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -58,24 +58,6 @@ fn instance(more: &str) -> String {
     config::instance(Dialect::V3Multicast, Side::A, 150, more)
 }
 
-/// What `ip` says of all tables, without what is there before any router runs.
-fn routing(namespace: &Namespace) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for line in ["-4 route show table all", "-6 route show table all", "-4 rule", "-6 rule"] {
-        let text = namespace.ip(&format!("-j -d {line}"));
-        let parsed: Value = serde_json::from_str(&text).unwrap_or_default();
-        assert!(parsed.is_array(), "{line}: {text}");
-        let entries = parsed.as_array().into_iter().flatten();
-        let is_of_router = |entry: &&Value| {
-            let protocol = entry["protocol"].as_str().unwrap_or_default();
-            // The kernel's own come and go with addresses.
-            protocol != "kernel"
-        };
-        found.extend(entries.filter(is_of_router).map(|entry| format!("{line}: {entry}")));
-    }
-    found
-}
-
 /// The scene, with an address of IPv6 and with what is the administrator's.
 fn scene() -> Pair {
     let pair = Pair::new();
@@ -96,15 +78,6 @@ fn start(pair: &Pair, program: Program, text: &str) -> Router {
 
 fn is_master(pair: &Pair) -> bool {
     pair.node(Side::A).namespace().has_address("bond0", "198.51.100.14")
-}
-
-/// Waits until `ip` shows `expected` routes and rules.
-fn await_routing(namespace: &Namespace, expected: &BTreeSet<String>, router: &Router) {
-    let comes = wait::holds_within(SOON, || routing(namespace) == *expected);
-    let now = routing(namespace);
-    let missing: Vec<_> = expected.difference(&now).collect();
-    let more: Vec<_> = now.difference(expected).collect();
-    assert!(comes, "missing {missing:#?}, too many {more:#?}\n{}", router.log());
 }
 
 /// What keepalived sets in the same scene.

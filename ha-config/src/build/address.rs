@@ -7,7 +7,7 @@ use ha_core::Family;
 use super::{statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Sink, Span},
-    keywords::{ADDRESS, Argument, Support},
+    keywords::{Argument, Entry, STATIC_ADDRESS, Support},
     model::{Address, Scope},
     tree::{Statement, Word},
     value,
@@ -23,6 +23,9 @@ pub(super) struct Draft {
     interface: Option<String>,
     scope: Scope,
     label: Option<String>,
+    track: bool,
+    /// Of a static address.
+    pub(super) group: Option<Word>,
 }
 
 impl Draft {
@@ -34,6 +37,7 @@ impl Draft {
             interface: self.interface.clone().unwrap_or_else(|| interface.to_owned()),
             scope: self.scope,
             label: self.label.clone(),
+            track: self.track,
             place: sink.place(self.span),
         }
     }
@@ -49,10 +53,10 @@ pub(super) const fn family(address: IpAddr) -> Family {
     }
 }
 
-/// Adds the lines of `list` to `drafts`, each address once.
-pub(super) fn read(sink: &mut Sink, list: &Statement, drafts: &mut List) {
-    for entry in entries(sink, list) {
-        let Some(draft) = read_line(sink, entry) else { continue };
+/// Adds the lines of `list`, whose options are those of `options`, to `drafts`, each address once.
+pub(super) fn read(sink: &mut Sink, options: &Entry, list: &Statement, drafts: &mut List) {
+    for line in entries(sink, list) {
+        let Some(draft) = read_line(sink, options, line) else { continue };
         let (address, span) = (draft.address, draft.span);
         if let Err(first) = drafts.insert(address, draft) {
             let place = sink.place(first.span);
@@ -71,36 +75,39 @@ pub(super) fn interface_name(sink: &mut Sink, word: &Word) -> Option<String> {
 }
 
 /// `None` when anything in the line is wrong.
-fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
-    let (address, prefix_len) = prefixed(sink, &entry.head)?;
+fn read_line(sink: &mut Sink, options: &Entry, line: &Statement) -> Option<Draft> {
+    let (address, prefix_len) = prefixed(sink, &line.head)?;
     let mut draft = Draft {
         address,
-        span: entry.head.span,
+        span: line.head.span,
         prefix_len,
         broadcast: None,
         interface: None,
         scope: Scope::GLOBAL,
         label: None,
+        track: true,
+        group: None,
     };
-    let mut words = entry.values.iter();
+    let mut words = line.values.iter();
     while let Some(option) = words.next() {
         match option.text.as_str() {
+            "no_track" => draft.track = false,
             "brd" | "broadcast" | "dev" | "scope" | "label" => {
-                let Some(given) = words.next() else {
-                    sink.error(option.span, format!("`{}` needs a value", option.text));
-                    return None;
-                };
+                let given = value_of(sink, option, &mut words)?;
                 draft.read_option(sink, option, given)?;
             }
             ";" => sink.warning(option.span, "a `;` by itself: ignored"),
-            _ if is_without_effect(sink, option, &mut words) => {}
+            "track_group" if options == &STATIC_ADDRESS => {
+                draft.group = Some(value_of(sink, option, &mut words)?.clone());
+            }
+            _ if is_without_effect(sink, options, option, &mut words)? => {}
             other => {
                 let message = format!("unknown option `{other}` of an address");
                 let is_address = prefix_parts(other).is_some();
                 let help = if is_address {
                     "each address is on a line of its own"
                 } else {
-                    "options are brd, dev, scope and label"
+                    "options are brd, dev, scope, label and no_track"
                 };
                 sink.error_help(option.span, message, help);
                 return None;
@@ -110,14 +117,35 @@ fn read_line(sink: &mut Sink, entry: &Statement) -> Option<Draft> {
     Some(draft)
 }
 
-/// Whether `option` is one of keepalived's that is not supported; its arguments are read then.
-fn is_without_effect<'a>(
+fn value_of<'a>(
     sink: &mut Sink,
     option: &Word,
     words: &mut impl Iterator<Item = &'a Word>,
-) -> bool {
-    let Some(choice) = ADDRESS.option(&option.text) else { return false };
-    let (Support::Inactive(why) | Support::Unsupported(why)) = choice.support else { return false };
+) -> Option<&'a Word> {
+    let given = words.next();
+    if given.is_none() {
+        sink.error(option.span, format!("`{}` needs a value", option.text));
+    }
+    given
+}
+
+/// Whether `option` is one of keepalived's that is not supported; its arguments are read then. `None`
+/// if it is one without which the address would not be what was asked for.
+fn is_without_effect<'a>(
+    sink: &mut Sink,
+    options: &Entry,
+    option: &Word,
+    words: &mut impl Iterator<Item = &'a Word>,
+) -> Option<bool> {
+    let Some(choice) = options.option(&option.text) else { return Some(false) };
+    let why = match choice.support {
+        Support::Inactive(why) | Support::Unsupported(why) => why,
+        Support::Refused(why) => {
+            sink.error_help(option.span, format!("`{}` is not supported yet", option.text), why);
+            return None;
+        }
+        Support::Now | Support::WithoutEffect(_) | Support::LoadBalancer => return Some(false),
+    };
     let given = words.take(choice.arguments.len());
     for (word, argument) in given.zip(choice.arguments) {
         if !argument.accepts(&word.text) {
@@ -126,7 +154,7 @@ fn is_without_effect<'a>(
     }
     let message = format!("`{}` is not supported: ignored", option.text);
     sink.warning_help(option.span, message, why);
-    true
+    Some(true)
 }
 
 impl Draft {

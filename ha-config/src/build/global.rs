@@ -9,7 +9,7 @@ use core::{
 use ha_core::Version;
 
 use super::{
-    fifo, garp, inactive, notify,
+    address, fifo, garp, inactive, notify,
     statement::{Value, entry_words, supported},
 };
 use crate::{
@@ -130,6 +130,9 @@ impl Draft {
         match keyword.name {
             "router_id" => global.router_id = text(),
             "notification_email_from" => global.mail.from = text(),
+            "default_interface" => {
+                global.default_interface = address::interface_name(sink, first.word);
+            }
             "smtp_helo_name" => global.mail.helo_name = text(),
             "smtp_server" => {
                 let port = Value::new(keyword, statement, 1).map(|port| port.number(sink));

@@ -3,7 +3,7 @@
 use super::{
     Blocks, Built, global, inactive, notify,
     statement::{entry_words, supported},
-    track,
+    statics, track,
     unique::Unique,
 };
 use crate::{
@@ -89,15 +89,7 @@ pub(super) fn finish(
     global: &global::Draft,
 ) -> SyncGroup {
     let draft = &built.value;
-    let mut members = Vec::new();
-    for member in &draft.members {
-        if blocks.instances.contains(&member.text) {
-            members.push(member.text.clone());
-        } else {
-            let names = blocks.instances.iter().map(|instance| instance.name.text.as_str());
-            track::unknown(sink, member, "vrrp_instance", names);
-        }
-    }
+    let members = statics::find_members(sink, &draft.members, blocks);
     let script = |one| track::find_script(sink, &blocks.scripts, one);
     let track_scripts = draft.tracks.scripts.iter().filter_map(script).collect();
     let process = |one| track::find_process(sink, &blocks.processes, one);

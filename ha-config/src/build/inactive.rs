@@ -56,12 +56,12 @@ fn setting(sink: &Sink, statement: &Statement) -> Setting {
 fn require(sink: &mut Sink, block: Block, statement: &Statement, body: &[Setting]) {
     let needed: &[&str] = match block {
         Block::Bfd => &["neighbor_ip", "neighbour_ip"],
-        Block::TrackGroup => &["group"],
         Block::Top
         | Block::Global
         | Block::Script
         | Block::Process
         | Block::TrackFile
+        | Block::TrackGroup
         | Block::Group
         | Block::Instance
         | Block::Authentication
@@ -222,22 +222,6 @@ pub(super) fn check_names(sink: &mut Sink, statements: &[Statement]) {
                     }
                 }
             }
-            "track_group" => {
-                let lists = block.body().iter().filter(|list| list.head.text == "group");
-                for line in lists.flat_map(Statement::body) {
-                    for name in core::iter::once(&line.head).chain(&line.values) {
-                        look_up(sink, &names, &["vrrp_instance"], name);
-                    }
-                }
-            }
-            "static_ipaddress" | "static_routes" | "static_rules" => {
-                for line in block.body() {
-                    let at = line.values.iter().position(|word| word.text == "track_group");
-                    if let Some(name) = at.and_then(|at| line.value(at.saturating_add(1))) {
-                        look_up(sink, &names, &["track_group"], name);
-                    }
-                }
-            }
             _ => {}
         }
     }
@@ -248,7 +232,7 @@ fn check_unique(sink: &mut Sink, top: &[Statement]) {
     let mut seen = BTreeMap::new();
     for block in top {
         let kind = block.head.text.as_str();
-        if !matches!(kind, "bfd_instance" | "track_group") {
+        if kind != "bfd_instance" {
             continue;
         }
         let Some(name) = block.value(0) else { continue };

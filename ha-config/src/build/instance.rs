@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Sink, Span},
-    keywords::Block,
+    keywords::{ADDRESS, Block},
     model::{
         Address, Authentication, InitialState, Instance, Process, Script, Setting, SyncGroup,
         TrackedFile,
@@ -152,9 +152,11 @@ impl Draft {
             "authentication" => self.auth.read(sink, statement),
             "virtual_ipaddress" => {
                 self.addresses_given |= !statement.body().is_empty();
-                address::read(sink, statement, &mut self.addresses);
+                address::read(sink, &ADDRESS, statement, &mut self.addresses);
             }
-            "virtual_ipaddress_excluded" => address::read(sink, statement, &mut self.excluded),
+            "virtual_ipaddress_excluded" => {
+                address::read(sink, &ADDRESS, statement, &mut self.excluded);
+            }
             "unicast_peer" => self.transport.read_peers(sink, statement),
             _ => {
                 return self.tracks.read(sink, keyword, statement)

@@ -22,6 +22,7 @@ mod routing;
 mod rule;
 mod script;
 mod statement;
+mod statics;
 mod strict;
 mod track;
 mod transport;
@@ -35,7 +36,10 @@ use crate::{
     Parsed,
     diagnostic::{Sink, Span},
     keywords::{Block, Keyword},
-    model::{Config, Identity, Instance, Process, Script, Setting, SyncGroup, TrackedFile},
+    model::{
+        Config, Identity, Instance, Process, Script, Setting, Statics, SyncGroup, TrackGroup,
+        TrackedFile,
+    },
     tree::{Statement, Word},
     value,
 };
@@ -61,6 +65,8 @@ struct Blocks {
     instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
     delays: delays::List,
+    statics: statics::Draft,
+    track_groups: Named<statics::Group>,
     inactive: Vec<Setting>,
 }
 
@@ -104,8 +110,15 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
             "use_pid_dir" => identity.use_pid_dir = true,
             "interface_up_down_delays" => delays::read(&mut sink, statement, &mut blocks.delays),
             "garp_group" => blocks.pacing.push(pacing::Draft::read(&mut sink, statement)),
+            "track_group" => named(&mut sink, &mut blocks.track_groups, statement, |sink, _| {
+                statics::read_group(sink, statement)
+            }),
             "child_wait_time" => global.read_wait(&mut sink, keyword, statement),
-            _ => inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive),
+            other => {
+                if !blocks.statics.read(&mut sink, other, statement) {
+                    inactive::keep(&mut sink, keyword, statement, &mut blocks.inactive);
+                }
+            }
         }
     }
     inactive::check_names(&mut sink, statements);
@@ -116,6 +129,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
         // They would run on other interfaces of the same names.
         config.instances.clear();
         config.groups.clear();
+        config.statics = Statics::default();
     }
     let (diagnostics, counts) = sink.into_sorted();
     Parsed { config, diagnostics, counts }
@@ -172,6 +186,11 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         homes.extend(group.members.iter().map(|member| (member.as_str(), group)));
     }
     let mut preferences = rule::Preferences::new();
+    let interface = global.global.default_interface.as_deref().unwrap_or("eth0");
+    let mut statics =
+        blocks.statics.finish(sink, &blocks.track_groups, interface, &mut preferences);
+    let finish_group = |group| statics::finish_group(sink, group, blocks);
+    let mut track_groups: Vec<TrackGroup> = blocks.track_groups.iter().map(finish_group).collect();
     let mut instances: Vec<(Span, Instance)> = Vec::new();
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
@@ -203,6 +222,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         group.members.retain(|name| usable.contains(name.as_str()));
     }
     groups.retain(|group| !group.members.is_empty());
+    statics::keep_usable(&mut track_groups, &mut statics, &instances);
     let pacing = pacing::finish(sink, &blocks.pacing);
     let delays = blocks.delays.as_slice().to_vec();
     let inactive = blocks.inactive.clone();
@@ -217,6 +237,8 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         instances,
         pacing,
         delays,
+        statics,
+        track_groups,
         inactive,
     }
 }

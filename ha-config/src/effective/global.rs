@@ -19,6 +19,7 @@ pub(super) fn write_identity(writer: &mut Writer, identity: &Identity) {
 pub(super) fn write(writer: &mut Writer, global: &Global, identity: &Identity) {
     let Global {
         router_id,
+        default_interface,
         mail,
         script_user,
         script_security,
@@ -39,6 +40,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global, identity: &Identity) {
     } = global;
     writer.block("global_defs", None, |writer| {
         writer.optional("router_id", router_id.as_ref(), "the host's name");
+        writer.optional("default_interface", default_interface.as_ref(), "eth0");
         match script_user {
             Some(script_user) => writer.line("script_user", user(script_user)),
             None => writer.silent("script_user", "(keepalived_script, else root)"),

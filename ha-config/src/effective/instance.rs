@@ -127,8 +127,9 @@ fn password_text(password: Password) -> String {
 }
 
 /// Every option, and one line for it.
-fn address(address: &Address) -> Vec<String> {
-    let Address { address, prefix_len, broadcast, interface, scope, label, place: _ } = address;
+pub(super) fn address(address: &Address) -> Vec<String> {
+    let Address { address, prefix_len, broadcast, interface, scope, label, track, place: _ } =
+        address;
     let mut words = vec![format!("{address}/{prefix_len}")];
     // keepalived knows none of IPv6 addresses.
     let has_scope = address.is_ipv4() || *scope != Scope::GLOBAL;
@@ -141,6 +142,7 @@ fn address(address: &Address) -> Vec<String> {
     for (name, value) in options {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
     }
+    words.extend((!track).then(|| "no_track".to_owned()));
     words
 }
 

@@ -14,6 +14,7 @@ mod process;
 mod quote;
 mod routing;
 mod script;
+mod statics;
 mod track;
 mod transport;
 mod writer;
@@ -48,6 +49,8 @@ pub fn effective(config: &Config) -> String {
         instances,
         pacing,
         delays,
+        statics,
+        track_groups,
         inactive,
     } = config;
     let mut writer = Writer::default();
@@ -66,6 +69,7 @@ pub fn effective(config: &Config) -> String {
         announce::write_pacing(&mut writer, group);
     }
     track::write_delays(&mut writer, delays);
+    statics::write(&mut writer, statics, track_groups);
     for setting in inactive {
         writer.setting(setting);
     }

@@ -116,7 +116,6 @@ const KERNEL_FLAG: Support = Unsupported("the address is set without this flag")
 const NO_DETECTION: Support = Unsupported("looking for duplicates would put a takeover off");
 const OWN_LIFETIME: Support =
     Unsupported("it is 0 for IPv6 addresses with the prefix length 128, else forever");
-const ALWAYS_TRACKED: Support = Unsupported("an address that somebody removes is put back");
 const NO_PEER: Support = Unsupported("the address is set without a peer");
 
 pub(crate) const ADDRESS: Entry = Entry {
@@ -136,11 +135,14 @@ pub(crate) const ADDRESS: Entry = Entry {
         without(KERNEL_FLAG, "noprefixroute", &[]),
         without(KERNEL_FLAG, "autojoin", &[]),
         without(OWN_LIFETIME, "preferred_lft", &[LIFETIME]),
-        without(ALWAYS_TRACKED, "no_track", &[]),
+        choice("no_track", &[]),
         without(Inactive(NO_VMAC), "use_vmac", &[]),
         without(Unsupported("only static addresses have it"), "track_group", &[Word("GROUP")]),
     ],
 };
+
+const OF_HOST: Support =
+    Refused("an address that needs it belongs into the host's network configuration");
 
 pub(crate) const STATIC_ADDRESS: Entry = Entry {
     arguments: &[Prefix],
@@ -152,13 +154,13 @@ pub(crate) const STATIC_ADDRESS: Entry = Entry {
         choice("broadcast", &[Word("ADDRESS|+|-")]),
         choice("scope", &[Word("SCOPE")]),
         choice("label", &[Interface]),
-        choice("peer", &[Prefix]),
-        choice("home", &[]),
-        choice("-nodad", &[]),
-        choice("mngtmpaddr", &[]),
-        choice("noprefixroute", &[]),
-        choice("autojoin", &[]),
-        choice("preferred_lft", &[LIFETIME]),
+        without(OF_HOST, "peer", &[Prefix]),
+        without(OF_HOST, "home", &[]),
+        without(NO_DETECTION, "-nodad", &[]),
+        without(OF_HOST, "mngtmpaddr", &[]),
+        without(OF_HOST, "noprefixroute", &[]),
+        without(OF_HOST, "autojoin", &[]),
+        without(OF_HOST, "preferred_lft", &[LIFETIME]),
         choice("no_track", &[]),
         choice("track_group", &[Word("GROUP")]),
     ],

@@ -14,8 +14,7 @@ use super::{
     instance::{ALSO_OTHER_INTERFACES, EXTRA, REPEAT, VERSION},
     list,
     reason::{
-        CARRIER, NO_BFD, NO_DBUS, NO_SNMP, NO_STATICS, NO_VMAC, ONE_PROCESS, OWN_BUFFERS, RUN_DIR,
-        SCHEDULING,
+        CARRIER, NO_BFD, NO_DBUS, NO_SNMP, NO_VMAC, ONE_PROCESS, OWN_BUFFERS, RUN_DIR, SCHEDULING,
     },
     row,
 };
@@ -86,7 +85,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_mcast_group6", &[Group(Family::V6)]).default("ff02::12"),
     row("log_unknown_vrids", &[]),
     // The host.
-    row("default_interface", &[Interface]).default("eth0").inactive(NO_STATICS),
+    row("default_interface", &[Interface]).default("eth0"),
     row("dynamic_interfaces", &[OneOf(&["allow_if_changes"])])
         .at_least(0)
         .without_effect("interfaces may always come and go"),

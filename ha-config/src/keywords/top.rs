@@ -12,7 +12,7 @@ use super::{
     argument::TIME,
     entry::{DELAYS, INSTANCES, INTERFACES, POLLED, ROUTE, RULE, STATIC_ADDRESS},
     list,
-    reason::{CARRIER, NO_BFD, NO_STATICS},
+    reason::{CARRIER, NO_BFD},
     row,
 };
 
@@ -29,10 +29,10 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("track_file", &[NAME]).block(TrackFile),
     row("vrrp_track_file", &[NAME]).block(TrackFile),
     row("bfd_instance", &[NAME]).block(Bfd).inactive(NO_BFD),
-    list("static_ipaddress", &STATIC_ADDRESS).inactive(NO_STATICS),
-    list("static_routes", &ROUTE).inactive(NO_STATICS),
-    list("static_rules", &RULE).inactive(NO_STATICS),
-    row("track_group", &[NAME]).block(TrackGroup).inactive(NO_STATICS),
+    list("static_ipaddress", &STATIC_ADDRESS),
+    list("static_routes", &ROUTE),
+    list("static_rules", &RULE),
+    row("track_group", &[NAME]).block(TrackGroup),
     list("interface_up_down_delays", &DELAYS),
     row("net_namespace", &[FileName]).again(Again::Ignored),
     row("net_namespace_ipvs", &[NAME]).at_least(0).load_balancer(),
@@ -48,8 +48,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("SSL", &[]).block(Skipped).load_balancer(),
 ];
 
-pub(super) const TRACK_GROUP_KEYWORDS: &[Keyword] =
-    &[list("group", &INSTANCES).inactive(NO_STATICS)];
+pub(super) const TRACK_GROUP_KEYWORDS: &[Keyword] = &[list("group", &INSTANCES)];
 
 pub(super) const GARP_GROUP_KEYWORDS: &[Keyword] = &[
     row("garp_interval", &[TIME]).default("0"),

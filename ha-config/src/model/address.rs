@@ -4,7 +4,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use crate::diagnostic::Place;
 
-/// A virtual address.
+/// A line of `virtual_ipaddress`, `virtual_ipaddress_excluded` or `static_ipaddress`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     /// The address itself.
@@ -13,12 +13,14 @@ pub struct Address {
     pub prefix_len: u8,
     /// `brd`: its broadcast address.
     pub broadcast: Option<Ipv4Addr>,
-    /// `dev`, else the instance's interface.
+    /// `dev`, else the instance's interface, or `default_interface` of a static one.
     pub interface: String,
     /// `scope`; default global.
     pub scope: Scope,
     /// `label`: IPv4's interface alias.
     pub label: Option<String>,
+    /// False with `no_track`: it is set once, and neither its failing nor its loss is a fault.
+    pub track: bool,
     /// The line of the file.
     pub place: Place,
 }

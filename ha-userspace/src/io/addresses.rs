@@ -17,10 +17,12 @@ use rtnetlink::{
 
 use super::netlink;
 
-/// `IFA_PROTO` of every address set here: what tells ours from the administrator's.
+/// `IFA_PROTO` of every virtual address: what tells ours from the administrator's.
 ///
 /// A kernel before 5.18 ignores the attribute; there, leftovers cannot be told.
 pub(crate) const PROTOCOL_MARK: u8 = 112;
+/// The same of what is static: the host may send from it, as from any address of its own.
+pub(crate) const STATIC_MARK: u8 = ha_config::PROTOCOL;
 
 /// `IFNAMSIZ`, with the closing zero.
 const LABEL_MAX: usize = 15;
@@ -37,6 +39,8 @@ pub(crate) struct AddressChange {
     /// `RT_SCOPE_*`.
     pub(crate) scope: u8,
     pub(crate) label: Option<String>,
+    /// [`PROTOCOL_MARK`] or [`STATIC_MARK`]; nothing in a removal.
+    pub(crate) mark: u8,
 }
 
 impl AddressChange {
@@ -51,6 +55,7 @@ impl AddressChange {
             broadcast: None,
             scope: 0,
             label: None,
+            mark: 0,
         }
     }
 
@@ -85,7 +90,7 @@ impl AddressChange {
             return message;
         }
         message.header.scope = self.scope.into();
-        attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(PROTOCOL_MARK)));
+        attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(self.mark)));
         attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
         attributes.extend(self.label.clone().map(AddressAttribute::Label));
         if self.address.is_ipv6() {
@@ -120,6 +125,7 @@ mod tests {
             broadcast: None,
             scope: 0,
             label: None,
+            mark: PROTOCOL_MARK,
         }
     }
 

@@ -279,6 +279,7 @@ mod tests {
             broadcast: None,
             scope: 0,
             label: None,
+            mark: 112,
         })
     }
 

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, iter};
 
-use ha_config::{Config, Instance, Process, Script, SyncGroup, TrackedFile, Weight};
+use ha_config::{
+    Config, Instance, Process, Script, Static, Statics, SyncGroup, TrackedFile, Weight,
+};
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
 use super::{TrackerPlan, commands::Defaults};
@@ -16,11 +18,16 @@ pub(super) struct Builder<'a> {
     files: BTreeMap<&'a str, &'a TrackedFile>,
     /// By the names of their members.
     groups: BTreeMap<&'a str, &'a SyncGroup>,
+    /// The names of their track groups, by those of the members.
+    track_groups: BTreeMap<&'a str, Vec<&'a str>>,
+    /// By the name of a track group: the interfaces of what is static and in it.
+    statics: BTreeMap<&'a str, Vec<&'a str>>,
     pub(super) trackers: Vec<TrackerPlan>,
     interface_numbers: BTreeMap<&'a str, TrackerId>,
     script_numbers: BTreeMap<&'a str, TrackerId>,
     process_numbers: BTreeMap<&'a str, TrackerId>,
     file_numbers: BTreeMap<&'a str, TrackerId>,
+    group_numbers: BTreeMap<&'a str, TrackerId>,
 }
 
 impl<'a> Builder<'a> {
@@ -32,17 +39,26 @@ impl<'a> Builder<'a> {
             .groups
             .iter()
             .flat_map(|group| group.members.iter().map(move |member| (member.as_str(), group)));
+        let mut track_groups: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for group in &config.track_groups {
+            for member in &group.members {
+                track_groups.entry(member).or_default().push(&group.name);
+            }
+        }
         Self {
             defaults: Defaults::new(&config.global),
             scripts: scripts.collect(),
             processes: processes.collect(),
             files: files.collect(),
             groups: members.collect(),
+            track_groups,
+            statics: interfaces_of_groups(&config.statics),
             trackers: Vec::new(),
             interface_numbers: BTreeMap::new(),
             script_numbers: BTreeMap::new(),
             process_numbers: BTreeMap::new(),
             file_numbers: BTreeMap::new(),
+            group_numbers: BTreeMap::new(),
         }
     }
 
@@ -111,6 +127,14 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        for group in self.track_groups.get(instance.name.as_str()).cloned().unwrap_or_default() {
+            let Some(interfaces) = self.statics.get(group).cloned() else { continue };
+            tracks.push(engine_track(self.statics_of(group), Weight::default()));
+            // As keepalived has it: what is on an interface that is down serves nobody.
+            for interface in interfaces {
+                tracks.push(engine_track(self.interface(interface), Weight::default()));
+            }
+        }
         tracks.sort_unstable_by_key(|track| (track.tracker, track.weight, track.reverse));
         tracks.dedup();
         tracks
@@ -120,6 +144,12 @@ impl<'a> Builder<'a> {
         let trackers = &mut self.trackers;
         let new = || add(trackers, TrackerPlan::Interface(name.to_owned()));
         *self.interface_numbers.entry(name).or_insert_with(new)
+    }
+
+    fn statics_of(&mut self, group: &'a str) -> TrackerId {
+        let trackers = &mut self.trackers;
+        let new = || add(trackers, TrackerPlan::Statics(group.to_owned()));
+        *self.group_numbers.entry(group).or_insert_with(new)
     }
 
     fn script(&mut self, name: &'a str) -> Option<TrackerId> {
@@ -145,6 +175,27 @@ impl<'a> Builder<'a> {
         let new = || add(trackers, TrackerPlan::Process(process.clone()));
         Some(*self.process_numbers.entry(name).or_insert_with(new))
     }
+}
+
+fn interfaces_of_groups(statics: &Statics) -> BTreeMap<&str, Vec<&str>> {
+    let Statics { addresses, routes, rules } = statics;
+    let of_addresses = addresses
+        .iter()
+        .map(|Static { item, track_group }| (track_group, vec![item.interface.as_str()]));
+    let of_routes = routes.iter().map(|Static { item, track_group }| {
+        let names = item.hops.iter().filter_map(|hop| hop.interface.as_deref());
+        (track_group, names.collect())
+    });
+    let of_rules = rules.iter().map(|Static { item, track_group }| {
+        (track_group, item.iif.as_deref().into_iter().collect())
+    });
+    let mut interfaces: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (group, names) in of_addresses.chain(of_routes).chain(of_rules) {
+        if let Some(group) = group {
+            interfaces.entry(group).or_default().extend(names);
+        }
+    }
+    interfaces
 }
 
 /// The number of a tracker that comes after the others.

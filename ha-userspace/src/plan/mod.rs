@@ -18,7 +18,7 @@ use std::{
 
 use ha_config::{
     Address, Authentication, Command, Config, Fifo, Firewall, Global, Identity, Instance,
-    Lifecycle, MulticastGroups, Notify, Peer, Route, Rule, Transport,
+    Lifecycle, MulticastGroups, Notify, Peer, Route, Rule, Statics, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
@@ -45,6 +45,8 @@ pub(crate) struct Plan {
     pub(crate) groups: Vec<GroupPlan>,
     /// By `TrackerId`.
     pub(crate) trackers: Numbered<TrackerPlan>,
+    /// What is set as long as the daemon runs.
+    pub(crate) statics: Statics,
     /// Where frames of virtual routers without peers come to.
     pub(crate) multicast: MulticastGroups,
     /// Whether advertisements for virtual routers that are not here are told of.
@@ -190,6 +192,7 @@ impl Plan {
             instances: instances.into_iter().collect(),
             groups,
             trackers: builder.trackers.into_iter().collect(),
+            statics: config.statics.clone(),
             multicast: config.global.multicast.clone(),
             logs_unknown_vrids: config.global.log_unknown_vrids,
             firewall: config.global.firewall.clone(),
@@ -394,7 +397,10 @@ mod tests {
         assert_eq!(user(notify.stop.as_ref().unwrap()), "daemon");
         let script = plan.trackers.iter().find_map(|tracker| match tracker {
             TrackerPlan::Script(script) => Some(&script.command),
-            TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Process(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");
     }

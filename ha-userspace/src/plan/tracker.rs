@@ -15,13 +15,15 @@ pub(crate) enum TrackerPlan {
     Process(Process),
     /// As the number in the file says.
     File(TrackedFile),
+    /// Up while all is there that is static and in this `track_group`.
+    Statics(String),
 }
 
 impl TrackerPlan {
     /// What it is called in the file: no other of its kind is.
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Interface(name) => name,
+            Self::Interface(name) | Self::Statics(name) => name,
             Self::Script(script) => &script.name,
             Self::Process(process) => &process.name,
             Self::File(file) => &file.name,
@@ -32,7 +34,7 @@ impl TrackerPlan {
     pub(crate) fn command(&self) -> Option<&Command> {
         match self {
             Self::Script(script) => Some(&script.command),
-            Self::Interface(_) | Self::Process(_) | Self::File(_) => None,
+            Self::Interface(_) | Self::Process(_) | Self::File(_) | Self::Statics(_) => None,
         }
     }
 
@@ -40,7 +42,7 @@ impl TrackerPlan {
     pub(crate) fn interface(&self) -> Option<&str> {
         match self {
             Self::Interface(name) => Some(name),
-            Self::Script(_) | Self::Process(_) | Self::File(_) => None,
+            Self::Script(_) | Self::Process(_) | Self::File(_) | Self::Statics(_) => None,
         }
     }
 
@@ -51,7 +53,8 @@ impl TrackerPlan {
             Script { command, place: Place::line(0), ..script.clone() }
         };
         match (self, other) {
-            (Self::Interface(one), Self::Interface(other)) => one == other,
+            (Self::Interface(one), Self::Interface(other))
+            | (Self::Statics(one), Self::Statics(other)) => one == other,
             (Self::Script(one), Self::Script(other)) => bare(one) == bare(other),
             (Self::Process(one), Self::Process(other)) => {
                 *one == Process { place: one.place.clone(), ..other.clone() }
@@ -60,7 +63,14 @@ impl TrackerPlan {
             (Self::File(one), Self::File(other)) => {
                 (&one.name, &one.path, one.init) == (&other.name, &other.path, other.init)
             }
-            (Self::Interface(_) | Self::Script(_) | Self::Process(_) | Self::File(_), _) => false,
+            (
+                Self::Interface(_)
+                | Self::Script(_)
+                | Self::Process(_)
+                | Self::File(_)
+                | Self::Statics(_),
+                _,
+            ) => false,
         }
     }
 
@@ -68,7 +78,8 @@ impl TrackerPlan {
     /// changes what is known next.
     pub(crate) fn is_known_by(&self, new: &Self) -> bool {
         match (self, new) {
-            (Self::Interface(old), Self::Interface(new)) => old == new,
+            (Self::Interface(old), Self::Interface(new))
+            | (Self::Statics(old), Self::Statics(new)) => old == new,
             (Self::Script(old), Self::Script(new)) => {
                 let run = |script: &Script| {
                     let Command { argv, user, place: _ } = script.command.clone();
@@ -78,7 +89,14 @@ impl TrackerPlan {
             }
             (Self::Process(old), Self::Process(new)) => old.is_same(new),
             (Self::File(old), Self::File(new)) => old.path == new.path,
-            (Self::Interface(_) | Self::Script(_) | Self::Process(_) | Self::File(_), _) => false,
+            (
+                Self::Interface(_)
+                | Self::Script(_)
+                | Self::Process(_)
+                | Self::File(_)
+                | Self::Statics(_),
+                _,
+            ) => false,
         }
     }
 }
@@ -91,6 +109,7 @@ impl fmt::Display for TrackerPlan {
             Self::Script(_) => "script",
             Self::Process(_) => "process",
             Self::File(_) => "file",
+            Self::Statics(_) => "track group",
         };
         write!(formatter, "{kind} {}", self.name())
     }

@@ -52,7 +52,10 @@ impl Watchers {
     pub(crate) fn tell_status(&self, told: &mut Told) {
         let status = |running: &Running| match &running.tracked {
             TrackerPlan::Script(script) => Some(running.standing.borrow().status(&script.name)),
-            TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::File(_) => None,
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Process(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_) => None,
         };
         told.add_list("scripts", self.running.values().filter_map(status));
         told.add("clock", &self.clock.status());
@@ -73,7 +76,9 @@ impl Watchers {
             let mut task = JoinSet::new();
             match tracked {
                 // The engine thread sees to the first, one thread to all of the second.
-                TrackerPlan::Interface(_) | TrackerPlan::Process(_) => continue,
+                TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::Statics(_) => {
+                    continue;
+                }
                 TrackerPlan::Script(script) => {
                     task.spawn(script::watch(script.clone(), id, commands, tell));
                 }

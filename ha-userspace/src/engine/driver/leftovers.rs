@@ -7,7 +7,7 @@ use crate::{
     clock,
     engine::effects,
     io::{
-        addresses::{AddressChange, PROTOCOL_MARK},
+        addresses::{AddressChange, PROTOCOL_MARK, STATIC_MARK},
         changes::Change,
         links, lock,
     },
@@ -24,6 +24,13 @@ impl Driver {
             self.plan.instances.iter().map(|instance| instance.interface.as_str()).collect();
         let is_alone = !lock::is_anyone_else_here(&spoken_on)?;
         let virtual_addresses = virtual_addresses(&self.plan);
+        let is_static = |interface: &str, own: &links::Address| {
+            let mut addresses = self.plan.statics.addresses.iter().map(|one| &one.item);
+            addresses.any(|one| {
+                (one.interface.as_str(), one.address, one.prefix_len)
+                    == (interface, own.address, own.prefix_len)
+            })
+        };
         let mut leftovers = Vec::new();
         for link in self.links.iter() {
             let is_ours = spoken_on.contains(&link.name.as_str());
@@ -31,7 +38,9 @@ impl Driver {
                 continue;
             }
             let is_left = |own: &&links::Address| {
-                own.protocol == PROTOCOL_MARK || is_ours && virtual_addresses.contains(&own.address)
+                own.protocol == PROTOCOL_MARK
+                    || is_ours && virtual_addresses.contains(&own.address)
+                    || is_alone && own.protocol == STATIC_MARK && !is_static(&link.name, own)
             };
             leftovers.extend(link.addresses.iter().filter(is_left).map(|own| {
                 Change::Address(AddressChange {
@@ -42,6 +51,7 @@ impl Driver {
                     broadcast: None,
                     scope: own.scope,
                     label: None,
+                    mark: 0,
                 })
             }));
         }

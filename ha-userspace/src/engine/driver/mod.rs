@@ -6,6 +6,7 @@
 //! the slots when somebody's deadline comes.
 
 mod leftovers;
+mod mending;
 mod ports;
 mod snapshot;
 mod telling;
@@ -138,6 +139,11 @@ impl Driver {
             plan,
         };
         driver.remove_leftovers()?;
+        driver.mend_statics(clock::now());
+        if !driver.plan.statics.addresses.is_empty() {
+            // They may be what an instance sends from.
+            driver.links = Links::open().await?;
+        }
         let problems = driver.open_ports();
         if let Some(error) = problems.into_iter().next() {
             return Err(error);
@@ -162,6 +168,7 @@ impl Driver {
         let end = self.serve().await;
         self.engine.handle(clock::now(), Input::Shutdown);
         self.apply(clock::now());
+        self.effects.remove_statics(clock::now());
         self.tell_last_refused(clock::now());
         end
     }
@@ -242,6 +249,10 @@ impl Driver {
         self.retry(now);
         self.apply(now);
         self.mend_routing(now);
+        if self.effects.next_statics().is_some_and(|at| at <= now) {
+            self.mend_statics(now);
+            self.apply(now);
+        }
         self.effects.announce_paced(now);
         self.tell_refused(now);
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
@@ -249,7 +260,9 @@ impl Driver {
         let announcement = self.effects.next_announcement();
         let settled = self.debounce.next();
         let telling = self.effects.refusals.next_due();
-        let next = [deadline, retry, announcement, settled, telling].into_iter().flatten().min();
+        let statics = self.effects.next_statics();
+        let next = [deadline, retry, announcement, settled, telling, statics];
+        let next = next.into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
         }
@@ -288,9 +301,11 @@ impl Driver {
         // To try without its interface would only take mastership from whoever has it.
         let is_possible = |instance| {
             self.plan.instance(instance).is_some_and(|plan| {
-                let hops = plan.routes.iter().flat_map(|route| &route.hops);
+                let routes = plan.routes.iter().filter(|route| route.track);
+                let hops = routes.flat_map(|route| &route.hops);
                 let of_routes = hops.filter_map(|hop| hop.interface.as_ref());
-                let mut all = plan.addresses.iter().map(|one| &one.interface).chain(of_routes);
+                let addresses = plan.addresses.iter().filter(|address| address.track);
+                let mut all = addresses.map(|one| &one.interface).chain(of_routes);
                 all.all(|name| self.links.by_name(name).is_some())
             })
         };
@@ -365,36 +380,7 @@ impl Driver {
             self.engine.handle(clock::now(), input);
         }
         self.is_routing_in_doubt = true;
-    }
-
-    /// Routes or rules of ours are different.
-    fn handle_routing(&mut self, result: io::Result<()>) {
-        match result.and_then(|()| self.routing.receive()) {
-            Ok(is_in_doubt) => self.is_routing_in_doubt |= is_in_doubt,
-            Err(error) => {
-                let text = format!("the kernel's notifications about routes: {error}");
-                self.effects.report(clock::now(), Message::Trouble(text));
-            }
-        }
-        let lost = self.routing.take_lost();
-        for instance in self.effects.find_lost(&lost) {
-            let input = Input::AddressesMissing { instance };
-            self.engine.handle(clock::now(), input);
-        }
-    }
-
-    /// Sets what the kernel has removed in silence. What cannot be set is missing as if somebody had
-    /// removed it.
-    fn mend_routing(&mut self, now: Instant) {
-        if !core::mem::take(&mut self.is_routing_in_doubt) {
-            return;
-        }
-        let Self { plan, links, ports, effects, associations, engine, .. } = self;
-        let around = Surroundings { now, plan, links, ports, associations, engine };
-        for instance in effects.mend_routing(around) {
-            self.engine.handle(now, Input::AddressesMissing { instance });
-        }
-        self.apply(now);
+        self.effects.doubt_statics(clock::now());
     }
 
     /// Writes the tables and tells the engine what it has to know of the host.

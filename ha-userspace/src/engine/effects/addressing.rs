@@ -130,6 +130,9 @@ impl Effects {
         }
         gone.retain(|Gone { change, was_seen, instance: _ }| {
             let key = change.removal();
+            if self.statics.has(&key) {
+                return false;
+            }
             // To have another label or scope it must be set anew.
             let is_other = |one: &&Change| *one != change;
             if additions.get(&key).is_some_and(|same| same.iter().any(is_other)) {
@@ -155,7 +158,8 @@ impl Effects {
         let mut missing = Vec::new();
         for (number, outlet) in (0..).zip(&mut self.outlets) {
             let Some(set) = &outlet.set else { continue };
-            for key in set.iter().filter_map(|one| place(&one.change)) {
+            let tracked = set.iter().filter(|one| one.is_tracked);
+            for key in tracked.filter_map(|one| place(&one.change)) {
                 if present.contains(&key) {
                     outlet.seen.insert(key);
                 } else if outlet.seen.remove(&key) && missing.last() != Some(&InstanceId(number)) {

@@ -7,6 +7,7 @@
 mod addressing;
 mod advertising;
 mod announcing;
+mod statics;
 mod wanted;
 
 use std::{
@@ -20,7 +21,7 @@ use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
 pub(crate) use self::wanted::routing;
-use self::{advertising::Built, wanted::Wanted};
+use self::{advertising::Built, statics::Statics, wanted::Wanted};
 use crate::{
     engine::{
         Message, Report, associations::Associations, decide::Decider, pacing::Pacer, port::Port,
@@ -48,6 +49,7 @@ pub(crate) struct Effects {
     neighbours: NeighbourSocket,
     pacer: Pacer,
     outlets: Vec<Outlet>,
+    statics: Statics,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
     /// What was not taken, until it is told.
@@ -104,6 +106,7 @@ impl Effects {
             neighbours,
             pacer,
             outlets,
+            statics: Statics::default(),
             reports,
             reports_lost: 0,
             refusals: Refusals::default(),

@@ -1,12 +1,12 @@
 //! What an instance has while it is Master: its plan as the kernel is asked for it.
 
-use ha_config::{Address, Route, RouteKind, RouterPreference, Rule, RuleAction};
+use ha_config::{Address, Route, RouteKind, RouterPreference, Rule, RuleAction, Static, Statics};
 use ha_core::InstanceId;
 
 use super::Surroundings;
 use crate::{
     io::{
-        addresses::{AddressChange, PROTOCOL_MARK},
+        addresses::{AddressChange, PROTOCOL_MARK, STATIC_MARK},
         changes::Change,
         links::{self, Links},
         routes::{NextHop, RouteChange},
@@ -23,6 +23,20 @@ pub(crate) struct Wanted {
     pub(crate) is_tracked: bool,
 }
 
+/// Something static that is to be there.
+pub(super) struct StaticLine {
+    pub(super) change: Change,
+    /// It is put back when it is lost.
+    pub(super) is_tracked: bool,
+    pub(super) track_group: Option<String>,
+}
+
+/// What is in the way of something static.
+pub(super) struct StaticLack {
+    pub(super) text: String,
+    pub(super) track_group: Option<String>,
+}
+
 /// What is in the way of a change.
 pub(super) struct Lack {
     pub(super) text: String,
@@ -34,8 +48,15 @@ pub(super) fn of(around: Surroundings<'_>, instance: InstanceId) -> (Vec<Wanted>
     let (mut wanted, mut missing) = (Vec::new(), Vec::new());
     let Some(plan) = around.plan.instance(instance) else { return (wanted, missing) };
     for address in &plan.addresses {
-        if let Some(change) = address_change(around.links, plan, address, &mut missing) {
-            wanted.push(Wanted { change, is_tracked: true });
+        if is_owned(around.links, plan, address) {
+            continue;
+        }
+        let is_tracked = address.track;
+        match address_change(around.links, address, PROTOCOL_MARK) {
+            Ok(change) => wanted.push(Wanted { change, is_tracked }),
+            Err(lack) => {
+                missing.push(Lack { text: format!("{}: {lack}", plan.name), is_tracked });
+            }
         }
     }
     let (routes, lacking) = routes(around.links, plan);
@@ -45,32 +66,53 @@ pub(super) fn of(around: Surroundings<'_>, instance: InstanceId) -> (Vec<Wanted>
     (wanted, missing)
 }
 
+/// All that is static, in the order in which it is set, and what is in the way of the rest.
+pub(super) fn statics(links: &Links, statics: &Statics) -> (Vec<StaticLine>, Vec<StaticLack>) {
+    let Statics { addresses, routes, rules } = statics;
+    let addresses = addresses.iter().map(|Static { item, track_group }| {
+        (address_change(links, item, STATIC_MARK), item.track, track_group)
+    });
+    let routes = routes
+        .iter()
+        .map(|Static { item, track_group }| (route_change(links, item), item.track, track_group));
+    let rules = rules
+        .iter()
+        .map(|Static { item, track_group }| (Ok(rule_change(item)), item.track, track_group));
+    let (mut possible, mut lacking) = (Vec::new(), Vec::new());
+    for (change, is_tracked, track_group) in addresses.chain(routes).chain(rules) {
+        let track_group = track_group.clone();
+        match change {
+            Ok(change) => possible.push(StaticLine { change, is_tracked, track_group }),
+            Err(lack) => {
+                let text = format!("what is static: {lack}");
+                lacking.push(StaticLack { text, track_group });
+            }
+        }
+    }
+    (possible, lacking)
+}
+
 /// The routes and rules of an instance, as far as they are possible.
 pub(crate) fn routing(links: &Links, plan: &InstancePlan) -> Vec<Change> {
     let (routes, _) = routes(links, plan);
     routes.into_iter().chain(rules(plan)).map(|one| one.change).collect()
 }
 
-/// `None` if it is not to be set, or cannot be.
-fn address_change(
-    links: &Links,
-    plan: &InstancePlan,
-    address: &Address,
-    missing: &mut Vec<Lack>,
-) -> Option<Change> {
-    let Some(link) = links.by_name(&address.interface) else {
-        let Address { address, interface, .. } = address;
-        let text = format!("{}: cannot set {address}: there is no {interface}", plan.name);
-        missing.push(Lack { text, is_tracked: true });
-        return None;
-    };
-    // An owner's address is the interface's own, set by the administrator: not ours to touch.
+/// An owner's address is the interface's own, set by the administrator: not ours to touch.
+fn is_owned(links: &Links, plan: &InstancePlan, address: &Address) -> bool {
     let is_its_own =
         |own: &links::Address| own.address == address.address && own.protocol != PROTOCOL_MARK;
-    if plan.is_owner && link.addresses.iter().any(is_its_own) {
-        return None;
-    }
-    Some(Change::Address(AddressChange {
+    let link = links.by_name(&address.interface).filter(|_| plan.is_owner);
+    link.is_some_and(|link| link.addresses.iter().any(is_its_own))
+}
+
+/// That its interface is not there is an error.
+fn address_change(links: &Links, address: &Address, mark: u8) -> Result<Change, String> {
+    let Some(link) = links.by_name(&address.interface) else {
+        let Address { address, interface, .. } = address;
+        return Err(format!("cannot set {address}: there is no {interface}"));
+    };
+    Ok(Change::Address(AddressChange {
         present: true,
         ifindex: link.index,
         address: address.address,
@@ -78,6 +120,7 @@ fn address_change(
         broadcast: address.broadcast,
         scope: address.scope.0,
         label: address.label.clone(),
+        mark,
     }))
 }
 
@@ -86,11 +129,9 @@ fn routes(links: &Links, plan: &InstancePlan) -> (Vec<Wanted>, Vec<Lack>) {
     for route in &plan.routes {
         let is_tracked = route.track;
         match route_change(links, route) {
-            Ok(change) => wanted.push(Wanted { change: Change::Route(change), is_tracked }),
-            Err(interface) => {
-                let (name, destination) = (&plan.name, route.destination);
-                let text = format!("{name}: cannot set {destination}: there is no {interface}");
-                missing.push(Lack { text, is_tracked });
+            Ok(change) => wanted.push(Wanted { change, is_tracked }),
+            Err(lack) => {
+                missing.push(Lack { text: format!("{}: {lack}", plan.name), is_tracked });
             }
         }
     }
@@ -98,11 +139,13 @@ fn routes(links: &Links, plan: &InstancePlan) -> (Vec<Wanted>, Vec<Lack>) {
 }
 
 /// An interface that is not there is an error.
-fn route_change<'a>(links: &Links, route: &'a Route) -> Result<RouteChange, &'a str> {
-    let hop = |hop: &'a ha_config::Hop| {
-        let index =
-            |name: &'a String| links.by_name(name).map(|link| link.index).ok_or(name.as_str());
-        Ok::<NextHop, &'a str>(NextHop {
+fn route_change(links: &Links, route: &Route) -> Result<Change, String> {
+    let hop = |hop: &ha_config::Hop| {
+        let index = |name: &String| {
+            let lack = || format!("cannot set {}: there is no {name}", route.destination);
+            links.by_name(name).map(|link| link.index).ok_or_else(lack)
+        };
+        Ok::<NextHop, String>(NextHop {
             gateway: hop.gateway,
             ifindex: hop.interface.as_ref().map(index).transpose()?,
             onlink: hop.onlink,
@@ -115,7 +158,7 @@ fn route_change<'a>(links: &Links, route: &'a Route) -> Result<RouteChange, &'a 
         RouterPreference::Low => 3,
     };
     let locked = route.path.iter().filter(|setting| setting.locked);
-    Ok(RouteChange {
+    Ok(Change::Route(RouteChange {
         present: true,
         destination: route.destination.address,
         prefix_len: route.destination.prefix_len,
@@ -137,16 +180,14 @@ fn route_change<'a>(links: &Links, route: &'a Route) -> Result<RouteChange, &'a 
         locks: locked.fold(0, |locks, setting| locks | 1 << setting.metric.as_u8()),
         preference: route.destination.address.is_ipv6().then_some(preference),
         append: route.append,
-    })
+    }))
 }
 
 fn rules(plan: &InstancePlan) -> impl Iterator<Item = Wanted> {
-    plan.rules
-        .iter()
-        .map(|rule| Wanted { change: Change::Rule(rule_change(rule)), is_tracked: rule.track })
+    plan.rules.iter().map(|rule| Wanted { change: rule_change(rule), is_tracked: rule.track })
 }
 
-fn rule_change(rule: &Rule) -> RuleChange {
+fn rule_change(rule: &Rule) -> Change {
     let network = |network: ha_config::Network| (network.address, network.prefix_len);
     let (action, table) = match rule.action {
         RuleAction::Lookup(table) => (FR_ACT_TO_TBL, table),
@@ -154,7 +195,7 @@ fn rule_change(rule: &Rule) -> RuleChange {
         RuleAction::Unreachable => (FR_ACT_UNREACHABLE, 0),
         RuleAction::Prohibit => (FR_ACT_PROHIBIT, 0),
     };
-    RuleChange {
+    Change::Rule(RuleChange {
         present: true,
         is_ipv6: rule.family == ha_core::Family::V6,
         preference: rule.preference,
@@ -170,7 +211,7 @@ fn rule_change(rule: &Rule) -> RuleChange {
         action,
         table,
         protocol: rule.protocol,
-    }
+    })
 }
 
 /// `FR_ACT_*` of `linux/fib_rules.h`.

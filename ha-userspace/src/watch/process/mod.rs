@@ -62,7 +62,10 @@ impl ProcessWatch {
     pub(crate) fn run(&mut self, plan: &Plan) {
         let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
             TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
-            TrackerPlan::Interface(_) | TrackerPlan::Script(_) | TrackerPlan::File(_) => None,
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Script(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_) => None,
         });
         let tracked: Wanted = tracked.collect();
         if let Some(wanted) = &self.wanted {
