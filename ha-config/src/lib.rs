@@ -21,12 +21,12 @@ pub use self::{
     effective::effective,
     model::{
         Address, Authentication, Command, Config, Fifo, Firewall, Garp, Global, Hook, Hop,
-        Identity, InitFile, InitialState, Instance, InterfaceDelays, Lifecycle, MAIN_TABLE, Mail,
-        Mark, MulticastGroups, Network, Notify, PROTOCOL, Pacing, Password, PathMetric,
-        PathSetting, Peer, Process, ProcessMatch, RestartLimit, Route, RouteKind, RouterPreference,
-        Rule, RuleAction, Scope, Script, ScriptUser, Setting, SmtpServer, Static, Statics,
-        SyncGroup, TrackFile, TrackGroup, TrackInterface, TrackProcess, TrackScript, TrackedFile,
-        Transport, Weight,
+        Identity, InitFile, InitialState, Instance, InterfaceDelays, Lifecycle, Lifetime,
+        MAIN_TABLE, Mail, Mark, MulticastGroups, Network, Notify, PROTOCOL, Pacing, Password,
+        PathMetric, PathSetting, Peer, Process, ProcessMatch, RestartLimit, Route, RouteKind,
+        RouterPreference, Rule, RuleAction, Scope, Script, ScriptUser, Setting, SmtpServer, Static,
+        Statics, SyncGroup, TrackFile, TrackGroup, TrackInterface, TrackProcess, TrackScript,
+        TrackedFile, Transport, Weight,
     },
     source::Host,
 };

@@ -25,7 +25,7 @@ use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 use crate::diagnostic::Place;
 
 pub use self::{
-    address::{Address, Scope},
+    address::{Address, Lifetime, Scope},
     announce::{Garp, Pacing},
     authentication::{Authentication, Password},
     delays::InterfaceDelays,

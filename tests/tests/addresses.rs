@@ -46,6 +46,64 @@ fn addresses_follow_an_interface_that_gets_another_name() {
     assert!(wait::holds_within(SOON, is_clean), "{VIRTUAL} stays: {}", router.log());
 }
 
+/// What `ip` says of `address` on the bond.
+fn shown(pair: &Pair, address: &str) -> String {
+    pair.node(Side::A).namespace().ip(&format!("-o addr show dev bond0 to {address}"))
+}
+
+/// keepalived's were seen first: the routes and lifetimes are not of our own making.
+#[test]
+fn lifetimes_and_routes_of_addresses_are_keepalived_s() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let excluded = "    virtual_ipaddress_excluded {
+        192.0.2.13/24
+        203.0.113.13/24 noprefixroute
+        2001:db8:1::13/64 preferred_lft 0
+        2001:db8:2::13/64 noprefixroute
+        2001:db8:3::13/128
+        2001:db8:4::13/128 preferred_lft forever
+        2001:db8:5::13/64 preferred_lft 6000
+    }
+";
+    for program in [Program::Daemon, Program::Keepalived] {
+        let pair = Pair::new();
+        let namespace = pair.node(Side::A).namespace();
+        let text = config::instance(Dialect::V3Multicast, Side::A, 150, excluded);
+        let router = Router::start(program, namespace, &text);
+        let is_there = || namespace.has_address("bond0", "2001:db8:5::13");
+        assert!(wait::holds_within(SOON, is_there), "{}", router.log());
+
+        for (address, flag, has_it) in [
+            ("192.0.2.13", "noprefixroute", false),
+            ("203.0.113.13", "noprefixroute", true),
+            ("2001:db8:1::13", "deprecated", true),
+            ("2001:db8:1::13", "noprefixroute", false),
+            ("2001:db8:2::13", "noprefixroute", true),
+            ("2001:db8:2::13", "nodad", true),
+            ("2001:db8:2::13", "deprecated", false),
+            ("2001:db8:3::13", "deprecated", true),
+            ("2001:db8:4::13", "deprecated", false),
+            ("2001:db8:4::13", "preferred_lft forever", true),
+            ("2001:db8:5::13", "preferred_lft forever", false),
+            ("2001:db8:5::13", "deprecated", false),
+        ] {
+            let shown = shown(&pair, address);
+            assert_eq!(shown.contains(flag), has_it, "{program:?}, {flag}: {shown}");
+        }
+        for (family, network, is_there) in [
+            ("-4", "192.0.2.0/24", true),
+            ("-4", "203.0.113.0/24", false),
+            ("-6", "2001:db8:1::/64", true),
+            ("-6", "2001:db8:2::/64", false),
+        ] {
+            let found = namespace.ip(&format!("{family} route show {network} dev bond0"));
+            assert_eq!(!found.is_empty(), is_there, "{program:?}, {network}: {found}");
+        }
+    }
+}
+
 #[test]
 fn an_owner_s_address_is_the_interface_s_own() {
     if !require::require_daemon() {

@@ -8,7 +8,7 @@ use super::{statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Sink, Span},
     keywords::{Argument, Entry, STATIC_ADDRESS, Support},
-    model::{Address, Scope},
+    model::{Address, Lifetime, Scope},
     tree::{Statement, Word},
     value,
 };
@@ -23,6 +23,8 @@ pub(super) struct Draft {
     interface: Option<String>,
     scope: Scope,
     label: Option<String>,
+    prefix_route: bool,
+    preferred: Lifetime,
     track: bool,
     /// Of a static address.
     pub(super) group: Option<Word>,
@@ -37,6 +39,8 @@ impl Draft {
             interface: self.interface.clone().unwrap_or_else(|| interface.to_owned()),
             scope: self.scope,
             label: self.label.clone(),
+            prefix_route: self.prefix_route,
+            preferred: self.preferred,
             track: self.track,
             place: sink.place(self.span),
         }
@@ -85,6 +89,8 @@ fn read_line(sink: &mut Sink, options: &Entry, line: &Statement) -> Option<Draft
         interface: None,
         scope: Scope::GLOBAL,
         label: None,
+        prefix_route: true,
+        preferred: Lifetime::default_of(address, prefix_len),
         track: true,
         group: None,
     };
@@ -92,7 +98,8 @@ fn read_line(sink: &mut Sink, options: &Entry, line: &Statement) -> Option<Draft
     while let Some(option) = words.next() {
         match option.text.as_str() {
             "no_track" => draft.track = false,
-            "brd" | "broadcast" | "dev" | "scope" | "label" => {
+            "noprefixroute" => draft.prefix_route = false,
+            "brd" | "broadcast" | "dev" | "scope" | "label" | "preferred_lft" => {
                 let given = value_of(sink, option, &mut words)?;
                 draft.read_option(sink, option, given)?;
             }
@@ -107,7 +114,7 @@ fn read_line(sink: &mut Sink, options: &Entry, line: &Statement) -> Option<Draft
                 let help = if is_address {
                     "each address is on a line of its own"
                 } else {
-                    "options are brd, dev, scope, label and no_track"
+                    "options are brd, dev, scope, label, noprefixroute, preferred_lft and no_track"
                 };
                 sink.error_help(option.span, message, help);
                 return None;
@@ -166,12 +173,24 @@ impl Draft {
             ("brd" | "broadcast", IpAddr::V4(address)) => {
                 self.broadcast = Some(broadcast(sink, given, address, self.prefix_len)?);
             }
-            (name, _) => {
-                sink.warning(option.span, format!("IPv6 addresses have no `{name}`: ignored"));
+            ("preferred_lft", IpAddr::V6(_)) => self.preferred = lifetime(sink, given)?,
+            (name, address) => {
+                let kind = if address.is_ipv4() { "IPv4" } else { "IPv6" };
+                sink.warning(option.span, format!("{kind} addresses have no `{name}`: ignored"));
             }
         }
         Some(())
     }
+}
+
+/// `forever`, or seconds.
+fn lifetime(sink: &mut Sink, word: &Word) -> Option<Lifetime> {
+    let seconds = || word.text.parse().ok().map(Lifetime::Seconds);
+    let lifetime = if word.text == "forever" { Some(Lifetime::Forever) } else { seconds() };
+    if lifetime.is_none() {
+        value::bad(sink, word, "forever, or seconds from 0 to 4294967295");
+    }
+    lifetime
 }
 
 /// `address[/prefix]`; without a prefix the host's own.

@@ -4,7 +4,7 @@ use super::{
     Reversed, announce, notify, routing, track, transport,
     writer::{Writer, seconds},
 };
-use crate::model::{Address, Authentication, InitialState, Instance, Password, Scope};
+use crate::model::{Address, Authentication, InitialState, Instance, Lifetime, Password, Scope};
 
 #[expect(clippy::too_many_lines, reason = "a line for each field")]
 pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reversed<'_>) {
@@ -127,23 +127,33 @@ fn password_text(password: Password) -> String {
 }
 
 /// Every option, and one line for it.
-pub(super) fn address(address: &Address) -> Vec<String> {
-    let Address { address, prefix_len, broadcast, interface, scope, label, track, place: _ } =
-        address;
+pub(super) fn address(line: &Address) -> Vec<String> {
+    let Address { address, prefix_len, broadcast, interface, scope, label, .. } = line;
+    let Address { prefix_route, preferred, track, .. } = *line;
     let mut words = vec![format!("{address}/{prefix_len}")];
     // keepalived knows none of IPv6 addresses.
     let has_scope = address.is_ipv4() || *scope != Scope::GLOBAL;
+    let has_own_lifetime = preferred != Lifetime::default_of(*address, *prefix_len);
     let options = [
         ("brd", broadcast.map(|broadcast| broadcast.to_string())),
         ("dev", Some(interface.clone())),
         ("scope", has_scope.then(|| scope_text(*scope))),
         ("label", label.clone()),
+        ("preferred_lft", has_own_lifetime.then(|| lifetime_text(preferred))),
     ];
     for (name, value) in options {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value]));
     }
-    words.extend((!track).then(|| "no_track".to_owned()));
+    let flags = [("noprefixroute", !prefix_route), ("no_track", !track)];
+    words.extend(flags.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (*name).to_owned()));
     words
+}
+
+fn lifetime_text(lifetime: Lifetime) -> String {
+    match lifetime {
+        Lifetime::Forever => "forever".to_owned(),
+        Lifetime::Seconds(seconds) => seconds.to_string(),
+    }
 }
 
 pub(super) fn scope_text(scope: Scope) -> String {

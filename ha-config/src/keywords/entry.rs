@@ -114,8 +114,6 @@ pub(crate) const PEER: Entry = Entry {
 const LIFETIME: Argument = Word("SECONDS|forever");
 const KERNEL_FLAG: Support = Unsupported("the address is set without this flag");
 const NO_DETECTION: Support = Unsupported("looking for duplicates would put a takeover off");
-const OWN_LIFETIME: Support =
-    Unsupported("it is 0 for IPv6 addresses with the prefix length 128, else forever");
 const NO_PEER: Support = Unsupported("the address is set without a peer");
 
 pub(crate) const ADDRESS: Entry = Entry {
@@ -132,9 +130,9 @@ pub(crate) const ADDRESS: Entry = Entry {
         without(KERNEL_FLAG, "home", &[]),
         without(NO_DETECTION, "-nodad", &[]),
         without(KERNEL_FLAG, "mngtmpaddr", &[]),
-        without(KERNEL_FLAG, "noprefixroute", &[]),
+        choice("noprefixroute", &[]),
         without(KERNEL_FLAG, "autojoin", &[]),
-        without(OWN_LIFETIME, "preferred_lft", &[LIFETIME]),
+        choice("preferred_lft", &[LIFETIME]),
         choice("no_track", &[]),
         without(Inactive(NO_VMAC), "use_vmac", &[]),
         without(Unsupported("only static addresses have it"), "track_group", &[Word("GROUP")]),
@@ -158,9 +156,9 @@ pub(crate) const STATIC_ADDRESS: Entry = Entry {
         without(OF_HOST, "home", &[]),
         without(NO_DETECTION, "-nodad", &[]),
         without(OF_HOST, "mngtmpaddr", &[]),
-        without(OF_HOST, "noprefixroute", &[]),
+        choice("noprefixroute", &[]),
         without(OF_HOST, "autojoin", &[]),
-        without(OF_HOST, "preferred_lft", &[LIFETIME]),
+        choice("preferred_lft", &[LIFETIME]),
         choice("no_track", &[]),
         choice("track_group", &[Word("GROUP")]),
     ],

@@ -19,10 +19,31 @@ pub struct Address {
     pub scope: Scope,
     /// `label`: IPv4's interface alias.
     pub label: Option<String>,
+    /// False with `noprefixroute`: no route to its network comes with it.
+    pub prefix_route: bool,
+    /// `preferred_lft` of an IPv6 address.
+    pub preferred: Lifetime,
     /// False with `no_track`: it is set once, and neither its failing nor its loss is a fault.
     pub track: bool,
     /// The line of the file.
     pub place: Place,
+}
+
+/// How long after it is set an address may be the source of this host's new connections.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Lifetime {
+    /// `forever`; the default but for IPv6 addresses with the prefix length 128.
+    #[default]
+    Forever,
+    /// In seconds; 0 for those: never.
+    Seconds(u32),
+}
+
+impl Lifetime {
+    /// That of an address of which nothing is said, as keepalived has it.
+    pub(crate) const fn default_of(address: IpAddr, prefix_len: u8) -> Self {
+        if address.is_ipv6() && prefix_len == 128 { Self::Seconds(0) } else { Self::Forever }
+    }
 }
 
 /// `scope` of an address, as the kernel numbers it (rtnetlink(7), `ifa_scope`).

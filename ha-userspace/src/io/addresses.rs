@@ -10,7 +10,8 @@ use rtnetlink::{
     packet_route::{
         AddressFamily, RouteNetlinkMessage,
         address::{
-            AddressAttribute, AddressHeaderFlags, AddressMessage, AddressProtocol, CacheInfo,
+            AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, AddressProtocol,
+            CacheInfo,
         },
     },
 };
@@ -26,7 +27,7 @@ pub(crate) const STATIC_MARK: u8 = ha_config::PROTOCOL;
 
 /// `IFNAMSIZ`, with the closing zero.
 const LABEL_MAX: usize = 15;
-const LIFETIME_INFINITE: u32 = u32::MAX;
+pub(crate) const LIFETIME_INFINITE: u32 = u32::MAX;
 
 /// One address to be there, or not.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -39,6 +40,9 @@ pub(crate) struct AddressChange {
     /// `RT_SCOPE_*`.
     pub(crate) scope: u8,
     pub(crate) label: Option<String>,
+    pub(crate) prefix_route: bool,
+    /// In seconds, of an IPv6 address.
+    pub(crate) preferred: u32,
     /// [`PROTOCOL_MARK`] or [`STATIC_MARK`]; nothing in a removal.
     pub(crate) mark: u8,
 }
@@ -55,6 +59,8 @@ impl AddressChange {
             broadcast: None,
             scope: 0,
             label: None,
+            prefix_route: true,
+            preferred: 0,
             mark: 0,
         }
     }
@@ -93,14 +99,19 @@ impl AddressChange {
         attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(self.mark)));
         attributes.extend(self.broadcast.map(AddressAttribute::Broadcast));
         attributes.extend(self.label.clone().map(AddressAttribute::Label));
+        let mut flags = AddressFlags::empty();
         if self.address.is_ipv6() {
             // It moves with its state: detection of duplicates would delay it by a second.
             message.header.flags = AddressHeaderFlags::Nodad;
-            // Not chosen as the source of this host's own connections, as keepalived has it.
+            flags |= AddressFlags::Nodad;
             let mut lifetime = CacheInfo::default();
             lifetime.ifa_valid = LIFETIME_INFINITE;
-            lifetime.ifa_preferred = if self.prefix_len == 128 { 0 } else { LIFETIME_INFINITE };
+            lifetime.ifa_preferred = self.preferred;
             attributes.push(AddressAttribute::CacheInfo(lifetime));
+        }
+        if !self.prefix_route {
+            // They count in the place of the header's, which has no room for this one.
+            attributes.push(AddressAttribute::Flags(flags | AddressFlags::Noprefixroute));
         }
         message
     }
@@ -125,6 +136,8 @@ mod tests {
             broadcast: None,
             scope: 0,
             label: None,
+            prefix_route: true,
+            preferred: LIFETIME_INFINITE,
             mark: PROTOCOL_MARK,
         }
     }
@@ -163,12 +176,23 @@ mod tests {
     #[test]
     fn ipv6_skips_duplicate_detection_and_a_host_address_is_deprecated() {
         let cache_info = |bytes: &[u8]| bytes[bytes.len() - 20..].to_vec();
-        let host = bytes(&change(true, "2001:db8::7", 128));
+        let host = AddressChange { preferred: 0, ..change(true, "2001:db8::7", 128) };
+        let host = bytes(&host);
         assert_eq!(host[16..20], [10, 128, 2, 0]);
         let expected = [[20, 0, 6, 0], [0; 4], [0xff; 4], [0; 4], [0; 4]].concat();
         assert_eq!(cache_info(&host), expected);
         let network = cache_info(&bytes(&change(true, "2001:db8::7", 64)));
         assert_eq!(network[4..12], [0xff; 8]);
+    }
+
+    /// `IFA_FLAGS` (8) with `IFA_F_NOPREFIXROUTE` (0x200) and, of an IPv6 address, `IFA_F_NODAD`.
+    #[cfg(target_endian = "little")]
+    #[test]
+    fn an_address_without_its_network_s_route() {
+        for (address, low) in [("198.51.100.7", 0), ("2001:db8::7", 2)] {
+            let bytes = bytes(&AddressChange { prefix_route: false, ..change(true, address, 24) });
+            assert_eq!(bytes[bytes.len() - 8..], [8, 0, 8, 0, low, 2, 0, 0]);
+        }
     }
 
     #[test]

@@ -279,6 +279,8 @@ mod tests {
             broadcast: None,
             scope: 0,
             label: None,
+            prefix_route: true,
+            preferred: 0,
             mark: 112,
         })
     }

@@ -51,6 +51,8 @@ impl Driver {
                     broadcast: None,
                     scope: own.scope,
                     label: None,
+                    prefix_route: true,
+                    preferred: 0,
                     mark: 0,
                 })
             }));

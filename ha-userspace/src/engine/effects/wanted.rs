@@ -1,12 +1,14 @@
 //! What an instance has while it is Master: its plan as the kernel is asked for it.
 
-use ha_config::{Address, Route, RouteKind, RouterPreference, Rule, RuleAction, Static, Statics};
+use ha_config::{
+    Address, Lifetime, Route, RouteKind, RouterPreference, Rule, RuleAction, Static, Statics,
+};
 use ha_core::InstanceId;
 
 use super::Surroundings;
 use crate::{
     io::{
-        addresses::{AddressChange, PROTOCOL_MARK, STATIC_MARK},
+        addresses::{AddressChange, LIFETIME_INFINITE, PROTOCOL_MARK, STATIC_MARK},
         changes::Change,
         links::{self, Links},
         routes::{NextHop, RouteChange},
@@ -120,6 +122,11 @@ fn address_change(links: &Links, address: &Address, mark: u8) -> Result<Change, 
         broadcast: address.broadcast,
         scope: address.scope.0,
         label: address.label.clone(),
+        prefix_route: address.prefix_route,
+        preferred: match address.preferred {
+            Lifetime::Forever => LIFETIME_INFINITE,
+            Lifetime::Seconds(seconds) => seconds,
+        },
         mark,
     }))
 }
