@@ -252,7 +252,8 @@ mod reason {
     pub(super) const ONE_PROCESS: &str = "there is one process, called ha-userspace";
     pub(super) const OWN_BUFFERS: &str =
         "the daemon sizes its buffers by itself and notices when one overflows";
-    pub(super) const CARRIER: &str = "the carrier of every interface is asked for every 20 ms";
+    pub(super) const CARRIER: &str =
+        "the carrier of every interface is asked for, each 10 to 100 ms";
     pub(super) const RUN_DIR: &str =
         "files are written to the run directory, one for each daemon: see --run-dir";
 }

@@ -155,7 +155,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     // Files, and reading the configuration.
     row("tmp_config_directory", &[PATH]).without_effect(NO_COPIES),
     row("config_save_dir", &[PATH]).unsupported(NO_COPIES),
-    row("umask", &[Word("NUMBER|BITS")]).without_effect("files are written for their owner only"),
+    row("umask", &[Word("NUMBER|BITS")])
+        .without_effect("the option --umask sets it; the status is for its owner only"),
     row("random_seed", &[Number(0, U32_MAX)]).unsupported("write the numbers down"),
     row("include_check", &[Word("OPTION")]).at_least(0).repeats(),
     row("reload_check_config", &[PATH])
