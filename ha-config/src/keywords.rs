@@ -13,8 +13,8 @@ mod top;
 mod track;
 
 use Block::{
-    Authentication, Bfd, GarpGroup, Global, Group, Instance, List, Process, Script, Skipped, Top,
-    TrackFile, TrackGroup,
+    Authentication, Bfd, Clock, GarpGroup, Global, Group, Instance, List, Process, Script, Skipped,
+    Top, TrackFile, TrackGroup,
 };
 use argument::Argument::Flag;
 
@@ -34,6 +34,7 @@ pub(crate) enum Block {
     Script,
     Process,
     TrackFile,
+    Clock,
     Bfd,
     TrackGroup,
     Group,
@@ -55,6 +56,7 @@ impl Block {
             Script => "`vrrp_script`",
             Process => "`vrrp_track_process`",
             TrackFile => "`track_file`",
+            Clock => "`vrrp_track_clock`",
             Bfd => "`bfd_instance`",
             TrackGroup => "`track_group`",
             Group => "`vrrp_sync_group`",
@@ -93,6 +95,8 @@ pub(crate) struct Keyword {
 pub(crate) enum Again {
     /// It counts, and the one before does not.
     Counts,
+    /// Each of them counts.
+    Adds,
     /// It is ignored.
     Ignored,
     /// It is ignored if the one before has this value.
@@ -208,12 +212,13 @@ impl Keyword {
 }
 
 /// Every block that has keywords, with them.
-pub(crate) const TABLE: [(Block, &[Keyword]); 11] = [
+pub(crate) const TABLE: [(Block, &[Keyword]); 12] = [
     (Top, top::KEYWORDS),
     (Global, global::KEYWORDS),
     (Script, track::SCRIPT_KEYWORDS),
     (Process, track::PROCESS_KEYWORDS),
     (TrackFile, track::FILE_KEYWORDS),
+    (Clock, track::CLOCK_KEYWORDS),
     (Bfd, track::BFD_KEYWORDS),
     (TrackGroup, top::TRACK_GROUP_KEYWORDS),
     (Group, instance::GROUP_KEYWORDS),

@@ -7,6 +7,7 @@
 mod address;
 mod announce;
 mod authentication;
+mod clock;
 mod delays;
 mod file;
 mod notify;
@@ -28,6 +29,7 @@ pub use self::{
     address::{Address, Lifetime, Scope},
     announce::{Garp, Pacing},
     authentication::{Authentication, Password},
+    clock::{Clock, ClockLook, NtpServer, TrackClock},
     delays::InterfaceDelays,
     file::{InitFile, TrackFile, TrackedFile},
     notify::{Fifo, Hook, Lifecycle, Notify},
@@ -59,6 +61,8 @@ pub struct Config {
     pub processes: Vec<Process>,
     /// Top-level `track_file` blocks, in the order of the file; unused ones too.
     pub files: Vec<TrackedFile>,
+    /// `vrrp_track_clock` blocks, in the order of the file; unused ones too.
+    pub clocks: Vec<Clock>,
     /// `vrrp_sync_group` blocks, in the order of the file.
     pub groups: Vec<SyncGroup>,
     /// `vrrp_instance` blocks, in the order of the file.
@@ -151,6 +155,8 @@ pub struct Global {
     pub log_unknown_vrids: bool,
     /// What is set up for instances that do not accept packets to their addresses.
     pub firewall: Firewall,
+    /// How the host's wall clock is looked at.
+    pub clock: ClockLook,
     /// What is not active yet and has no field of its own.
     pub inactive: Vec<Setting>,
 }
@@ -307,6 +313,8 @@ pub struct SyncGroup {
     pub track_processes: Vec<TrackProcess>,
     /// `track_file`: tracked for every member.
     pub track_files: Vec<TrackFile>,
+    /// `track_clock`.
+    pub track_clocks: Vec<TrackClock>,
     /// `sync_group_tracking_weight`: weights in the members' own blocks count. Without it the model
     /// has none: they are 0, or what has them is not tracked.
     pub tracking_weight: bool,
@@ -399,6 +407,8 @@ pub struct Instance {
     pub track_processes: Vec<TrackProcess>,
     /// `track_file`.
     pub track_files: Vec<TrackFile>,
+    /// `track_clock`.
+    pub track_clocks: Vec<TrackClock>,
     /// Scripts to run when the instance changes state.
     pub notify: Notify,
     /// Gratuitous ARP and unsolicited neighbour advertisements.

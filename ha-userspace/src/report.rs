@@ -286,6 +286,7 @@ impl Reporter {
                 format!("something static of track_group {name} cannot be set")
             }
             Some(TrackerPlan::File(file)) => format!("file {} says so", file.name),
+            Some(TrackerPlan::Clock(clock)) => format!("clock {} failed", clock.name),
             None => "something it depends on failed".to_owned(),
         }
     }

@@ -17,11 +17,15 @@
 //!     "mail": { "waiting": 0, "sent": 1, "tries_failed": 0, "failed": 0, "lost": 0,
 //!       "last_error": null },
 //!     "scripts": [{ "name": "chk", "is_up": true, "last_failure": { "exit_code": 1, … } }],
-//!     "clock": { "lines_left_out": 0, "kernel": { "is_synchronised": true, "max_error_ms": 12.5,
-//!       "estimated_error_ms": 0.5 } } } }
+//!     "clock": { "lines_left_out": 0, "offset_ms": -1.5,
+//!       "kernel": { "is_synchronised": true, "max_error_ms": 12.5, "estimated_error_ms": 0.5 },
+//!       "servers": [{ "server": "192.0.2.123:123", "offset_ms": -1.5, "doubt_ms": 0.25,
+//!         "stratum": 2, "answers": 9, "failures": 0, "last_error": null }],
+//!       "tracked": [{ "name": "clk", "is_up": true, "reason": "it is good enough" }] } } }
 //! ```
 //! `notifications` has who has scripts and was told something; `output` is the end of it. `scripts` are
-//! those that are tracked; `is_up` is `null` before the first verdict, `last_failure` as `run` above. `clock` is the host's wall clock.
+//! those that are tracked; `is_up` is `null` before the first verdict, `last_failure` as `run` above. `clock` is the host's wall clock: see
+//! `docs/time.md`.
 //! `source`, `master` and `heard_ago_ms` are `null` while there is none. `checksum` is `message` or
 //! `pseudo-header` for `VRRPv3` over IPv4. `is_listening`: it was late, and listens before it acts.
 

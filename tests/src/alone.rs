@@ -7,6 +7,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     clock::Stamp,
+    netns::Namespace,
     pair::{Heard, Pair, Side},
     process::{Program, Router},
     wait,
@@ -55,6 +56,12 @@ impl Alone {
     /// Plugs it in again.
     pub fn mend(&self, interface: &str) {
         self.0.mend(Side::A, interface);
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        self.0.node(Side::A).namespace()
     }
 
     /// Has our daemon read this configuration, and waits until it has.

@@ -11,6 +11,8 @@ use core::{
 
 use nix::time::{ClockId, clock_gettime};
 
+use crate::sys;
+
 /// A moment of `CLOCK_REALTIME`, in nanoseconds: the clock of the kernel's packet timestamps.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Stamp(u64);
@@ -64,6 +66,11 @@ impl fmt::Display for Stamp {
         let micros = self.0 / 1000;
         write!(formatter, "{}.{:06}", micros / 1_000_000, micros % 1_000_000)
     }
+}
+
+/// The error of the machine's wall clock that its kernel cannot exclude.
+pub fn wall_error() -> Duration {
+    Duration::from_micros(u64::try_from(sys::clock_error_us()).unwrap_or_default())
 }
 
 /// `CLOCK_MONOTONIC`, for deadlines.

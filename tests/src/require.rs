@@ -1,7 +1,12 @@
 //! Whether a test can run here. One that cannot fails, unless the caller said that it may be left
 //! out: a test that skips itself in silence is a test that nobody runs.
 
-use std::{env, path::Path, process::Command};
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    path::Path,
+    process::Command,
+};
 
 use nix::unistd::geteuid;
 
@@ -55,6 +60,15 @@ pub fn require_frr() -> bool {
     require_tools(&[(&vrrpd.display().to_string(), "frr"), ("vtysh", "frr")])
 }
 
+/// A real chronyd: the one that `HA_CHRONYD` names, else the machine's. `None` as
+/// [`require_root`]'s `false`.
+pub fn require_chronyd() -> Option<OsString> {
+    let chronyd = env::var_os("HA_CHRONYD").unwrap_or_else(|| "chronyd".into());
+    let missing = "it needs HA_CHRONYD=<path of chronyd>, of Debian's package chrony".to_owned();
+    let is_there = is_runnable(&chronyd, "--version");
+    (require_root() && is_satisfied((!is_there).then_some(missing))).then_some(chronyd)
+}
+
 /// The daemon under test: `HA_BINARY`, a path.
 pub fn require_daemon() -> bool {
     if !require_root() {
@@ -82,6 +96,6 @@ fn is_satisfied(missing: Option<String>) -> bool {
     false
 }
 
-fn is_runnable(tool: &str, word: &str) -> bool {
+fn is_runnable(tool: impl AsRef<OsStr>, word: &str) -> bool {
     Command::new(tool).arg(word).output().is_ok()
 }

@@ -35,6 +35,11 @@ impl Status {
         script.get("last_failure").filter(|failure| !failure.is_null()).cloned()
     }
 
+    /// What is known of the host's clock, at this JSON pointer (RFC 6901).
+    pub fn clock(&self, pointer: &str) -> Value {
+        self.0.pointer(&format!("/told/clock{pointer}")).cloned().unwrap_or_default()
+    }
+
     /// How many frames on `interface` ended for `reason`; panics if there is no such reason.
     pub fn counter(&self, interface: &str, reason: &str) -> u64 {
         let value = self.interface(interface).and_then(|one| one.get("counters")?.get(reason));

@@ -19,6 +19,16 @@ use nix::{
 
 use crate::clock::Stamp;
 
+/// The error of the machine's clock that its kernel cannot exclude, in microseconds.
+pub(crate) fn clock_error_us() -> i64 {
+    // SAFETY: a `timex` is integers, for which zeros are valid; no modes change nothing.
+    let mut timex: libc::timex = unsafe { mem::zeroed() };
+    // SAFETY: the kernel writes into `timex`, which is one.
+    let result = unsafe { libc::adjtimex(&raw mut timex) };
+    assert!(result >= 0, "adjtimex: {}", io::Error::last_os_error());
+    timex.maxerror
+}
+
 /// `ETH_P_ALL` as the kernel wants it: in network byte order.
 const EVERY_PROTOCOL: u16 = 3_u16.to_be();
 

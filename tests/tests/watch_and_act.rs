@@ -82,6 +82,18 @@ fn the_checker_has_nothing_to_say_of_any() {
     }
 }
 
+#[test]
+fn a_time_server_that_is_not_there_changes_nothing() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut router = start("The clock");
+    router.await_priority(PRIORITY);
+    let asked = || router.router().status().clock("/servers/0/failures").as_u64() > Some(0);
+    assert!(wait::holds_within(SOON, asked), "it is asked: {}", router.log());
+    router.assert_priority_stays(PRIORITY);
+}
+
 /// Nobody is Master before there is one.
 fn start_without_nginx(heading: &str) -> Alone {
     let router = start(heading);

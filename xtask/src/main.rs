@@ -17,6 +17,7 @@ mod sim;
 mod test;
 mod tidy;
 mod toolchain;
+mod unpacked;
 mod workspace;
 
 use std::env;

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Outcome};
 use crate::packages;
 use crate::process;
 use crate::run::DAEMON_VARIABLE;
+use crate::unpacked;
 use crate::workspace::Workspace;
 
 const THREADS_VARIABLE: &str = "HA_TEST_THREADS";
@@ -70,13 +71,16 @@ fn run_host_tests(workspace: &Workspace, options: &Options) -> Outcome {
 }
 
 fn run_kernel_tests(workspace: &Workspace, options: &Options, threads: u16) -> Outcome {
-    packages::ensure(&packages::TESTS, "testing against the kernel and real peers")?;
+    let purpose = "testing against the kernel and real peers";
+    packages::ensure(&packages::TESTS, purpose)?;
+    let chronyd = unpacked::program(workspace, unpacked::CHRONY, purpose)?;
     let built = build::build(workspace)?;
     let mut command = process::cargo(workspace);
     command.args(["test", "--release", "--package", "ha-tests", "--"]);
     command.arg(format!("--test-threads={threads}")).args(&options.filter);
     command.env(DAEMON_VARIABLE, &built.daemon).env(ebpf::OBJECT_VARIABLE, &built.object);
-    process::run(&mut command, "testing against the kernel and real peers")
+    command.env(unpacked::CHRONY_VARIABLE, chronyd);
+    process::run(&mut command, purpose)
 }
 
 /// Two for each processor unless asked: each test has namespaces of its own and mostly waits for

@@ -9,7 +9,7 @@ use core::{
 use ha_core::Version;
 
 use super::{
-    address, fifo, garp, inactive, notify,
+    address, clock, fifo, garp, inactive, notify,
     statement::{Value, entry_words, supported},
 };
 use crate::{
@@ -77,6 +77,9 @@ impl Draft {
                 ("no_email_faults", _) => self.global.mail.no_faults = true,
                 ("smtp_alert_vrrp", _) => self.smtp_alert_vrrp = value::flag(sink, statement),
                 ("vrrp_strict", _) => self.strict = Some(statement.line_span()),
+                ("ntp_server", _) => {
+                    clock::read_server(sink, keyword, statement, &mut self.global.clock.servers);
+                }
                 // The second has its effect where files are included.
                 ("nftables", None) | ("include_check", _) => {}
                 ("enable_script_security", _) => self.global.script_security = true,
@@ -142,6 +145,10 @@ impl Draft {
             "smtp_connect_timeout" => {
                 let timeout = first.seconds(sink);
                 global.mail.connect_timeout = timeout.unwrap_or(global.mail.connect_timeout);
+            }
+            "clock_interval" => {
+                let interval = first.seconds(sink);
+                global.clock.interval = interval.unwrap_or(global.clock.interval);
             }
             "startup_script_timeout" => {
                 let hook = &mut global.lifecycle.startup;

@@ -96,6 +96,8 @@ pub(super) fn finish(
     let track_processes = draft.tracks.processes.iter().filter_map(process).collect();
     let file = |one| track::find_file(sink, &blocks.files, one);
     let track_files = draft.tracks.files.iter().filter_map(file).collect();
+    let clock = |one| track::find_clock(sink, &blocks.clocks, one);
+    let track_clocks = draft.tracks.clocks.iter().filter_map(clock).collect();
     SyncGroup {
         name: built.name.text.clone(),
         members,
@@ -104,6 +106,7 @@ pub(super) fn finish(
         track_scripts,
         track_processes,
         track_files,
+        track_clocks,
         tracking_weight: draft.tracking_weight,
         smtp_alert: draft.smtp_alert.unwrap_or(global.sends_mails()),
         inactive: draft.inactive.clone(),

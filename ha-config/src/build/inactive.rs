@@ -62,6 +62,7 @@ fn require(sink: &mut Sink, block: Block, statement: &Statement, body: &[Setting
         | Block::Process
         | Block::TrackFile
         | Block::TrackGroup
+        | Block::Clock
         | Block::Group
         | Block::Instance
         | Block::Authentication

@@ -14,8 +14,8 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::{ADDRESS, Block},
     model::{
-        Address, Authentication, InitialState, Instance, Process, Script, Setting, SyncGroup,
-        TrackedFile,
+        Address, Authentication, Clock, InitialState, Instance, Process, Script, Setting,
+        SyncGroup, TrackedFile,
     },
     tree::{Statement, Word},
     value::{self, Spanned},
@@ -71,6 +71,7 @@ pub(super) struct Finish<'a> {
     pub(super) scripts: &'a Named<Option<Script>>,
     pub(super) processes: &'a Named<Option<Process>>,
     pub(super) files: &'a Named<Option<TrackedFile>>,
+    pub(super) clocks: &'a Named<Option<Clock>>,
     pub(super) group: Option<&'a SyncGroup>,
 }
 
@@ -290,6 +291,7 @@ impl Draft {
             track_scripts: self.tracks.scripts(sink, with),
             track_processes: self.tracks.processes(sink, with),
             track_files: self.tracks.files(sink, with),
+            track_clocks: self.tracks.clocks(sink, with),
             notify: self.notify.finish_in(with.group, global.notify_priority_changes),
             garp: self.garp.finish(&global.garp),
             down_timer_adverts: self.down_timer_adverts.or(global.down_timer_adverts).unwrap_or(3),

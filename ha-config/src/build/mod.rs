@@ -5,6 +5,7 @@
 
 mod address;
 mod auth;
+mod clock;
 mod delays;
 mod fifo;
 mod file;
@@ -37,8 +38,8 @@ use crate::{
     diagnostic::{Sink, Span},
     keywords::{Block, Keyword},
     model::{
-        Config, Identity, Instance, Process, Script, Setting, Statics, SyncGroup, TrackGroup,
-        TrackedFile,
+        Clock, Config, Identity, Instance, Process, Script, Setting, Statics, SyncGroup,
+        TrackGroup, TrackedFile,
     },
     tree::{Statement, Word},
     value,
@@ -61,6 +62,7 @@ struct Blocks {
     scripts: Named<Option<Script>>,
     processes: Named<Option<Process>>,
     files: Named<Option<TrackedFile>>,
+    clocks: Named<Option<Clock>>,
     groups: Named<group::Draft>,
     instances: Named<instance::Draft>,
     pacing: Vec<pacing::Draft>,
@@ -96,6 +98,9 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
                     file::read(sink, name, statement)
                 });
             }
+            "vrrp_track_clock" => named(&mut sink, &mut blocks.clocks, statement, |sink, name| {
+                clock::read(sink, name, statement)
+            }),
             "vrrp_sync_group" => named(&mut sink, &mut blocks.groups, statement, |sink, _| {
                 group::Draft::read(sink, statement)
             }),
@@ -178,6 +183,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let scripts: Vec<Script> = usable(sink, &blocks.scripts);
     let processes: Vec<Process> = usable(sink, &blocks.processes);
     let files: Vec<TrackedFile> = usable(sink, &blocks.files);
+    let clocks: Vec<Clock> = usable(sink, &blocks.clocks);
     let finish_group = |group| group::finish(sink, group, blocks, &global);
     let mut groups: Vec<SyncGroup> = blocks.groups.iter().map(finish_group).collect();
     validate::one_group_each(sink, &blocks.groups, &mut groups);
@@ -195,8 +201,9 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
-        let Blocks { scripts, processes, files, .. } = blocks;
-        let finish = instance::Finish { name, global: &global, scripts, processes, files, group };
+        let Blocks { scripts, processes, files, clocks, .. } = blocks;
+        let finish =
+            instance::Finish { name, global: &global, scripts, processes, files, clocks, group };
         let finished = instance.value.finish(sink, &finish);
         debug_assert!(
             finished.is_some() || sink.has_error_in(instance.range),
@@ -213,6 +220,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);
     validate::unused_trackers(sink, blocks);
+    validate::offsets_of_nobody(sink, blocks, &global);
     validate::looks_for_processes(sink, &blocks.scripts);
     instances.retain(|(range, _)| !sink.has_error_in(*range));
     let instances: Vec<Instance> = instances.into_iter().map(|(_, instance)| instance).collect();
@@ -233,6 +241,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         scripts,
         processes,
         files,
+        clocks,
         groups,
         instances,
         pacing,

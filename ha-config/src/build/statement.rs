@@ -325,6 +325,7 @@ fn counts<'a>(
         return true;
     }
     let is_ignored = match keyword.again {
+        Again::Adds => return true,
         Again::Counts => false,
         Again::Ignored => true,
         Again::IgnoredAfter(value) => first.value(0).is_some_and(|word| word.text == value),

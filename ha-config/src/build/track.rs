@@ -1,10 +1,12 @@
-//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an instance.
+//! `track_interface`, `track_script`, `track_process`, `track_file` and `track_clock`: the same blocks in a
+//! group and in an instance.
 
 use super::{Named, instance::Finish, statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Severity, Sink},
     model::{
-        Process, Script, TrackFile, TrackInterface, TrackProcess, TrackScript, TrackedFile, Weight,
+        Clock, Process, Script, TrackClock, TrackFile, TrackInterface, TrackProcess, TrackScript,
+        TrackedFile, Weight,
     },
     suggest,
     tree::{Statement, Word},
@@ -29,13 +31,14 @@ pub(super) struct Lists {
     pub(super) scripts: List,
     pub(super) processes: List,
     pub(super) files: List,
+    pub(super) clocks: List,
 }
 
 impl Lists {
     /// How many things are in them.
     pub(super) fn count(&self) -> usize {
-        let Self { interfaces, scripts, processes, files } = self;
-        let lists = [interfaces, scripts, processes, files];
+        let Self { interfaces, scripts, processes, files, clocks } = self;
+        let lists = [interfaces, scripts, processes, files, clocks];
         lists.map(|list| list.as_slice().len()).into_iter().sum()
     }
 
@@ -46,6 +49,7 @@ impl Lists {
             "track_script" => read(sink, WEIGHT_MAX, list, &mut self.scripts),
             "track_process" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.processes),
             "track_file" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.files),
+            "track_clock" => read(sink, WEIGHT_MAX, list, &mut self.clocks),
             _ => return false,
         }
         true
@@ -98,6 +102,15 @@ impl Lists {
     pub(super) fn files(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackFile> {
         let found = self.files.iter().filter_map(|one| {
             let found = find_file(sink, with.files, one)?;
+            keeps(sink, with, found.weight, &one.name).then_some(found)
+        });
+        found.collect()
+    }
+
+    /// The same of clocks.
+    pub(super) fn clocks(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackClock> {
+        let found = self.clocks.iter().filter_map(|one| {
+            let found = find_clock(sink, with.clocks, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -179,6 +192,20 @@ pub(super) fn find_file(
     Some(TrackFile {
         file: file.name.clone(),
         weight: tracked.weight.unwrap_or(file.weight),
+        place: sink.place(tracked.name.span),
+    })
+}
+
+/// The same of clocks.
+pub(super) fn find_clock(
+    sink: &mut Sink,
+    clocks: &Named<Option<Clock>>,
+    tracked: &Tracked,
+) -> Option<TrackClock> {
+    let clock = find(sink, "vrrp_track_clock", clocks, &tracked.name)?;
+    Some(TrackClock {
+        clock: clock.name.clone(),
+        weight: tracked.weight.unwrap_or(clock.weight),
         place: sink.place(tracked.name.span),
     })
 }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ha_common::abi::INSTANCES_MAX;
 
-use super::{Blocks, Built, Named, group, instance, track};
+use super::{Blocks, Built, Named, global, group, instance, track};
 use crate::{
     diagnostic::{Sink, Span},
-    model::{Instance, Script, SyncGroup},
+    model::{Clock, Instance, Script, SyncGroup},
 };
 
 /// The instances that the kernel's tables have room for; the first one beyond is reported.
@@ -153,7 +153,21 @@ pub(super) fn unused_trackers(sink: &mut Sink, blocks: &Blocks) {
         &blocks.processes,
         all.clone().map(|one| &one.processes),
     );
-    warn_unused(sink, "file", "looked at", &blocks.files, all.map(|one| &one.files));
+    warn_unused(sink, "file", "looked at", &blocks.files, all.clone().map(|one| &one.files));
+    warn_unused(sink, "clock", "judged", &blocks.clocks, all.map(|one| &one.clocks));
+}
+
+/// Without a server nobody knows of an offset.
+pub(super) fn offsets_of_nobody(sink: &mut Sink, blocks: &Blocks, global: &global::Draft) {
+    let asks = |built: &&Built<Option<Clock>>| {
+        built.value.as_ref().is_some_and(|clock| clock.max_offset.is_some())
+    };
+    let first = blocks.clocks.iter().find(asks);
+    if let (Some(first), []) = (first, global.global.clock.servers.as_slice()) {
+        let message = format!("the `max_offset` of `{}` has no effect", first.name.text);
+        let help = "`ntp_server HOST` in `global_defs` says who is asked for the time";
+        sink.warning_help(first.name.span, message, help);
+    }
 }
 
 fn warn_unused<'a, T>(

@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::{
-    notify,
+    clock, notify,
     script::user,
     writer::{Writer, seconds},
 };
@@ -36,6 +36,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global, identity: &Identity) {
         multicast: MulticastGroups { v4, v6 },
         log_unknown_vrids,
         firewall: Firewall { priority, counters },
+        clock,
         inactive,
     } = global;
     writer.block("global_defs", None, |writer| {
@@ -53,6 +54,7 @@ pub(super) fn write(writer: &mut Writer, global: &Global, identity: &Identity) {
         notify::write_fifo(writer, "vrrp_notify_fifo", vrrp_fifo.as_ref());
         writer.presence("fifo_write_vrrp_states_on_reload", *fifo_states_on_reload);
         write_mail(writer, mail);
+        clock::write_look(writer, clock);
         writer.nonzero("vrrp_startup_delay", *startup_delay);
         writer.nonzero("vrrp_delay_after_boot", *delay_after_boot);
         writer.nonzero("vrrp_garp_interval", *garp_interval);

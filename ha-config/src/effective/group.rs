@@ -12,6 +12,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         track_scripts,
         track_processes,
         track_files,
+        track_clocks,
         tracking_weight,
         smtp_alert,
         inactive,
@@ -26,6 +27,7 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
             track_scripts,
             track_processes,
             track_files,
+            track_clocks,
             reversed,
         );
         notify::write(writer, notify, false);

@@ -31,6 +31,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         track_scripts,
         track_processes,
         track_files,
+        track_clocks,
         notify,
         garp,
         down_timer_adverts,
@@ -91,6 +92,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
             track_scripts,
             track_processes,
             track_files,
+            track_clocks,
             reversed,
         );
         notify::write(writer, notify, true);

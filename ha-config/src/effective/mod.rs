@@ -5,6 +5,7 @@
 //! keyword cannot have one name here and another one there.
 
 mod announce;
+mod clock;
 mod file;
 mod global;
 mod group;
@@ -29,7 +30,7 @@ use crate::model::{Authentication, Config, Weight};
 ///
 /// Reading it gives the same model again, but for the numbers of lines, and that the same text.
 /// What is said of it then has its cause in the model: what is not active yet, what is tracked
-/// nowhere, a script that only looks for a process, a group of one member, strict mode, a password
+/// nowhere, an offset that no server is asked for, a script that only looks for a process, a group of one member, strict mode, a password
 /// of which only a part counts, and words too many after what is not active yet. Of everything else
 /// that was said of the original file nothing is left, because what it was said of is either
 /// resolved or left out.
@@ -45,6 +46,7 @@ pub fn effective(config: &Config) -> String {
         scripts,
         processes,
         files,
+        clocks,
         groups,
         instances,
         pacing,
@@ -82,10 +84,14 @@ pub fn effective(config: &Config) -> String {
     for file in files {
         file::write(&mut writer, file);
     }
+    for clock in clocks {
+        clock::write(&mut writer, clock);
+    }
     let reversed = Reversed {
         scripts: names(scripts.iter().map(|one| (one.name.as_str(), one.weight))),
         processes: names(processes.iter().map(|one| (one.name.as_str(), one.weight))),
         files: names(files.iter().map(|one| (one.name.as_str(), one.weight))),
+        clocks: names(clocks.iter().map(|one| (one.name.as_str(), one.weight))),
     };
     for group in groups {
         group::write(&mut writer, group, &reversed);
@@ -101,6 +107,7 @@ struct Reversed<'a> {
     scripts: BTreeSet<&'a str>,
     processes: BTreeSet<&'a str>,
     files: BTreeSet<&'a str>,
+    clocks: BTreeSet<&'a str>,
 }
 
 fn names<'a>(weights: impl Iterator<Item = (&'a str, Weight)>) -> BTreeSet<&'a str> {

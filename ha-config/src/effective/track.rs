@@ -1,5 +1,5 @@
-//! `track_interface`, `track_script`, `track_process` and `track_file`: the same blocks in a group and in an
-//! instance; and `interface_up_down_delays`.
+//! `track_interface`, `track_script`, `track_process`, `track_file` and `track_clock`: the same blocks in a
+//! group and in an instance; and `interface_up_down_delays`.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,9 @@ use super::{
     Reversed,
     writer::{Writer, seconds},
 };
-use crate::model::{InterfaceDelays, TrackFile, TrackInterface, TrackProcess, TrackScript, Weight};
+use crate::model::{
+    InterfaceDelays, TrackClock, TrackFile, TrackInterface, TrackProcess, TrackScript, Weight,
+};
 
 pub(super) fn write(
     writer: &mut Writer,
@@ -15,6 +17,7 @@ pub(super) fn write(
     tracked: &[TrackScript],
     processes: &[TrackProcess],
     files: &[TrackFile],
+    clocks: &[TrackClock],
     reversed: &Reversed<'_>,
 ) {
     writer.list("track_interface", interfaces, |tracked| {
@@ -32,6 +35,10 @@ pub(super) fn write(
     writer.list("track_file", files, |tracked| {
         let TrackFile { file: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.files, name, *by)
+    });
+    writer.list("track_clock", clocks, |tracked| {
+        let TrackClock { clock: name, weight: by, place: _ } = tracked;
+        entry_against(&reversed.clocks, name, *by)
     });
 }
 

@@ -100,6 +100,7 @@ const WIDE_WEIGHT: &[Choice] =
 pub(crate) const TRACKED_INTERFACE: Entry = tracked(&[Interface], WEIGHT);
 pub(crate) const TRACKED_SCRIPT: Entry = tracked(&[Word("SCRIPT")], WEIGHT);
 pub(crate) const TRACKED_BFD: Entry = tracked(&[Word("BFD_INSTANCE")], WEIGHT);
+pub(crate) const TRACKED_CLOCK: Entry = tracked(&[Word("TRACK_CLOCK")], WEIGHT);
 pub(crate) const TRACKED_FILE: Entry = tracked(&[Word("TRACK_FILE")], WIDE_WEIGHT);
 pub(crate) const TRACKED_PROCESS: Entry = tracked(&[Word("TRACK_PROCESS")], WIDE_WEIGHT);
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 use ha_core::Family;
 
 use super::{
-    Argument,
+    Again, Argument,
     Argument::{Group, Integer, Interface, Number, OneOf, Seconds, Word},
     Keyword,
     argument::{TIME, U32_MAX},
@@ -28,6 +28,8 @@ const NICE: Argument = Number(-20, 19);
 const REAL_TIME: Argument = Number(1, 99);
 const MICROSECONDS: Argument = Number(2, U32_MAX);
 const CPU: Argument = Number(0, 8191);
+/// RFC 4330 §10 asks that servers of others be asked no more often than once in 15 s.
+const CLOCK_INTERVAL: Argument = Seconds(Duration::from_secs(1), Duration::from_hours(1));
 const SCRIPT_LIMIT: Argument = Seconds(Duration::from_secs(1), Duration::from_secs(1000));
 
 const ONE_TABLE: &str = "one nftables table of the daemon's own is all that is used";
@@ -54,6 +56,11 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("startup_script_timeout", &[SCRIPT_LIMIT]).default("10"),
     row("shutdown_script", RUN).at_least(1),
     row("shutdown_script_timeout", &[SCRIPT_LIMIT]).default("10"),
+    row("ntp_server", &[Word("HOST"), Number(1, 65535)])
+        .at_least(1)
+        .again(Again::Adds)
+        .default("port 123"),
+    row("clock_interval", &[CLOCK_INTERVAL]).default("32"),
     // The protocol.
     row("vrrp_version", &[VERSION]).default("2"),
     flag("vrrp_skip_check_adv_addr").acts_on_what_follows(),

@@ -63,6 +63,7 @@ fn ranges_are_the_manual_s() {
     check(Process, "weight N", -254, 254);
     check(Process, "quorum N", 1, 65535);
     check(TrackFile, "weight N", -0x7fff_ffff, 0x7fff_ffff);
+    check(Clock, "weight N", -253, 253);
     check(Bfd, "weight N", -253, 253);
     check(Group, "track_bfd {\n B weight N\n}", -253, 253);
     check(Instance, "track_file {\n F weight N\n}", -254, 254);
@@ -92,6 +93,7 @@ vrrp_instance SOUND {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress
 vrrp_script S {\n script /bin/true\n}
 vrrp_track_process P {\n process p\n}
 track_file F {\n file /f\n}
+vrrp_track_clock C {\n require_sync\n}
 bfd_instance B {\n neighbor_ip 192.0.2.8\n}
 track_group T {\n group {\n SOUND\n }\n}
 ";
@@ -105,6 +107,7 @@ fn around(block: Block, line: &str) -> (&'static str, &'static str) {
         Script => ("vrrp_script X {\n script /bin/true\n", "}\n"),
         Process => ("vrrp_track_process X {\n process x\n", "}\n"),
         TrackFile => ("track_file X {\n file /x\n", "}\n"),
+        Clock => ("vrrp_track_clock X {\n require_sync\n", "}\n"),
         Bfd => ("bfd_instance X {\n neighbor_ip 192.0.2.7\n", "}\n"),
         TrackGroup => ("track_group X {\n group {\n SOUND\n }\n", "}\n"),
         Group => ("vrrp_sync_group X {\n group {\n SOUND\n }\n", "}\n"),
@@ -128,6 +131,7 @@ fn body(block: Block) -> &'static str {
         Script => "script /bin/true",
         Process => "process x",
         TrackFile => "file /x",
+        Clock => "require_sync",
         Bfd => "neighbor_ip 192.0.2.7",
         TrackGroup | Group => "group {\n SOUND\n }",
         Instance => "interface eth1\n virtual_router_id 2\n virtual_ipaddress {\n 192.0.2.2\n }",
@@ -178,6 +182,7 @@ fn word(name: &str) -> &'static str {
         "SCRIPT" => "S",
         "TRACK_PROCESS" => "P",
         "TRACK_FILE" => "F",
+        "TRACK_CLOCK" => "C",
         "BFD_INSTANCE" => "B",
         "GROUP" => "T",
         _ => "x",
@@ -397,7 +402,7 @@ fn words_too_many_are_told() {
 #[test]
 fn nothing_is_ignored_in_silence() {
     for (block, keywords) in TABLE {
-        if matches!(block, Process | TrackFile | Bfd | TrackGroup) {
+        if matches!(block, Process | TrackFile | Clock | Bfd | TrackGroup) {
             // Told of in the line of the block.
             continue;
         }

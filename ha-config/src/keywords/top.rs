@@ -6,7 +6,8 @@ use super::{
     Again, Argument,
     Argument::{FileName, Interface, Seconds, Word},
     Block::{
-        Bfd, GarpGroup, Global, Group, Instance, Process, Script, Skipped, TrackFile, TrackGroup,
+        Bfd, Clock, GarpGroup, Global, Group, Instance, Process, Script, Skipped, TrackFile,
+        TrackGroup,
     },
     Keyword,
     argument::TIME,
@@ -28,6 +29,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_track_process", &[NAME]).block(Process),
     row("track_file", &[NAME]).block(TrackFile),
     row("vrrp_track_file", &[NAME]).block(TrackFile),
+    row("vrrp_track_clock", &[NAME]).block(Clock),
     row("bfd_instance", &[NAME]).block(Bfd).inactive(NO_BFD),
     list("static_ipaddress", &STATIC_ADDRESS),
     list("static_routes", &ROUTE),

@@ -1,4 +1,4 @@
-//! Keywords of what is tracked: scripts, processes, files and BFD sessions.
+//! Keywords of what is tracked: scripts, processes, files, the clock and BFD sessions.
 
 use core::time::Duration;
 
@@ -50,6 +50,19 @@ pub(super) const FILE_KEYWORDS: &[Keyword] = &[
     row("file", &[Word("PATH")]),
     row("weight", &[FILE_WEIGHT, REVERSE]).at_least(1).default("1"),
     row("init_file", &[Number(-0x8000_0000, 0x7fff_ffff), OneOf(&["overwrite"])]).at_least(0),
+];
+
+const OFFSET: Argument = Seconds(Duration::from_millis(1), Duration::from_hours(24));
+/// From 16 s on, the kernel takes its clock for not set.
+const ERROR: Argument = Seconds(Duration::from_millis(1), Duration::from_secs(16));
+
+pub(super) const CLOCK_KEYWORDS: &[Keyword] = &[
+    row("max_offset", &[OFFSET]),
+    row("max_error", &[ERROR]),
+    row("require_sync", &[]),
+    row("weight", &[Number(-253, 253), REVERSE]).at_least(1).default("0"),
+    row("rise", &[TIMES]).default("2"),
+    row("fall", &[TIMES]).default("2"),
 ];
 
 const INTERVAL: Argument = Millis(Duration::from_micros(1), LONGEST);

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, iter};
 
 use ha_config::{
-    Config, Instance, Process, Script, Static, Statics, SyncGroup, TrackedFile, Weight,
+    Clock, Config, Instance, Process, Script, Static, Statics, SyncGroup, TrackedFile, Weight,
 };
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
@@ -16,6 +16,7 @@ pub(super) struct Builder<'a> {
     scripts: BTreeMap<&'a str, &'a Script>,
     processes: BTreeMap<&'a str, &'a Process>,
     files: BTreeMap<&'a str, &'a TrackedFile>,
+    clocks: BTreeMap<&'a str, &'a Clock>,
     /// By the names of their members.
     groups: BTreeMap<&'a str, &'a SyncGroup>,
     /// The names of their track groups, by those of the members.
@@ -28,6 +29,7 @@ pub(super) struct Builder<'a> {
     process_numbers: BTreeMap<&'a str, TrackerId>,
     file_numbers: BTreeMap<&'a str, TrackerId>,
     group_numbers: BTreeMap<&'a str, TrackerId>,
+    clock_numbers: BTreeMap<&'a str, TrackerId>,
 }
 
 impl<'a> Builder<'a> {
@@ -35,6 +37,7 @@ impl<'a> Builder<'a> {
         let scripts = config.scripts.iter().map(|script| (script.name.as_str(), script));
         let processes = config.processes.iter().map(|process| (process.name.as_str(), process));
         let files = config.files.iter().map(|file| (file.name.as_str(), file));
+        let clocks = config.clocks.iter().map(|clock| (clock.name.as_str(), clock));
         let members = config
             .groups
             .iter()
@@ -50,6 +53,7 @@ impl<'a> Builder<'a> {
             scripts: scripts.collect(),
             processes: processes.collect(),
             files: files.collect(),
+            clocks: clocks.collect(),
             groups: members.collect(),
             track_groups,
             statics: interfaces_of_groups(&config.statics),
@@ -59,6 +63,7 @@ impl<'a> Builder<'a> {
             process_numbers: BTreeMap::new(),
             file_numbers: BTreeMap::new(),
             group_numbers: BTreeMap::new(),
+            clock_numbers: BTreeMap::new(),
         }
     }
 
@@ -100,14 +105,26 @@ impl<'a> Builder<'a> {
         // Weights of a member's own trackers are no more, unless its group keeps them: the
         // configuration has dropped them.
         let of_group = group.map(|group| {
-            let SyncGroup { track_interfaces, track_scripts, track_processes, track_files, .. } =
-                group;
-            (track_interfaces, track_scripts, track_processes, track_files)
+            let SyncGroup {
+                track_interfaces,
+                track_scripts,
+                track_processes,
+                track_files,
+                track_clocks,
+                ..
+            } = group;
+            (track_interfaces, track_scripts, track_processes, track_files, track_clocks)
         });
-        let Instance { track_interfaces, track_scripts, track_processes, track_files, .. } =
-            instance;
-        let own = (track_interfaces, track_scripts, track_processes, track_files);
-        for (interfaces, scripts, processes, files) in iter::once(own).chain(of_group) {
+        let Instance {
+            track_interfaces,
+            track_scripts,
+            track_processes,
+            track_files,
+            track_clocks,
+            ..
+        } = instance;
+        let own = (track_interfaces, track_scripts, track_processes, track_files, track_clocks);
+        for (interfaces, scripts, processes, files, clocks) in iter::once(own).chain(of_group) {
             for track in interfaces {
                 tracks.push(engine_track(self.interface(&track.interface), track.weight));
             }
@@ -123,6 +140,11 @@ impl<'a> Builder<'a> {
             }
             for track in files {
                 if let Some(tracker) = self.file(&track.file) {
+                    tracks.push(engine_track(tracker, track.weight));
+                }
+            }
+            for track in clocks {
+                if let Some(tracker) = self.clock(&track.clock) {
                     tracks.push(engine_track(tracker, track.weight));
                 }
             }
@@ -167,6 +189,13 @@ impl<'a> Builder<'a> {
         let trackers = &mut self.trackers;
         let new = || add(trackers, TrackerPlan::File(file.clone()));
         Some(*self.file_numbers.entry(name).or_insert_with(new))
+    }
+
+    fn clock(&mut self, name: &'a str) -> Option<TrackerId> {
+        let clock = *self.clocks.get(name)?;
+        let trackers = &mut self.trackers;
+        let new = || add(trackers, TrackerPlan::Clock(clock.clone()));
+        Some(*self.clock_numbers.entry(name).or_insert_with(new))
     }
 
     fn process(&mut self, name: &'a str) -> Option<TrackerId> {

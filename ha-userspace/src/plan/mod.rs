@@ -17,8 +17,8 @@ use std::{
 };
 
 use ha_config::{
-    Address, Authentication, Command, Config, Fifo, Firewall, Global, Identity, Instance,
-    Lifecycle, MulticastGroups, Notify, Peer, Route, Rule, Statics, Transport,
+    Address, Authentication, ClockLook, Command, Config, Fifo, Firewall, Global, Identity,
+    Instance, Lifecycle, MulticastGroups, Notify, Peer, Route, Rule, Statics, Transport,
 };
 use ha_core::{
     Family, GroupConfig, GroupId, InstanceId, TrackerId, Version,
@@ -47,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) trackers: Numbered<TrackerPlan>,
     /// What is set as long as the daemon runs.
     pub(crate) statics: Statics,
+    /// How the host's wall clock is looked at.
+    pub(crate) clock: ClockLook,
     /// Where frames of virtual routers without peers come to.
     pub(crate) multicast: MulticastGroups,
     /// Whether advertisements for virtual routers that are not here are told of.
@@ -193,6 +195,7 @@ impl Plan {
             groups,
             trackers: builder.trackers.into_iter().collect(),
             statics: config.statics.clone(),
+            clock: config.global.clock.clone(),
             multicast: config.global.multicast.clone(),
             logs_unknown_vrids: config.global.log_unknown_vrids,
             firewall: config.global.firewall.clone(),
@@ -400,7 +403,8 @@ mod tests {
             TrackerPlan::Interface(_)
             | TrackerPlan::Process(_)
             | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_) => None,
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");
     }

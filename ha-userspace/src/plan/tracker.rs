@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ha_config::{Command, Place, Process, Script, TrackedFile};
+use ha_config::{Clock, Command, Place, Process, Script, TrackedFile, Weight};
 
 /// What a tracker number stands for.
 #[derive(Clone, Debug)]
@@ -17,6 +17,8 @@ pub(crate) enum TrackerPlan {
     File(TrackedFile),
     /// Up while all is there that is static and in this `track_group`.
     Statics(String),
+    /// Up while the wall clock is good enough.
+    Clock(Clock),
 }
 
 impl TrackerPlan {
@@ -27,6 +29,7 @@ impl TrackerPlan {
             Self::Script(script) => &script.name,
             Self::Process(process) => &process.name,
             Self::File(file) => &file.name,
+            Self::Clock(clock) => &clock.name,
         }
     }
 
@@ -34,7 +37,11 @@ impl TrackerPlan {
     pub(crate) fn command(&self) -> Option<&Command> {
         match self {
             Self::Script(script) => Some(&script.command),
-            Self::Interface(_) | Self::Process(_) | Self::File(_) | Self::Statics(_) => None,
+            Self::Interface(_)
+            | Self::Process(_)
+            | Self::File(_)
+            | Self::Statics(_)
+            | Self::Clock(_) => None,
         }
     }
 
@@ -42,7 +49,11 @@ impl TrackerPlan {
     pub(crate) fn interface(&self) -> Option<&str> {
         match self {
             Self::Interface(name) => Some(name),
-            Self::Script(_) | Self::Process(_) | Self::File(_) | Self::Statics(_) => None,
+            Self::Script(_)
+            | Self::Process(_)
+            | Self::File(_)
+            | Self::Statics(_)
+            | Self::Clock(_) => None,
         }
     }
 
@@ -51,6 +62,12 @@ impl TrackerPlan {
         let bare = |script: &Script| {
             let command = Command { place: Place::line(0), ..script.command.clone() };
             Script { command, place: Place::line(0), ..script.clone() }
+        };
+        // Its weight is the engine's matter.
+        let bare_clock = |clock: &Clock| Clock {
+            weight: Weight::default(),
+            place: Place::line(0),
+            ..clock.clone()
         };
         match (self, other) {
             (Self::Interface(one), Self::Interface(other))
@@ -63,12 +80,14 @@ impl TrackerPlan {
             (Self::File(one), Self::File(other)) => {
                 (&one.name, &one.path, one.init) == (&other.name, &other.path, other.init)
             }
+            (Self::Clock(one), Self::Clock(other)) => bare_clock(one) == bare_clock(other),
             (
                 Self::Interface(_)
                 | Self::Script(_)
                 | Self::Process(_)
                 | Self::File(_)
-                | Self::Statics(_),
+                | Self::Statics(_)
+                | Self::Clock(_),
                 _,
             ) => false,
         }
@@ -89,12 +108,19 @@ impl TrackerPlan {
             }
             (Self::Process(old), Self::Process(new)) => old.is_same(new),
             (Self::File(old), Self::File(new)) => old.path == new.path,
+            // Other limits are another question.
+            (Self::Clock(old), Self::Clock(new)) => {
+                let limits =
+                    |clock: &Clock| (clock.max_offset, clock.max_error, clock.require_sync);
+                old.name == new.name && limits(old) == limits(new)
+            }
             (
                 Self::Interface(_)
                 | Self::Script(_)
                 | Self::Process(_)
                 | Self::File(_)
-                | Self::Statics(_),
+                | Self::Statics(_)
+                | Self::Clock(_),
                 _,
             ) => false,
         }
@@ -110,6 +136,7 @@ impl fmt::Display for TrackerPlan {
             Self::Process(_) => "process",
             Self::File(_) => "file",
             Self::Statics(_) => "track group",
+            Self::Clock(_) => "clock",
         };
         write!(formatter, "{kind} {}", self.name())
     }

@@ -3,6 +3,7 @@
 
 mod clock;
 mod file;
+mod opinion;
 mod process;
 mod script;
 
@@ -45,7 +46,8 @@ impl Watchers {
     /// None yet. Verdicts go to the engine when they change. Needs a runtime of tokio.
     pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
         let processes = ProcessWatch::new(commands.clone(), choice);
-        Self { commands, running: BTreeMap::new(), processes, clock: ClockWatch::start() }
+        let clock = ClockWatch::new(commands.clone());
+        Self { commands, running: BTreeMap::new(), processes, clock }
     }
 
     /// The scripts and the clock, for `status.json`.
@@ -55,7 +57,8 @@ impl Watchers {
             TrackerPlan::Interface(_)
             | TrackerPlan::Process(_)
             | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_) => None,
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_) => None,
         };
         told.add_list("scripts", self.running.values().filter_map(status));
         told.add("clock", &self.clock.status());
@@ -75,10 +78,12 @@ impl Watchers {
             let (tell, standing) = watch::channel(Standing::default());
             let mut task = JoinSet::new();
             match tracked {
-                // The engine thread sees to the first, one thread to all of the second.
-                TrackerPlan::Interface(_) | TrackerPlan::Process(_) | TrackerPlan::Statics(_) => {
-                    continue;
-                }
+                // The engine thread sees to the first two, one thread to all processes, one task to
+                // all that is asked of the clock.
+                TrackerPlan::Interface(_)
+                | TrackerPlan::Statics(_)
+                | TrackerPlan::Process(_)
+                | TrackerPlan::Clock(_) => continue,
                 TrackerPlan::Script(script) => {
                     task.spawn(script::watch(script.clone(), id, commands, tell));
                 }
@@ -89,5 +94,6 @@ impl Watchers {
             self.running.insert(id, Running { tracked: tracked.clone(), standing, _task: task });
         }
         self.processes.run(plan);
+        self.clock.run(plan);
     }
 }

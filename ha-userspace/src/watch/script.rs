@@ -11,6 +11,7 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
+use super::opinion::Opinion;
 use crate::{
     engine::Command,
     scripts::{child, outcome::Outcome},
@@ -46,7 +47,8 @@ pub(super) async fn watch(
     commands: mpsc::Sender<Command>,
     standing: watch::Sender<Standing>,
 ) {
-    let mut opinion = Opinion::new(&script);
+    let up = script.init_fail.then_some(false);
+    let mut opinion = Opinion::new(script.rise, script.fall, up);
     standing.send_modify(|standing| standing.is_up = opinion.up);
     if script.init_fail {
         let command = Command::Tracker { tracker, verdict: Verdict::Down };
@@ -82,70 +84,12 @@ pub(super) async fn watch(
     }
 }
 
-/// `rise` and `fall`: how many runs in a row change the verdict.
-#[derive(Clone, Copy, Debug)]
-struct Opinion {
-    rise: u32,
-    fall: u32,
-    /// `None` until the first run.
-    up: Option<bool>,
-    /// Runs in a row that disagree with the verdict.
-    against: u32,
-}
-
-impl Opinion {
-    fn new(script: &Script) -> Self {
-        let up = script.init_fail.then_some(false);
-        Self { rise: script.rise, fall: script.fall, up, against: 0 }
-    }
-
-    /// Takes the result of one run; says the verdict where it changes.
-    fn hear(&mut self, success: bool) -> Option<bool> {
-        let needed = match self.up {
-            // keepalived: at the start one run is enough.
-            None => 1,
-            Some(up) if up == success => {
-                self.against = 0;
-                return None;
-            }
-            Some(true) => self.fall,
-            Some(false) => self.rise,
-        };
-        self.against += 1;
-        if self.against < needed {
-            return None;
-        }
-        self.against = 0;
-        self.up = Some(success);
-        Some(success)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use ha_config::Place;
     use tokio::time::timeout;
 
     use super::*;
-
-    fn hear_all(up: Option<bool>, runs: &[bool]) -> Vec<Option<bool>> {
-        let mut opinion = Opinion { rise: 2, fall: 3, up, against: 0 };
-        runs.iter().map(|success| opinion.hear(*success)).collect()
-    }
-
-    #[test]
-    fn the_first_run_decides_at_once() {
-        assert_eq!(hear_all(None, &[true]), [Some(true)]);
-        assert_eq!(hear_all(None, &[false]), [Some(false)]);
-    }
-
-    #[test]
-    fn fall_and_rise_count_runs_in_a_row() {
-        let down = hear_all(Some(true), &[false, false, true, false, false, false, false]);
-        assert_eq!(down, [None, None, None, None, None, Some(false), None]);
-        let up = hear_all(Some(false), &[true, false, true, true, true]);
-        assert_eq!(up, [None, None, None, Some(true), None]);
-    }
 
     fn script(text: &str, init_fail: bool) -> Script {
         let argv = ["/bin/sh", "-c", text].map(str::to_owned).to_vec();

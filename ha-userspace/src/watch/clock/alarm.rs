@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ha_core::Instant;
 
+use super::{judge::Look, server::Answer};
 use crate::io::adjtimex::KernelClock;
 
 /// So many looks in a row raise an alarm or end it: a host that boots has its clock set meanwhile.
@@ -13,6 +14,9 @@ const LOOKS: u32 = 3;
 /// asks a good server once in 17 minutes has half a second.
 const ERROR_RAISED: Duration = Duration::from_secs(2);
 const ERROR_OVER: Duration = Duration::from_secs(1);
+/// What the servers say that the clock is wrong by.
+const OFFSET_RAISED: Duration = Duration::from_millis(500);
+const OFFSET_OVER: Duration = Duration::from_millis(250);
 /// What is told within [`WINDOW`]; what is more is counted.
 const LINES_MAX: u32 = 10;
 const WINDOW: Duration = Duration::from_hours(1);
@@ -56,16 +60,37 @@ impl Alarm {
     }
 }
 
-/// What is thought of the kernel's clock.
+/// What is thought of the clock, whether somebody tracks it or not.
 #[derive(Debug, Default)]
-pub(super) struct KernelAlarms {
+pub(super) struct Alarms {
     unsynchronised: Alarm,
     error: Alarm,
+    offset: Alarm,
 }
 
-impl KernelAlarms {
+impl Alarms {
     /// Takes one look; what is to be said of it.
-    pub(super) fn hear(&mut self, clock: KernelClock) -> Option<Line> {
+    pub(super) fn hear(&mut self, look: &Look) -> Vec<Line> {
+        let kernel = look.kernel.and_then(|clock| self.hear_kernel(clock));
+        let offset = look.offset.and_then(|answer| self.hear_offset(answer));
+        kernel.into_iter().chain(offset).collect()
+    }
+
+    fn hear_offset(&mut self, Answer { offset_s, doubt_s, .. }: Answer) -> Option<Line> {
+        let by = offset_s.abs();
+        let is_large = by - doubt_s > OFFSET_RAISED.as_secs_f64();
+        let side = if offset_s < 0.0 { "ahead of" } else { "behind" };
+        self.offset.hear(is_large, by < OFFSET_OVER.as_secs_f64()).map(|is_raised| {
+            let text = format!("the clock is {by:.3} s {side} the time servers");
+            if is_raised {
+                Line::warning(format!("{text}: ask `chronyc tracking` (docs/time.md)"))
+            } else {
+                Line::info(text)
+            }
+        })
+    }
+
+    fn hear_kernel(&mut self, clock: KernelClock) -> Option<Line> {
         let (error, is_synchronised) = (clock.max_error, clock.is_synchronised());
         match self.unsynchronised.hear(!is_synchronised, is_synchronised) {
             Some(true) => {
@@ -131,15 +156,13 @@ impl Budget {
 mod tests {
     use super::*;
 
-    fn clock(error: Duration) -> KernelClock {
-        KernelClock { max_error: error, estimated_error: Duration::ZERO }
-    }
-
     /// What is said at each look, `!` before a warning.
     fn said(errors_ms: &[u64]) -> Vec<Option<String>> {
-        let mut alarms = KernelAlarms::default();
+        let mut alarms = Alarms::default();
         let mut say = |ms: &u64| {
-            let line = alarms.hear(clock(Duration::from_millis(*ms)))?;
+            let (max_error, estimated_error) = (Duration::from_millis(*ms), Duration::ZERO);
+            let kernel = Some(KernelClock { max_error, estimated_error });
+            let line = alarms.hear(&Look { kernel, offset: None }).pop()?;
             let mark = if line.is_warning { "!" } else { "" };
             let words: Vec<&str> = line.text.split(' ').take(4).collect();
             Some(format!("{mark}{}", words.join(" ")))
@@ -169,6 +192,24 @@ mod tests {
         assert_eq!(lines, [None, None, None, None, None, raised, None, None, None, None]);
         let lines = said(&[2_100, 2_100, 2_100, 900, 900, 900]);
         assert_eq!(lines[5], over);
+    }
+
+    #[test]
+    fn an_offset_is_told_of_beyond_its_doubt_and_silence_is_no_news() {
+        let mut alarms = Alarms::default();
+        let mut say = |offset_s: Option<f64>, doubt_s| {
+            let offset = offset_s.map(|offset_s| Answer { offset_s, doubt_s, ..Answer::default() });
+            alarms.hear(&Look { kernel: None, offset }).pop().map(|line| line.text)
+        };
+        assert_eq!([0; 4].map(|_| say(Some(-0.7), 0.3)), [None, None, None, None]);
+        assert_eq!([say(Some(-0.7), 0.1), say(Some(-0.7), 0.1)], [None, None]);
+        assert_eq!(say(None, 0.0), None);
+        let text = "the clock is 0.700 s ahead of the time servers: ask `chronyc tracking` \
+                    (docs/time.md)";
+        assert_eq!(say(Some(-0.7), 0.1).as_deref(), Some(text));
+        assert_eq!([0; 4].map(|_| say(Some(0.3), 0.0)), [None, None, None, None]);
+        let over = "the clock is 0.200 s behind the time servers".to_owned();
+        assert_eq!([0; 3].map(|_| say(Some(0.2), 0.0)), [None, None, Some(over)]);
     }
 
     #[test]

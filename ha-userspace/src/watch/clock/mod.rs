@@ -1,93 +1,225 @@
 //! Whether the wall clock of the host can be trusted. Failover does not depend on it, its time is
-//! [`crate::clock::now`]; but whoever compares the logs of a pair does.
+//! [`crate::clock::now`]; but whoever compares the logs of a pair does, and a `vrrp_track_clock` may.
 
 mod alarm;
+mod judge;
+mod server;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use ha_config::{Clock, ClockLook};
+use ha_core::TrackerId;
 use serde_json::{Value, json};
 use tokio::{
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 use tracing::{info, warn};
 
-use self::alarm::{Budget, KernelAlarms, Line};
-use crate::{clock, io::adjtimex::KernelClock};
-
-/// From one look to the next.
-const INTERVAL: Duration = Duration::from_secs(32);
+use self::{
+    alarm::{Alarms, Budget, Line},
+    judge::{Judge, Look},
+    server::Server,
+};
+use crate::{
+    clock,
+    engine::Command,
+    io::adjtimex::KernelClock,
+    plan::{Plan, TrackerPlan},
+};
 
 /// Looks at the clock for as long as it is there.
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
-    look: watch::Receiver<Look>,
+    wanted: watch::Sender<Wanted>,
+    status: watch::Receiver<Value>,
     _task: JoinSet<()>,
 }
 
-/// What one look at the clock has shown.
-#[derive(Clone, Debug)]
-struct Look {
-    /// `Err`: why the kernel does not say.
-    kernel: Result<KernelClock, String>,
-    /// Lines that the log was spared.
-    lines_left_out: u64,
+/// How the clock is looked at, and for whom.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    look: ClockLook,
+    tracked: BTreeMap<TrackerId, Clock>,
 }
 
 impl ClockWatch {
-    /// Needs a runtime of tokio, and does not hold it up.
-    pub(crate) fn start() -> Self {
-        let first = Look { kernel: ask_kernel(), lines_left_out: 0 };
-        if let Err(error) = &first.kernel {
+    /// Needs a runtime of tokio, and does not hold it up. Verdicts go to the engine when they change.
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
+        let (wanted, wants) = watch::channel(Wanted::default());
+        let mut desk = Desk::default();
+        if let Err(error) = desk.ask_kernel() {
             warn!("the kernel does not say how good its clock is: {error}");
         }
-        let (tell, look) = watch::channel(first);
+        let (tell, status) = watch::channel(desk.status());
         let mut task = JoinSet::new();
-        task.spawn(attend(tell));
-        Self { look, _task: task }
+        task.spawn(attend(wants, desk, tell, commands));
+        Self { wanted, status, _task: task }
+    }
+
+    /// Looks at the clock as `plan` wants it. What was thought of it before goes on.
+    pub(crate) fn run(&mut self, plan: &Plan) {
+        let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
+            TrackerPlan::Clock(clock) => Some((TrackerId(number), clock.clone())),
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Script(_)
+            | TrackerPlan::Process(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_) => None,
+        });
+        let tracked = tracked.collect();
+        self.wanted.send_replace(Wanted { look: plan.clock.clone(), tracked });
     }
 
     /// For `status.json`.
     pub(crate) fn status(&self) -> Value {
-        let Look { kernel, lines_left_out } = &*self.look.borrow();
-        let kernel = match kernel {
-            Ok(clock) => json!({
-                "is_synchronised": clock.is_synchronised(),
-                "max_error_ms": millis(clock.max_error),
-                "estimated_error_ms": millis(clock.estimated_error),
-            }),
-            Err(error) => json!({ "error": error }),
-        };
-        json!({ "kernel": kernel, "lines_left_out": lines_left_out })
+        self.status.borrow().clone()
     }
 }
 
 /// Looks at the clock until nobody wants to know.
-async fn attend(tell: watch::Sender<Look>) {
-    let mut alarms = KernelAlarms::default();
-    let mut budget = Budget::default();
-    let mut turns = interval(INTERVAL);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    while !tell.is_closed() {
-        turns.tick().await;
-        let kernel = ask_kernel();
-        if let Some(line) = kernel.as_ref().ok().and_then(|clock| alarms.hear(*clock)) {
-            say(&line, &mut budget);
+async fn attend(
+    mut wanted: watch::Receiver<Wanted>,
+    mut desk: Desk,
+    tell: watch::Sender<Value>,
+    commands: mpsc::Sender<Command>,
+) {
+    loop {
+        let verdicts = desk.take(wanted.borrow_and_update().clone());
+        tell.send_replace(desk.status());
+        if !tell_all(&commands, verdicts).await {
+            return;
         }
-        tell.send_replace(Look { kernel, lines_left_out: budget.left_out() });
+        let mut turns = interval(desk.wanted.interval);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                _ = turns.tick() => {}
+            }
+            let verdicts = desk.look().await;
+            tell.send_replace(desk.status());
+            if !tell_all(&commands, verdicts).await {
+                return;
+            }
+        }
     }
 }
 
-fn ask_kernel() -> Result<KernelClock, String> {
-    KernelClock::read().map_err(|error| error.to_string())
+type Verdicts = Vec<(TrackerId, bool)>;
+
+/// Whether there still is somebody to tell.
+async fn tell_all(commands: &mpsc::Sender<Command>, verdicts: Verdicts) -> bool {
+    for (tracker, up) in verdicts {
+        if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
+            return false;
+        }
+    }
+    true
 }
 
-fn say(Line { is_warning, text }: &Line, budget: &mut Budget) {
-    match (budget.take(clock::now()), is_warning) {
-        (true, true) => warn!("{text}"),
-        (true, false) => info!("{text}"),
-        (false, _) => {}
+/// What is known of the clock, and what is thought of it.
+#[derive(Debug, Default)]
+struct Desk {
+    wanted: ClockLook,
+    servers: Vec<Server>,
+    last: Look,
+    judges: BTreeMap<TrackerId, Judge>,
+    alarms: Alarms,
+    budget: Budget,
+}
+
+impl Desk {
+    /// Goes on with this; who is new has a verdict at once, by the kernel alone.
+    fn take(&mut self, Wanted { look, tracked }: Wanted) -> Verdicts {
+        if look.servers != self.wanted.servers {
+            let start = |server: &ha_config::NtpServer| match Server::start(server.clone()) {
+                Ok(server) => Some(server),
+                Err(error) => {
+                    warn!("the time server {} is not asked: {error}", server.host);
+                    None
+                }
+            };
+            self.servers = look.servers.iter().filter_map(start).collect();
+        }
+        self.wanted = look;
+        let mut before = core::mem::take(&mut self.judges);
+        for (tracker, clock) in tracked {
+            let judge = match before.remove(&tracker).filter(|judge| judge.is_of(&clock)) {
+                Some(mut judge) => {
+                    judge.follow(clock);
+                    judge
+                }
+                None => Judge::new(clock),
+            };
+            self.judges.insert(tracker, judge);
+        }
+        let look = Look { offset: None, ..self.last };
+        self.judge(&look, Judge::is_new)
+    }
+
+    /// Looks at the clock; takes as long as servers may take to answer.
+    async fn look(&mut self) -> Verdicts {
+        let (answers, mut lines) = server::ask_all(&mut self.servers).await;
+        self.last.offset = server::consensus(answers);
+        // That it does not say was said at the start.
+        self.ask_kernel().ok();
+        lines.extend(self.alarms.hear(&self.last));
+        for line in lines {
+            self.say(&line);
+        }
+        let look = self.last;
+        self.judge(&look, |_| true)
+    }
+
+    fn ask_kernel(&mut self) -> std::io::Result<()> {
+        let kernel = KernelClock::read();
+        self.last.kernel = kernel.as_ref().ok().copied();
+        kernel.map(drop)
+    }
+
+    fn judge(&mut self, look: &Look, whom: impl Fn(&Judge) -> bool) -> Verdicts {
+        let mut verdicts = Vec::new();
+        let mut lines = Vec::new();
+        for (tracker, judge) in self.judges.iter_mut().filter(|(_, judge)| whom(judge)) {
+            let Some(up) = judge.hear(look) else { continue };
+            let text = format!("clock {}: {}", judge.name(), judge.why());
+            lines.push(if up { Line::info(text) } else { Line::warning(text) });
+            verdicts.push((*tracker, up));
+        }
+        for line in lines {
+            self.say(&line);
+        }
+        verdicts
+    }
+
+    fn say(&mut self, Line { is_warning, text }: &Line) {
+        match (self.budget.take(clock::now()), is_warning) {
+            (true, true) => warn!("{text}"),
+            (true, false) => info!("{text}"),
+            (false, _) => {}
+        }
+    }
+
+    fn status(&self) -> Value {
+        let kernel = self.last.kernel.map(|clock| {
+            json!({
+                "is_synchronised": clock.is_synchronised(),
+                "max_error_ms": millis(clock.max_error),
+                "estimated_error_ms": millis(clock.estimated_error),
+            })
+        });
+        json!({
+            "kernel": kernel,
+            "offset_ms": self.last.offset.map(|answer| answer.offset_s * 1e3),
+            "servers": self.servers.iter().map(Server::status).collect::<Value>(),
+            "tracked": self.judges.values().map(Judge::status).collect::<Value>(),
+            "lines_left_out": self.budget.left_out(),
+        })
     }
 }
 

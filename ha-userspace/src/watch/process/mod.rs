@@ -65,7 +65,8 @@ impl ProcessWatch {
             TrackerPlan::Interface(_)
             | TrackerPlan::Script(_)
             | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_) => None,
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_) => None,
         });
         let tracked: Wanted = tracked.collect();
         if let Some(wanted) = &self.wanted {
