@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
-    effective::effective,
+    effective::{effective, statics_text},
     model::{
         Address, Authentication, Clock, ClockLook, Command, Config, Fifo, Firewall, Garp, Global,
         Hook, Hop, Identity, InitFile, InitialState, Instance, InterfaceDelays, Lifecycle,

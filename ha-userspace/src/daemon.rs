@@ -40,6 +40,7 @@ use crate::{
     privileges,
     record::Recorder,
     report::Reporter,
+    routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
     status::{StatusWriter, Told},
@@ -58,6 +59,7 @@ struct Held {
     filter: Filter,
     recorder: Option<Recorder>,
     files: RunFiles,
+    routing: RoutingFile,
 }
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
@@ -157,7 +159,8 @@ async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
     };
     let _pid_files = PidFiles::write(pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
-    let mut held = Held { locks, filter: Filter::default(), recorder, files };
+    let routing = RoutingFile::new(files.routing());
+    let mut held = Held { locks, filter: Filter::default(), recorder, files, routing };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -184,7 +187,7 @@ async fn start_and_run(
 ) -> io::Result<()> {
     // Before the engine can set an address.
     held.filter.set(&plan).await?;
-    let run = Run::start(options, plan, held.recorder.as_ref()).await?;
+    let run = Run::start(options, plan, held).await?;
     run.until_stop(options, held, signals, shutdown).await
 }
 
@@ -201,11 +204,7 @@ struct Run {
 }
 
 impl Run {
-    async fn start(
-        options: &Options,
-        mut plan: Plan,
-        recorder: Option<&Recorder>,
-    ) -> io::Result<Self> {
+    async fn start(options: &Options, mut plan: Plan, held: &Held) -> io::Result<Self> {
         let mut xdp = load_xdp(options)?;
         let refused = xdp.as_mut().map(Xdp::refused).transpose()?;
         let (choice, policy) = (options.xdp, options.scheduling);
@@ -216,11 +215,13 @@ impl Run {
         if !startup_delay.is_zero() {
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
-        let tap = recorder.map(|recorder| recorder.start(&plan)).transpose()?;
+        let tap = held.recorder.as_ref().map(|recorder| recorder.start(&plan)).transpose()?;
         let absorbs = options.absorbs;
-        let setup = Setup { plan: Arc::clone(&plan), choice, absorbs, policy, xdp, tap };
+        let leftovers = held.routing.begin(&plan).await;
+        let setup = Setup { plan: Arc::clone(&plan), leftovers, choice, absorbs, policy, xdp, tap };
         let status_writer = StatusWriter::start()?;
         let engine = EngineThread::start(setup).await?;
+        held.routing.write(routing_of(&[&plan])).await;
         if let Some(warning) = &engine.warning {
             warn!("{warning}");
         }
@@ -318,11 +319,13 @@ impl Run {
         let changes = plan.changes_from(&self.plan, &reload);
         let plan = Arc::new(plan);
         self.reporter.expect(Arc::clone(&plan));
+        held.routing.write(routing_of(&[&self.plan, &plan])).await;
         if let Err(error) = self.hand_over(Arc::clone(&plan), reload).await {
             // What was refused before is refused still.
             if let Err(error) = held.filter.set(&self.plan).await {
                 warn!("{error}");
             }
+            held.routing.write(routing_of(&[&self.plan])).await;
             return Err(error.to_string());
         }
         // What it said before it went on is about the plan before.
@@ -336,6 +339,7 @@ impl Run {
         self.watchers.run(&plan);
         self.carriers = watch_carriers(&plan);
         held.files.follow(&plan.identity);
+        held.routing.write(routing_of(&[&plan])).await;
         self.plan = plan;
         Ok(changes)
     }

@@ -22,6 +22,7 @@ mod io;
 
 mod refused;
 mod report;
+mod routing_file;
 mod run_files;
 mod scripts;
 mod status;

@@ -69,6 +69,11 @@ impl RunFiles {
         }
     }
 
+    /// What names the routes and rules that may be set.
+    pub(crate) fn routing(&self) -> PathBuf {
+        self.in_directory("ha-routing", "conf")
+    }
+
     /// What gets the process's number without an option: as in keepalived, for a daemon that may be
     /// one of several, or by `use_pid_dir`.
     pub(crate) fn pid(&self) -> Vec<PathBuf> {

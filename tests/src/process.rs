@@ -209,6 +209,14 @@ impl Router {
         Self { process, directory }
     }
 
+    /// Starts the daemon again where it was, after its end.
+    pub fn restart(&mut self, namespace: &Namespace, config: &str) {
+        let config = self.directory.write("keepalived.conf", config);
+        let command = daemon_command(&config, self.directory.path(), &[]);
+        let log = self.directory.path().join("log");
+        self.process = Process::start(namespace, command, &log, None);
+    }
+
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }

@@ -190,24 +190,92 @@ fn a_reload_changes_them_in_place() {
     assert_eq!(router.status().statistic("VI_1", "became_master"), 1, "{}", router.log());
 }
 
+/// Nothing but a file knows of them: their mark is keepalived's.
 #[test]
-fn a_route_that_cannot_be_set_is_a_fault_unless_it_is_not_tracked() {
+fn what_a_file_does_not_have_any_more_goes_after_a_kill() {
     if !require::require_daemon() {
         return;
     }
     let pair = scene();
-    let route = "10.1.0.0/16 via 203.0.113.1 dev bond0";
-    let text =
-        |more: &str| instance(&format!("    virtual_routes {{\n        {route} {more}\n    }}\n"));
-    let mut broken = Router::start(Program::Daemon, pair.node(Side::A).namespace(), &text(""));
-    let says_it = || broken.log().contains("cannot set the route to 10.1.0.0/16 in table 254");
-    assert!(wait::holds_within(SOON, says_it), "{}", broken.log());
-    let gives_up = wait::holds_within(SOON, || broken.status().state("VI_1") == "FAULT");
-    assert!(gives_up, "{}", broken.log());
-    assert!(broken.stop().success());
-    let mut untracked = start(&pair, Program::Daemon, &text("no_track"));
-    let stays = wait::holds_throughout(Duration::from_secs(2), || is_master(&pair));
-    assert!(stays, "{}", untracked.log());
-    assert!(untracked.log().contains("cannot set the route"), "{}", untracked.log());
-    assert!(untracked.stop().success());
+    let namespace = pair.node(Side::A).namespace();
+    namespace.ip("route add 10.99.0.0/16 dev bond0 proto 18");
+    let before = routing(namespace);
+    let statics = "static_routes {\n    10.20.0.0/16 dev bond0\n}\n";
+    let mut router = start(&pair, Program::Daemon, &format!("{statics}{}", instance(ROUTING)));
+    let is_whole = || routing(namespace).iter().any(|one| one.contains("prohibit"));
+    assert!(wait::holds_within(SOON, is_whole), "{}", router.log());
+    router.process().kill();
+    assert!(routing(namespace).len() > before.len() + 20, "nothing was left");
+    router.restart(namespace, &instance(""));
+    await_routing(namespace, &before, &router);
+    assert!(router.stop().success(), "{}", router.log());
+    assert!(!router.directory().path().join("ha-routing.conf").exists());
+}
+
+/// What is on an interface that is down serves nobody; with both programs.
+#[test]
+fn an_interface_of_what_is_virtual_that_goes_down_is_a_fault() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let by_address = |more: &str| {
+        format!(
+            "    virtual_ipaddress_excluded {{\n        192.0.2.40/28 dev eth2 {more}\n    }}\n"
+        )
+    };
+    let by_route = |more: &str| {
+        format!("    virtual_routes {{\n        10.1.0.0/16 dev eth2 {more}\n    }}\n")
+    };
+    let by_rule = |more: &str| {
+        format!(
+            "    virtual_rules {{\n        from 10.1.0.0/16 iif eth2 table 77 preference 9 {more}\n    }}\n"
+        )
+    };
+    for program in [Program::Daemon, Program::Keepalived] {
+        for (more, is_fault) in [
+            (by_address(""), true),
+            (by_route(""), true),
+            (by_rule(""), true),
+            (by_address("no_track") + &by_route("no_track") + &by_rule("no_track"), false),
+        ] {
+            let pair = scene();
+            let router = start(&pair, program, &instance(&more));
+            pair.cut(Side::A, "eth2");
+            if is_fault {
+                let gives_up = wait::holds_within(SOON, || !is_master(&pair));
+                assert!(gives_up, "{program:?}: {more}{}", router.log());
+                pair.mend(Side::A, "eth2");
+                let returns = wait::holds_within(SOON, || is_master(&pair));
+                assert!(returns, "{program:?}: {more}{}", router.log());
+            } else {
+                let stays = wait::holds_throughout(Duration::from_secs(2), || is_master(&pair));
+                assert!(stays, "{program:?}: {more}{}", router.log());
+            }
+        }
+    }
+}
+
+/// With both: on the other router it would be refused, too, and nobody would have the addresses.
+#[test]
+fn a_route_that_the_kernel_refuses_is_said_and_is_no_fault() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let refused = "    virtual_routes {\n        10.1.0.0/16 via 203.0.113.1 dev bond0\n    }\n";
+    for program in [Program::Daemon, Program::Keepalived] {
+        let pair = scene();
+        let namespace = pair.node(Side::A).namespace();
+        let mut router = start(&pair, program, &instance(refused));
+        let stays = wait::holds_throughout(Duration::from_secs(2), || is_master(&pair));
+        assert!(stays, "{program:?}: {}", router.log());
+        if program == Program::Daemon {
+            let log = router.log();
+            assert!(log.contains("cannot set the route to 10.1.0.0/16 in table 254"), "{log}");
+            // As soon as it can be, it is set.
+            namespace.ip("address add 203.0.113.2/24 dev bond0");
+            let is_set = || routing(namespace).iter().any(|one| one.contains("10.1.0.0/16"));
+            assert!(wait::holds_within(SOON, is_set), "{}", router.log());
+        }
+        router.stop();
+    }
 }

@@ -23,7 +23,7 @@ mod writer;
 use std::collections::BTreeSet;
 
 use self::writer::Writer;
-use crate::model::{Authentication, Config, Weight};
+use crate::model::{Authentication, Config, Statics, Weight};
 
 /// `config` as a keepalived.conf with every default in it. Lists and scripts that are not there are
 /// not mentioned.
@@ -99,6 +99,14 @@ pub fn effective(config: &Config) -> String {
     for instance in instances {
         instance::write(&mut writer, instance, &reversed);
     }
+    writer.into_text()
+}
+
+/// The lines of `statics` alone, as keepalived.conf.
+#[must_use]
+pub fn statics_text(statics: &Statics) -> String {
+    let mut writer = Writer::default();
+    statics::write(&mut writer, statics, &[]);
     writer.into_text()
 }
 

@@ -13,6 +13,7 @@ mod retry;
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
+use ha_config::Statics;
 use ha_core::{
     Action, InstanceId, Instant, Reload, State, Statistics, TrackerId, Verdict, wire::Dialect,
 };
@@ -49,6 +50,8 @@ const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 /// What the engine thread is started with.
 pub(crate) struct Setup {
     pub(crate) plan: Arc<Plan>,
+    /// Routes and rules of a run before this one.
+    pub(crate) leftovers: Statics,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -83,9 +86,10 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, choice, absorbs, policy, xdp, tap } = setup;
+        let Setup { plan, leftovers, choice, absorbs, policy, xdp, tap } = setup;
         let parts = Parts {
             plan,
+            leftovers,
             choice,
             absorbs,
             xdp,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, iter};
 
 use ha_config::{
-    Clock, Config, Instance, Process, Script, Static, Statics, SyncGroup, TrackedFile, Weight,
+    Clock, Config, Instance, Process, Route, Rule, Script, Statics, SyncGroup, TrackedFile, Weight,
 };
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
@@ -149,10 +149,14 @@ impl<'a> Builder<'a> {
                 }
             }
         }
+        // As keepalived has it, beside `track_interface` too: what is on an interface that is down
+        // serves nobody.
+        for interface in of_virtual(instance) {
+            tracks.push(engine_track(self.interface(interface), Weight::default()));
+        }
         for group in self.track_groups.get(instance.name.as_str()).cloned().unwrap_or_default() {
             let Some(interfaces) = self.statics.get(group).cloned() else { continue };
             tracks.push(engine_track(self.statics_of(group), Weight::default()));
-            // As keepalived has it: what is on an interface that is down serves nobody.
             for interface in interfaces {
                 tracks.push(engine_track(self.interface(interface), Weight::default()));
             }
@@ -208,23 +212,37 @@ impl<'a> Builder<'a> {
 
 fn interfaces_of_groups(statics: &Statics) -> BTreeMap<&str, Vec<&str>> {
     let Statics { addresses, routes, rules } = statics;
-    let of_addresses = addresses
-        .iter()
-        .map(|Static { item, track_group }| (track_group, vec![item.interface.as_str()]));
-    let of_routes = routes.iter().map(|Static { item, track_group }| {
-        let names = item.hops.iter().filter_map(|hop| hop.interface.as_deref());
-        (track_group, names.collect())
-    });
-    let of_rules = rules.iter().map(|Static { item, track_group }| {
-        (track_group, item.iif.as_deref().into_iter().collect())
-    });
+    let addresses =
+        addresses.iter().map(|one| (&one.track_group, vec![one.item.interface.as_str()]));
+    let routes = routes.iter().map(|one| (&one.track_group, of_route(&one.item).collect()));
+    let rules = rules.iter().map(|one| (&one.track_group, of_rule(&one.item).collect()));
     let mut interfaces: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (group, names) in of_addresses.chain(of_routes).chain(of_rules) {
+    for (group, names) in addresses.chain(routes).chain(rules) {
         if let Some(group) = group {
             interfaces.entry(group).or_default().extend(names);
         }
     }
     interfaces
+}
+
+/// The interfaces beside its own on which an instance has something to lose.
+fn of_virtual(instance: &Instance) -> impl Iterator<Item = &str> {
+    let addresses = instance.addresses.iter().chain(&instance.excluded);
+    let addresses = addresses.filter(|one| one.track).map(|one| one.interface.as_str());
+    let routes = instance.routes.iter().filter(|one| one.track).flat_map(of_route);
+    let rules = instance.rules.iter().filter(|one| one.track).flat_map(of_rule);
+    let all = addresses.chain(routes).chain(rules);
+    all.filter(|name| *name != instance.interface)
+}
+
+/// A route with several hops goes on by another.
+fn of_route(route: &Route) -> impl Iterator<Item = &str> {
+    let hops = if route.hops.len() == 1 { route.hops.as_slice() } else { &[] };
+    hops.iter().filter_map(|hop| hop.interface.as_deref())
+}
+
+fn of_rule(rule: &Rule) -> impl Iterator<Item = &str> {
+    [&rule.iif, &rule.oif].into_iter().filter_map(Option::as_deref)
 }
 
 /// The number of a tracker that comes after the others.

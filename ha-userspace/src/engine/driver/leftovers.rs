@@ -2,6 +2,8 @@
 
 use std::io;
 
+use ha_config::Statics;
+
 use super::{Driver, virtual_addresses};
 use crate::{
     clock,
@@ -19,7 +21,7 @@ impl Driver {
     ///
     /// Beyond the interfaces that this daemon speaks on, only where no other of ours runs: what is
     /// marked there may be another's.
-    pub(super) fn remove_leftovers(&mut self) -> io::Result<()> {
+    pub(super) fn remove_leftovers(&mut self, earlier: &Statics) -> io::Result<()> {
         let spoken_on: Vec<&str> =
             self.plan.instances.iter().map(|instance| instance.interface.as_str()).collect();
         let is_alone = !lock::is_anyone_else_here(&spoken_on)?;
@@ -57,10 +59,12 @@ impl Driver {
                 })
             }));
         }
-        // keepalived marks its routes as we do: only those that are exactly ours are known to be.
+        // keepalived marks its routes as we do: only those that are exactly those of the plan before, or
+        // of this one, are known to be ours.
         let of_instances = self.plan.instances.iter();
         let routing = of_instances.flat_map(|plan| effects::routing(&self.links, plan));
         leftovers.extend(routing.map(|change| change.removal()));
+        leftovers.extend(effects::static_removals(&self.links, earlier, &self.plan.statics));
         leftovers.sort_by(|one, other| other.cmp(one));
         self.effects.remove(clock::now(), &leftovers);
         Ok(())

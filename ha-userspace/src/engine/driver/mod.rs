@@ -14,6 +14,7 @@ mod telling;
 use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use ha_common::{abi::Sender, check::Reason};
+use ha_config::Statics;
 use ha_core::{
     Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition, Verdict,
 };
@@ -91,6 +92,8 @@ enum Wake {
 /// What a driver is made of.
 pub(crate) struct Parts {
     pub(crate) plan: Arc<Plan>,
+    /// Routes and rules of a run before this one.
+    pub(crate) leftovers: Statics,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -106,7 +109,7 @@ impl Driver {
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts { plan, choice, absorbs, xdp, commands, reports, tap } = parts;
+        let Parts { plan, leftovers, choice, absorbs, xdp, commands, reports, tap } = parts;
         let changes = ChangeSocket::open()?;
         let ledger = changes.ledger();
         let announcer = Announcer::open()?;
@@ -138,7 +141,7 @@ impl Driver {
             scheduling: String::new(),
             plan,
         };
-        driver.remove_leftovers()?;
+        driver.remove_leftovers(&leftovers)?;
         driver.mend_statics(clock::now());
         if !driver.plan.statics.addresses.is_empty() {
             // They may be what an instance sends from.

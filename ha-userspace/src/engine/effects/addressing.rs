@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     net::IpAddr,
 };
 
@@ -102,7 +103,7 @@ impl Effects {
             let Err(error) = result else { continue };
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
             self.report(around.now, Message::Trouble(format!("{name}: {error}")));
-            if change.is_present() && is_tracked {
+            if change.is_present() && is_tracked && is_fault(change, &error) {
                 failed.insert(instance);
             }
         }
@@ -192,6 +193,18 @@ impl Effects {
             all.extend(tracked.map(|one| (InstanceId(number), one.clone())));
         }
         self.make(around, all)
+    }
+}
+
+/// Whether an instance is no good as Master because a change cannot be made.
+///
+/// A route or a rule that the kernel refuses for another reason than an interface that is down would be
+/// refused on the other router, too: with both in Fault nobody would have the addresses. keepalived
+/// 2.2.7 goes on without it.
+fn is_fault(change: &Change, error: &io::Error) -> bool {
+    match change {
+        Change::Address(_) => true,
+        Change::Route(_) | Change::Rule(_) => error.kind() == io::ErrorKind::NetworkDown,
     }
 }
 

@@ -20,7 +20,7 @@ use ha_common::abi::Sender;
 use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
-pub(crate) use self::wanted::routing;
+pub(crate) use self::wanted::{routing, static_removals};
 use self::{advertising::Built, statics::Statics, wanted::Wanted};
 use crate::{
     engine::{

@@ -1,5 +1,7 @@
 //! What an instance has while it is Master: its plan as the kernel is asked for it.
 
+use std::collections::BTreeSet;
+
 use ha_config::{
     Address, Lifetime, Route, RouteKind, RouterPreference, Rule, RuleAction, Static, Statics,
 };
@@ -92,6 +94,15 @@ pub(super) fn statics(links: &Links, statics: &Statics) -> (Vec<StaticLine>, Vec
         }
     }
     (possible, lacking)
+}
+
+/// What removes those of `earlier` that are not in `now`; those on interfaces that are gone have gone
+/// with them.
+pub(crate) fn static_removals(links: &Links, earlier: &Statics, now: &Statics) -> Vec<Change> {
+    let changes = |of: &Statics| statics(links, of).0.into_iter().map(|line| line.change);
+    let kept: BTreeSet<Change> = changes(now).collect();
+    let gone = changes(earlier).filter(|change| !kept.contains(change));
+    gone.map(|change| change.removal()).collect()
 }
 
 /// The routes and rules of an instance, as far as they are possible.
