@@ -22,8 +22,8 @@ use crate::{
 pub(super) type Batch = Vec<(InstanceId, Wanted)>;
 
 /// Of instances that move together, so many addresses are set before those are announced. Setting
-/// them takes the kernel some 70 µs each: the first waits for 2 ms, and sending costs little more
-/// than in one piece.
+/// them takes the kernel some 30 µs each: the first waits for 1 ms. All of a thousand take no longer
+/// in batches of 32 than of 16 or 64.
 const BATCH_CHANGES: usize = 32;
 
 /// Something that an instance does not have any more, and whether it had been seen: an address on its
