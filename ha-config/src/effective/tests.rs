@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::effective;
+use super::{effective, statics_text};
 use crate::{
     keywords::{self, Block, Support, TABLE},
     parse,
@@ -71,4 +71,14 @@ fn every_active_keyword_is_written() {
             assert!(is_written == expected || is_carried, "{found:?} in\n{text}");
         }
     }
+}
+
+#[test]
+fn static_lines_are_read_again_without_the_rest_of_the_file() {
+    let file = include_str!("../../tests/data/accepted/statics.conf");
+    let text = statics_text(&parse("", file).config.statics);
+    // There are no groups.
+    let expected = text.replace(" track_group UPLINK", "");
+    assert_ne!(text, expected);
+    assert_eq!(statics_text(&parse("", &text).config.statics), expected);
 }

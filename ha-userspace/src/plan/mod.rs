@@ -355,6 +355,23 @@ mod tests {
         assert!(warnings.iter().any(|text| text.starts_with("--iface eth9: ")));
     }
 
+    /// As keepalived 2.2.7 was seen to do it.
+    #[test]
+    fn interfaces_of_what_is_virtual_and_tracked_are_tracked() {
+        let routing = |more: &str| {
+            format!(
+                "virtual_ipaddress_excluded {{\n 192.0.2.7 dev eth7 {more}\n 192.0.2.8\n }}\n \
+                 virtual_routes {{\n 10.1.0.0/16 dev eth8 {more}\n 10.2.0.0/16 {more} nexthop via \
+                 192.0.2.9 dev eth4 nexthop via 192.0.2.8 dev eth5\n }}\n virtual_rules {{\n from \
+                 10.1.0.0/16 iif eth9 table 7 preference 9 {more}\n }}\n dont_track_primary"
+            )
+        };
+        let (plan_of_all, _) = plan(&instance(1, &routing("")), &[]);
+        assert_eq!(tracks(&plan_of_all), [["eth7 0", "eth8 0", "eth9 0"]]);
+        let (plan_of_none, _) = plan(&instance(1, &routing("no_track")), &[]);
+        assert_eq!(tracks(&plan_of_none), [[""; 0]]);
+    }
+
     #[test]
     fn own_weights_of_members_do_not_count() {
         let own = "track_script {\n chk\n }\n track_interface {\n eth7 weight 5\n }";
