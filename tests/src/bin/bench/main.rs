@@ -18,6 +18,7 @@ mod figure;
 mod flood;
 mod frames;
 mod plot;
+mod process;
 mod reload;
 mod report;
 mod scale;
@@ -35,16 +36,17 @@ use crate::figure::{Effort, Section};
 
 type Measure = fn(Effort) -> Section;
 
-const SECTIONS: [(&str, Measure); 5] = [
+const SECTIONS: [(&str, Measure); 6] = [
     ("takeover", takeover::measure),
+    ("process", process::measure),
     ("reload", reload::measure),
     ("stress", stress::measure),
     ("flood", flood::measure),
     ("scale", scale::measure),
 ];
 
-const USAGE: &str =
-    "usage: bench [--section takeover|reload|stress|flood|scale]... [--full] [--output DIRECTORY]";
+const USAGE: &str = "usage: bench [--section takeover|process|reload|stress|flood|scale]... [--full] \
+                     [--output DIRECTORY]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
