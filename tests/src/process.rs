@@ -25,6 +25,8 @@ use crate::{netns::Namespace, status::Status, tempdir::TempDir, wait};
 const LOG_BYTES_MAX: u64 = 4 << 20;
 /// How long a program may take to stop when asked to.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How long the last of a program's output may be on its way when the program has ended.
+const LOG_WITHIN: Duration = Duration::from_secs(1);
 /// How long the daemon may take to tell how it is.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -108,7 +110,7 @@ impl Process {
         };
         if let Some(writer) = self.log_writer.take()
             // The children of a daemon may hold its outputs open: do not wait for those.
-            && writer.is_finished()
+            && wait::holds_within(LOG_WITHIN, || writer.is_finished())
         {
             writer.join().expect("the log is written");
         }
