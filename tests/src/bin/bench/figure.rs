@@ -31,6 +31,8 @@ pub(crate) struct Section {
     /// How it was measured.
     pub(crate) method: &'static str,
     pub(crate) figures: Vec<Figure>,
+    /// Further pictures: name and SVG.
+    pub(crate) pictures: Vec<(&'static str, String)>,
     /// Where a contender could not be measured, and why.
     pub(crate) notes: Vec<String>,
 }

@@ -96,6 +96,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
                  sees a frame is not in it), how many intervals passed without an advertisement of \
                  the Master, and how many instances the Backup advertised.",
         figures,
+        pictures: Vec::new(),
         notes,
     }
 }

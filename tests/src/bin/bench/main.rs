@@ -25,6 +25,7 @@ mod scale;
 mod stress;
 mod stressor;
 mod takeover;
+mod timeline;
 mod wire;
 mod xdp;
 

@@ -77,7 +77,7 @@ fn titled(figure: &Figure) -> String {
     }
 }
 
-const fn colour(contender: Contender) -> &'static str {
+pub(crate) const fn colour(contender: Contender) -> &'static str {
     match contender {
         Contender::Ours => "#1b7837",
         Contender::Keepalived => "#c51b7d",
@@ -140,12 +140,12 @@ fn legend() -> String {
     text
 }
 
-fn label(body: &mut String, x: f64, y: f64, words: &str) {
+pub(crate) fn label(body: &mut String, x: f64, y: f64, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
     push(body, &format!("<text x=\"{x:.1}\" y=\"{y:.1}\" fill=\"#222222\">{words}</text>"));
 }
 
-fn push(body: &mut String, line: &str) {
+pub(crate) fn push(body: &mut String, line: &str) {
     writeln!(body, "{line}").expect("a String takes all");
 }
 
@@ -171,7 +171,13 @@ mod tests {
         figure.add(Contender::Ours, 1.0);
         figure.add(Contender::Tuned, 2.0);
         figure.add(Contender::Tuned, 3.0);
-        let section = Section { title: "T", method: "", figures: vec![figure], notes: Vec::new() };
+        let section = Section {
+            title: "T",
+            method: "",
+            figures: vec![figure],
+            pictures: Vec::new(),
+            notes: Vec::new(),
+        };
         let text = svg(&section);
         assert_eq!(text.matches("r=\"2.5\"").count(), 3);
         assert!(text.contains("a &lt; b"));

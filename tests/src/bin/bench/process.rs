@@ -57,6 +57,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
         method: "Milliseconds from the SIGKILL of a tracked process to the advertisement with \
                  priority 0 of the Master that tracks it, at 100 ms.",
         figures: figures.into(),
+        pictures: Vec::new(),
         notes,
     }
 }

@@ -44,6 +44,7 @@ pub(crate) fn measure(_: Effort) -> Section {
                  address added and removed, an instance added and removed, twice. Takeovers are \
                  instances that the Backup advertised meanwhile.",
         figures: vec![gaps, takeovers],
+        pictures: Vec::new(),
         notes,
     }
 }

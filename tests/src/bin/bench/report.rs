@@ -34,6 +34,9 @@ impl Report {
         };
         write("json", &format!("{}\n", json_of(section)))?;
         write("svg", &plot::svg(section))?;
+        for (name, picture) in &section.pictures {
+            fs::write(self.directory.join(format!("{name}.svg")), picture)?;
+        }
         self.text += &markdown(name, section);
         fs::write(self.path(), &self.text)
     }
@@ -88,18 +91,24 @@ fn json_of(section: &Section) -> Value {
 }
 
 fn markdown(name: &str, section: &Section) -> String {
-    let Section { title, method, figures, notes } = section;
+    let Section { title, method, figures, pictures, notes } = section;
     let names = Contender::ALL.map(|contender| format!("{}: p50 / p99 / max", contender.name()));
     let head = format!("| figure | samples | {} | ratio | ratio, tuned |", names.join(" | "));
     let rows: Vec<String> = figures.iter().map(row).collect();
     let notes: Vec<String> = notes.iter().map(|note| format!("- {note}")).collect();
+    let pictures: Vec<String> = pictures
+        .iter()
+        .map(|(picture, _)| format!("![{title}: {picture}]({picture}.svg)"))
+        .collect();
     let parts = [
         format!("\n## {title}"),
         (*method).to_owned(),
         format!("{head}\n|---|--:|--:|--:|--:|--:|--:|\n{}", rows.join("\n")),
         format!("![{title}]({name}.svg)"),
+        pictures.join("\n\n"),
         notes.join("\n"),
     ];
+    let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("\n\n").trim_end().to_owned() + "\n"
 }
 
@@ -149,8 +158,13 @@ mod tests {
         let mut figure = Figure::new("f", "ms");
         figure.add(Contender::Ours, 0.5);
         figure.add(Contender::Keepalived, 5.0);
-        let section =
-            Section { title: "T", method: "M.", figures: vec![figure], notes: Vec::new() };
+        let section = Section {
+            title: "T",
+            method: "M.",
+            figures: vec![figure],
+            pictures: Vec::new(),
+            notes: Vec::new(),
+        };
         let text = markdown("t", &section);
         assert!(text.contains("| f, ms | 1 | 0.50 | 5 | - | 10 | - |"), "{text}");
         let value = json_of(&section);

@@ -89,6 +89,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
                  last of them, and for each address the time since the last advertisement of its \
                  instance beyond three intervals and the skew time.",
         figures,
+        pictures: Vec::new(),
         notes,
     }
 }

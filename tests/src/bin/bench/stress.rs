@@ -88,6 +88,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
                  from a living Master, and for how long both advertised. Then: the takeover, as in \
                  the section on takeovers. Disturbances run on all processors, beside the routers.",
         figures,
+        pictures: Vec::new(),
         notes,
     }
 }

@@ -1,6 +1,7 @@
 //! How long after a Master's death the other one is there, beyond what the protocol waits.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use ha_tests::{clock::Stamp, pair::Side, wait};
 use nix::sys::signal::Signal;
@@ -9,17 +10,21 @@ use crate::{
     contender::Contender,
     duel::{Duel, Plan, signal_all},
     figure::{Effort, Figure, Section, millis},
+    timeline::{self, Story},
     wire::Said,
 };
 
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(30);
 
 /// How a Master falls silent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Death {
     Stopped,
     Killed,
 }
+
+/// Of these, each contender's last takeover is drawn.
+const TOLD: (u64, Death) = (10, Death::Killed);
 
 /// Interval in milliseconds, the death, and how many of them by default and in full.
 const TRIALS: [(u64, Death, usize, usize); 6] = [
@@ -32,7 +37,7 @@ const TRIALS: [(u64, Death, usize, usize); 6] = [
 ];
 
 pub(crate) fn measure(effort: Effort) -> Section {
-    let (mut figures, mut notes) = (Vec::new(), Vec::new());
+    let (mut figures, mut notes, mut stories) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (interval, death, default, full) in TRIALS {
         let word = match death {
             Death::Stopped => "SIGSTOP",
@@ -44,7 +49,11 @@ pub(crate) fn measure(effort: Effort) -> Section {
             let plan = Plan { contender, instances: 1, interval: Duration::from_millis(interval) };
             let Some(mut duel) = Duel::start(plan, &mut notes) else { continue };
             for _ in 0..effort.choose(default, full) {
-                let Some([advert, arp]) = die(&mut duel, death, &mut notes) else { break };
+                let since = Stamp::now();
+                let Some([advert, arp]) = die(&mut duel, since, death, &mut notes) else { break };
+                if (interval, death) == TOLD {
+                    stories.insert(contender, story(&duel, since));
+                }
                 adverts.add(contender, advert);
                 arps.add(contender, arp);
             }
@@ -57,14 +66,20 @@ pub(crate) fn measure(effort: Effort) -> Section {
                  first advertisement and the first gratuitous ARP of the new one, minus three \
                  intervals and the skew time.",
         figures,
+        pictures: vec![("timeline", timeline::svg(stories.values()))],
         notes,
     }
 }
 
+fn story(duel: &Duel, death: Stamp) -> Story {
+    let master_down = duel.plan().master_down();
+    let said = duel.wire().said(death - 2 * master_down);
+    Story { contender: duel.plan().contender, master_down, death, said }
+}
+
 /// Milliseconds beyond the protocol's to the first advertisement and the first gratuitous ARP;
 /// `None` where there was no takeover, or no way back.
-fn die(duel: &mut Duel, death: Death, notes: &mut Vec<String>) -> Option<[f64; 2]> {
-    let since = Stamp::now();
+fn die(duel: &mut Duel, since: Stamp, death: Death, notes: &mut Vec<String>) -> Option<[f64; 2]> {
     let pids = duel.pids(Side::A);
     match death {
         Death::Stopped => signal_all(&pids, Signal::SIGSTOP),
