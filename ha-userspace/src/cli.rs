@@ -7,6 +7,7 @@ mod lookup;
 use std::{
     fmt::Display,
     io::{self, Write as _},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -55,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) pid_files: Vec<PathBuf>,
     /// Where the engine's inputs are recorded, if they are.
     pub(crate) record: Option<PathBuf>,
+    /// Where the status is to be had by HTTP, if it is.
+    pub(crate) http: Option<SocketAddr>,
 }
 
 /// Does what the command line says.
@@ -178,6 +181,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         },
         pid_files: pid_files.cloned().collect(),
         record: arguments.record.clone(),
+        http: arguments.http,
     }
 }
 

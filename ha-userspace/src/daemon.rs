@@ -2,8 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future, io,
-    path::{Path, PathBuf},
+    future, io, iter,
+    path::Path,
     pin::Pin,
     sync::Arc,
     task::Poll,
@@ -17,7 +17,7 @@ use nix::sys::signal::SigSet;
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinSet,
     time::{Sleep, sleep, timeout},
 };
@@ -28,6 +28,7 @@ use crate::{
     clock,
     engine::{Command, EngineThread, Handover, Setup},
     firewall::{self, Filter},
+    http,
     io::{
         carrier,
         lock::{InterfaceLock, LockError},
@@ -43,7 +44,7 @@ use crate::{
     routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
-    status::{StatusWriter, Told},
+    status::{Asker, Question, Status, StatusWriter, Told},
     watch::Watchers,
 };
 
@@ -60,6 +61,7 @@ struct Held {
     recorder: Option<Recorder>,
     files: RunFiles,
     routing: RoutingFile,
+    questions: mpsc::Receiver<Question>,
 }
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
@@ -160,7 +162,12 @@ async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
     let _pid_files = PidFiles::write(pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
     let routing = RoutingFile::new(files.routing());
-    let mut held = Held { locks, filter: Filter::default(), recorder, files, routing };
+    let (asker, questions) = Asker::new();
+    if let Some(address) = options.http {
+        http::serve(address, asker)?;
+    }
+    let filter = Filter::default();
+    let mut held = Held { locks, filter, recorder, files, routing, questions };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -283,13 +290,15 @@ impl Run {
                     },
                     Order::Status(asked) => {
                         let path = held.files.status(asked);
-                        let mut told = Told::default();
-                        self.reporter.tell_status(&mut told);
-                        self.watchers.tell_status(&mut told);
-                        write_status(path, &self.status_writer, &self.engine, told).await;
+                        if let Some(status) = self.status().await {
+                            self.status_writer.write(path, status);
+                        } else {
+                            warn!("no status: the engine thread does not answer");
+                        }
                     },
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
+                Some(question) = held.questions.recv() => self.answer(question, held).await,
                 plan = answer(&mut reading, &options.source.path) => {
                     reading = None;
                     let reloaded = match plan {
@@ -301,6 +310,33 @@ impl Run {
                         Err(error) => error!("the running configuration stays: {error}"),
                     }
                 }
+            }
+        }
+    }
+
+    /// How things are; `None` if the engine thread does not say.
+    async fn status(&self) -> Option<Status> {
+        let mut told = Told::default();
+        self.reporter.tell_status(&mut told);
+        self.watchers.tell_status(&mut told);
+        let (ask, answer) = oneshot::channel();
+        let asked = async {
+            self.engine.commands.send(Command::Status(ask)).await.ok()?;
+            answer.await.ok()
+        };
+        // The limit is on both: with a full queue the question waits as well.
+        let snapshot = timeout(ANSWER, asked).await.ok()??;
+        Some(Status { snapshot, told })
+    }
+
+    /// Answers this question, and all others that wait, with one look at the engine thread.
+    async fn answer(&self, question: Question, held: &mut Held) {
+        let status = self.status().await.map(Arc::new);
+        let others = iter::from_fn(|| held.questions.try_recv().ok());
+        for question in iter::once(question).chain(others) {
+            if let Some(status) = &status {
+                // Whoever asked may have gone away.
+                question.send(Arc::clone(status)).ok();
             }
         }
     }
@@ -412,20 +448,6 @@ fn read_plan(options: &Options) -> Result<Plan, String> {
         return Err(format!("{name}: no vrrp_instance to run{on}"));
     }
     Ok(plan)
-}
-
-async fn write_status(path: PathBuf, writer: &StatusWriter, engine: &EngineThread, told: Told) {
-    let (ask, answer) = oneshot::channel();
-    let asked = async {
-        engine.commands.send(Command::Status(ask)).await.ok()?;
-        answer.await.ok()
-    };
-    // The limit is on both: with a full queue the question waits as well.
-    let Ok(Some(snapshot)) = timeout(ANSWER, asked).await else {
-        warn!("no status: the engine thread does not answer");
-        return;
-    };
-    writer.write(path, snapshot, told);
 }
 
 /// Takes the locks that `plan` needs beside those that are held.

@@ -18,6 +18,7 @@ mod record;
 mod replay;
 
 mod engine;
+mod http;
 mod io;
 
 mod refused;

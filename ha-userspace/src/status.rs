@@ -36,26 +36,69 @@ use std::{
     iter, mem,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
-    sync::mpsc::{self, SyncSender, TrySendError},
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender, TrySendError},
+    },
     thread,
 };
 
 use ha_core::wire::Dialect;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
 
 /// Status that waits while another is being written; more is refused.
 const WAITING_MAX: usize = 1;
+/// Questions that wait for the main thread.
+const QUESTIONS_MAX: usize = 16;
 /// Of the members of `told`.
 const INDENT: &str = "    ";
 
 /// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
-pub(crate) struct StatusWriter(SyncSender<Status>);
+pub(crate) struct StatusWriter(SyncSender<(PathBuf, Status)>);
 
-/// Where it goes, how the engine is, and who was told of it.
-type Status = (PathBuf, Snapshot, Told);
+/// How things are at one moment.
+#[derive(Debug)]
+pub(crate) struct Status {
+    pub(crate) snapshot: Snapshot,
+    /// Who was told of it.
+    pub(crate) told: Told,
+}
+
+impl Status {
+    /// The document as text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Vec::new();
+        // A Vec takes all.
+        render(&mut text, self).ok();
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+/// Asks the main thread how things are, from any other one.
+#[derive(Clone, Debug)]
+pub(crate) struct Asker(tokio::sync::mpsc::Sender<Question>);
+
+/// Who wants to know.
+pub(crate) type Question = oneshot::Sender<Arc<Status>>;
+
+impl Asker {
+    /// What is asked arrives at the receiver; beyond [`QUESTIONS_MAX`] who asks waits.
+    pub(crate) fn new() -> (Self, tokio::sync::mpsc::Receiver<Question>) {
+        let (send, questions) = tokio::sync::mpsc::channel(QUESTIONS_MAX);
+        (Self(send), questions)
+    }
+
+    /// `None`: the daemon ends, or its engine thread does not answer.
+    pub(crate) async fn ask(&self) -> Option<Arc<Status>> {
+        let (question, answer) = oneshot::channel();
+        self.0.send(question).await.ok()?;
+        answer.await.ok()
+    }
+}
 
 /// Who was told of it, as text: as a tree of values it would need some kilobytes for each script.
 #[derive(Debug, Default)]
@@ -86,10 +129,10 @@ impl StatusWriter {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (send, waiting) = mpsc::sync_channel::<Status>(WAITING_MAX);
+        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Status)>(WAITING_MAX);
         thread::Builder::new().name("ha-status".to_owned()).spawn(move || {
-            for (path, snapshot, told) in waiting {
-                if let Err(error) = write(&path, &snapshot, &told) {
+            for (path, status) in waiting {
+                if let Err(error) = write(&path, &status) {
                     warn!("cannot write {}: {error}", path.display());
                 }
             }
@@ -98,20 +141,20 @@ impl StatusWriter {
     }
 
     /// Has it written to `path`, unless others wait.
-    pub(crate) fn write(&self, path: PathBuf, snapshot: Snapshot, told: Told) {
-        if let Err(TrySendError::Full((path, _, _)) | TrySendError::Disconnected((path, _, _))) =
-            self.0.try_send((path, snapshot, told))
+    pub(crate) fn write(&self, path: PathBuf, status: Status) {
+        if let Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) =
+            self.0.try_send((path, status))
         {
             warn!("not written to {}: the status before is still being written", path.display());
         }
     }
 }
 
-fn write(path: &Path, snapshot: &Snapshot, told: &Told) -> io::Result<()> {
+fn write(path: &Path, status: &Status) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    replace(path, 0o600, |file| render(file, snapshot, told))
+    replace(path, 0o600, |file| render(file, status))
 }
 
 /// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
@@ -137,7 +180,7 @@ pub(crate) fn replace(
 
 /// One instance after the other: memory that is locked is not given back, and all of them together
 /// would need some kilobytes each.
-fn render(to: &mut impl Write, snapshot: &Snapshot, told: &Told) -> io::Result<()> {
+fn render(to: &mut impl Write, Status { snapshot, told }: &Status) -> io::Result<()> {
     writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
     writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
     writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
@@ -270,7 +313,7 @@ mod tests {
         told.add_list("scripts", [json!({ "name": "chk" }), json!({ "name": "b" })].into_iter());
         told.add_list("notifications", iter::empty());
         told.add("fifos", &json!([]));
-        render(&mut text, &snapshot, &told).unwrap();
+        render(&mut text, &Status { snapshot, told }).unwrap();
         let read: Value = serde_json::from_slice(&text).unwrap();
         let told = json!({ "scripts": [{ "name": "chk" }, { "name": "b" }], "notifications": [],
             "fifos": [] });
@@ -297,7 +340,7 @@ mod tests {
         fs::write(&victim, "untouched").unwrap();
         let path = directory.join("status.json");
         symlink(&victim, &path).unwrap();
-        write(&path, &snapshot(), &Told::default()).unwrap();
+        write(&path, &Status { snapshot: snapshot(), told: Told::default() }).unwrap();
         let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read["instances"][0]["state"], "MASTER");
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -309,11 +352,12 @@ mod tests {
     fn a_disk_that_stalls_holds_nobody_up() {
         let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = StatusWriter(send);
-        writer.write("/first".into(), snapshot(), Told::default());
+        let status = || Status { snapshot: snapshot(), told: Told::default() };
+        writer.write("/first".into(), status());
         // Neither waits, though nothing is taken.
-        writer.write("/second".into(), snapshot(), Told::default());
-        writer.write("/third".into(), snapshot(), Told::default());
-        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _, _)| path).collect();
+        writer.write("/second".into(), status());
+        writer.write("/third".into(), status());
+        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, [Path::new("/first")]);
     }
 }

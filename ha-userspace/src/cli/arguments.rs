@@ -1,6 +1,9 @@
 //! What may be said on the command line: our options, and every one of keepalived(8) 2.2.7.
 
-use std::path::PathBuf;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -64,6 +67,11 @@ pub(crate) struct Arguments {
     /// there already is renamed to FILE.old
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
+    /// Tell the status by HTTP, to be read only: / is a page, /status the JSON, /metrics for
+    /// Prometheus, /healthz; without an address on the loopback interface alone. Whoever can connect
+    /// can read it
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = parse_http)]
+    pub(super) http: Option<SocketAddr>,
     /// Check the configuration and end, as the command check does; what is wrong is added to a
     /// file, if one is named, instead of written to standard error
     #[arg(short = 't', long, value_name = "LOG_FILE", num_args = 0..=1, require_equals = true)]
@@ -299,6 +307,14 @@ pub(super) enum Scheduling {
     Deadline,
     Fifo,
     Other,
+}
+
+fn parse_http(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let address = text.parse().ok();
+    address.ok_or_else(|| "not PORT, ADDRESS:PORT or [ADDRESS]:PORT".to_owned())
 }
 
 fn parse_umask(text: &str) -> Result<u32, String> {

@@ -1,0 +1,153 @@
+//! The status for browsers and for Prometheus, by HTTP: read only, and off unless asked for.
+//!
+//! On a thread of its own, which asks the main thread: what a scrape costs, nothing else waits for.
+
+mod metrics;
+
+use std::{
+    convert::Infallible,
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net, runtime, sync::Semaphore, task::LocalSet, time::timeout};
+use tracing::{info, warn};
+
+use crate::status::Asker;
+
+/// Connections at once; others wait in the kernel's queue, which has a limit too.
+const CONNECTIONS_MAX: usize = 32;
+/// For a request's head to arrive.
+const HEAD_WITHIN: Duration = Duration::from_secs(5);
+/// Of a connection: who keeps on asking connects again.
+const CONNECTION_LIFE: Duration = Duration::from_mins(5);
+/// For an answer of the main thread, which may be busy with a reload.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Between two tries to take a connection, after the kernel refused one.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+/// Nothing from outside: not for the page's script either.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                      connect-src 'self'; img-src data:";
+const PAGE: &str = include_str!("page.html");
+
+type Answer = Response<Full<Bytes>>;
+
+/// Serves at `address` for as long as the process lives.
+///
+/// # Errors
+/// One sentence for the operator: the address cannot be had.
+pub(crate) fn serve(address: SocketAddr, asker: Asker) -> io::Result<()> {
+    let failed = |error| {
+        io::Error::other(format!("--http {address}: {error}: choose another address or port"))
+    };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true)?;
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let address = listener.local_addr()?;
+    thread::Builder::new().name("ha-http".to_owned()).spawn(move || {
+        LocalSet::new().block_on(&runtime, async {
+            if let Err(error) = accept(listener, asker).await {
+                warn!("the status cannot be had by HTTP any more: {error}");
+            }
+        });
+    })?;
+    info!("status by HTTP at http://{address}/");
+    if !address.ip().is_loopback() {
+        warn!("--http {address}: whoever reaches it can read the status: see to a packet filter");
+    }
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, asker: Asker) -> io::Result<()> {
+    let listener = net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        // Nobody closes it.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return Ok(()) };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Without a descriptor to be had, it would be refused again at once.
+            pause().await;
+            continue;
+        };
+        let asker = asker.clone();
+        tokio::task::spawn_local(async move {
+            let service = service_fn(|request| {
+                let asker = asker.clone();
+                async move { Ok::<_, Infallible>(respond(&request, &asker).await) }
+            });
+            let mut protocol = http1::Builder::new();
+            protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
+            let connection = protocol.serve_connection(TokioIo::new(stream), service);
+            // A client that breaks off, or stays for too long, is nobody's trouble.
+            timeout(CONNECTION_LIFE, connection).await.ok();
+            drop(place);
+        });
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "nothing waits for it but new connections")]
+async fn pause() {
+    tokio::time::sleep(AFTER_REFUSAL).await;
+}
+
+async fn respond(request: &Request<Incoming>, asker: &Asker) -> Answer {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
+        answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return answer;
+    }
+    let path = request.uri().path();
+    if path == "/" {
+        return answer(StatusCode::OK, "text/html; charset=utf-8", PAGE);
+    }
+    if !matches!(path, "/status" | "/metrics" | "/healthz") {
+        return plain(StatusCode::NOT_FOUND, "there are /, /status, /metrics and /healthz\n");
+    }
+    let Ok(Some(status)) = timeout(ANSWER_WITHIN, asker.ask()).await else {
+        let text = "the engine thread does not answer\n";
+        return plain(StatusCode::SERVICE_UNAVAILABLE, text);
+    };
+    match path {
+        "/healthz" => plain(StatusCode::OK, "ok\n"),
+        "/status" => answer(StatusCode::OK, "application/json", status.text()),
+        _ => {
+            let status = serde_json::from_str(&status.text()).unwrap_or_default();
+            let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            answer(StatusCode::OK, form, metrics::render(status))
+        }
+    }
+}
+
+fn plain(code: StatusCode, text: &'static str) -> Answer {
+    answer(code, "text/plain; charset=utf-8", text)
+}
+
+fn answer(code: StatusCode, form: &'static str, text: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(text.into()));
+    *answer.status_mut() = code;
+    let headers = [
+        (CONTENT_TYPE, form),
+        (CACHE_CONTROL, "no-store"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+    ];
+    for (name, value) in headers {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}

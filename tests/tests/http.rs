@@ -1,0 +1,89 @@
+//! The status by HTTP, on a router that runs.
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking, in its helpers too")]
+
+use core::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+};
+
+use ha_tests::{
+    alone::Alone, pair::Side, process::Program, reference, require, status::Status, wait,
+};
+
+const ADDRESS: &str = "127.0.0.1:9650";
+const SOON: Duration = Duration::from_secs(20);
+/// More than are served at once.
+const IDLE_CONNECTIONS: usize = 40;
+
+/// All that comes back for `request`; empty if nothing does.
+fn ask(router: &Alone, request: &str) -> String {
+    router.namespace().run(|| {
+        let mut answer = String::new();
+        let Ok(mut stream) = TcpStream::connect(ADDRESS) else { return answer };
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        // It may be refused before it is all there.
+        stream.write_all(request.as_bytes()).ok();
+        stream.read_to_string(&mut answer).ok();
+        answer
+    })
+}
+
+fn get(router: &Alone, path: &str) -> (String, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nConnection: close\r\n\r\n");
+    let answer = ask(router, &request);
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    (head.to_owned(), body.to_owned())
+}
+
+/// The number that a metric has.
+fn sample(metrics: &str, name: &str) -> Option<f64> {
+    let mut lines = metrics.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+}
+
+#[test]
+fn the_status_is_to_be_had_and_nothing_else() {
+    if !require::require_daemon() {
+        return;
+    }
+    let config = reference::config(Side::A);
+    let router = Alone::start(Program::Daemon, &config, &["--http", "9650"]);
+    wait::eventually(SOON, "healthy", || get(&router, "/healthz").1 == "ok\n");
+    let is_master = |metrics: &str| {
+        sample(metrics, "ha_state{instance=\"VI_1\",state=\"MASTER\"}") == Some(1.0)
+    };
+    wait::eventually(SOON, "Master, in its metrics", || is_master(&get(&router, "/metrics").1));
+
+    let (head, body) = get(&router, "/status");
+    assert!(head.starts_with("HTTP/1.1 200 OK"), "{head}");
+    assert!(head.contains("application/json"), "{head}");
+    let status = Status::parse(&body).unwrap();
+    assert_eq!(status.state("VI_1"), "MASTER");
+    let sent = status.statistic("VI_1", "adverts_sent");
+    let (head, metrics) = get(&router, "/metrics");
+    assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    let counted = sample(&metrics, "ha_adverts_sent_total{instance=\"VI_1\"}");
+    assert!(counted >= Some(f64::from(u32::try_from(sent).unwrap())), "{sent}: {metrics}");
+
+    let (head, page) = get(&router, "/");
+    assert!(head.contains("text/html") && head.contains("content-security-policy"), "{head}");
+    for outside in ["http://", "https://", "src="] {
+        assert!(!page.contains(outside), "{outside}: the page is to need nothing from outside");
+    }
+
+    assert!(get(&router, "/etc/passwd").0.starts_with("HTTP/1.1 404"));
+    let post = ask(&router, "POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+    assert!(post.starts_with("HTTP/1.1 405"), "{post}");
+    let long = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(1 << 20));
+    let refused = ask(&router, &long);
+    assert!(!refused.starts_with("HTTP/1.1 200"), "{refused}");
+
+    // Who says nothing is sent away after a while, and others are served then.
+    let connect = || TcpStream::connect(ADDRESS).unwrap();
+    let idle: Vec<TcpStream> =
+        router.namespace().run(|| (0..IDLE_CONNECTIONS).map(|_| connect()).collect());
+    assert_eq!(get(&router, "/healthz").1, "ok\n");
+    drop(idle);
+}
