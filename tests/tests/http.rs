@@ -51,7 +51,7 @@ fn the_status_is_to_be_had_and_nothing_else() {
     let router = Alone::start(Program::Daemon, &config, &["--http", "9650"]);
     wait::eventually(SOON, "healthy", || get(&router, "/healthz").1 == "ok\n");
     let is_master = |metrics: &str| {
-        sample(metrics, "ha_state{instance=\"VI_1\",state=\"MASTER\"}") == Some(1.0)
+        sample(metrics, "ha_state{vrrp_instance=\"VI_1\",state=\"MASTER\"}") == Some(1.0)
     };
     wait::eventually(SOON, "Master, in its metrics", || is_master(&get(&router, "/metrics").1));
 
@@ -64,7 +64,7 @@ fn the_status_is_to_be_had_and_nothing_else() {
     let (head, metrics) = get(&router, "/metrics");
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
-    let counted = sample(&metrics, "ha_adverts_sent_total{instance=\"VI_1\"}");
+    let counted = sample(&metrics, "ha_adverts_sent_total{vrrp_instance=\"VI_1\"}");
     assert!(counted >= Some(f64::from(u32::try_from(sent).unwrap())), "{sent}: {metrics}");
 
     let (head, page) = get(&router, "/");

@@ -13,6 +13,9 @@ use serde_json::Value;
 /// Of a gauge for each: which of them an instance is in.
 const STATES: [&str; 4] = ["INIT", "BACKUP", "MASTER", "FAULT"];
 
+/// Not `instance`: Prometheus calls a target so.
+const INSTANCE: &str = "vrrp_instance";
+
 /// Where a sample is in the status, and what it is called.
 struct Row {
     name: &'static str,
@@ -40,7 +43,7 @@ const fn of_instance(
     kind: Kind,
     help: &'static str,
 ) -> Row {
-    Row { name, help, list: "/instances", label: ("instance", "/name"), value, kind }
+    Row { name, help, list: "/instances", label: (INSTANCE, "/name"), value, kind }
 }
 
 const ROWS: &[Row] = &[
@@ -244,7 +247,7 @@ impl Collector for Status {
         for instance in entries(status, "/instances") {
             let is_in = instance.pointer("/state").and_then(Value::as_str);
             for state in STATES {
-                let labels = [label("instance", instance, "/name"), ("state", state.to_owned())];
+                let labels = [label(INSTANCE, instance, "/name"), ("state", state.to_owned())];
                 let value = f64::from(u8::from(is_in == Some(state)));
                 sample(family.encode_family(&labels)?, Kind::Gauge, value)?;
             }
@@ -311,6 +314,8 @@ fn number(value: &Value) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -329,11 +334,11 @@ mod tests {
         // As the text format of OpenMetrics 1.0 has them.
         let expected = [
             "# TYPE ha_priority gauge",
-            "ha_priority{instance=\"VI \\\"1\\\"\"} 100.0",
-            "ha_state{instance=\"VI \\\"1\\\"\",state=\"MASTER\"} 1.0",
-            "ha_state{instance=\"VI \\\"1\\\"\",state=\"BACKUP\"} 0.0",
-            "ha_heard_ago_seconds{instance=\"VI \\\"1\\\"\"} 0.0125",
-            "ha_adverts_sent_total{instance=\"VI \\\"1\\\"\"} 7.0",
+            "ha_priority{vrrp_instance=\"VI \\\"1\\\"\"} 100.0",
+            "ha_state{vrrp_instance=\"VI \\\"1\\\"\",state=\"MASTER\"} 1.0",
+            "ha_state{vrrp_instance=\"VI \\\"1\\\"\",state=\"BACKUP\"} 0.0",
+            "ha_heard_ago_seconds{vrrp_instance=\"VI \\\"1\\\"\"} 0.0125",
+            "ha_adverts_sent_total{vrrp_instance=\"VI \\\"1\\\"\"} 7.0",
             "ha_frames_total{interface=\"bond0\",result=\"checksum\"} 1.0",
             "ha_xdp{interface=\"bond0\",mode=\"native\"} 1.0",
             "ha_reports_lost_total 3.0",
@@ -346,5 +351,26 @@ mod tests {
         }
         assert_eq!(lines.last(), Some(&"# EOF"));
         assert!(!text.contains("ha_master_priority{"), "what is not there has no sample: {text}");
+    }
+    /// Every metric that the dashboard and the rules ask for is one that there is.
+    #[test]
+    fn dashboard_and_alerts_ask_for_what_there_is() {
+        let told = render(json!({}));
+        let described: BTreeSet<&str> = told
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        let alerts = include_str!("../../../etc/prometheus/alerts.yml");
+        let dashboard = include_str!("../../../etc/grafana/ha.json");
+        serde_json::from_str::<Value>(dashboard).unwrap();
+        for text in [alerts, dashboard] {
+            let words = text.split(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+            let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("ha_")).collect();
+            assert!(asked.len() > 5, "{asked:?}");
+            for name in asked {
+                let name = name.strip_suffix("_total").unwrap_or(name);
+                assert!(described.contains(name), "{name} is not among {described:?}");
+            }
+        }
     }
 }
