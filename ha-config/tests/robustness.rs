@@ -11,7 +11,7 @@ mod well_formed;
 mod tests {
     use std::{fs, path::Path};
 
-    use ha_common::abi::INSTANCES_MAX;
+    use ha_common::abi::{INSTANCES_MAX, PEERS_MAX};
     use ha_config::{Diagnostic, Host, parse, parse_with};
 
     use crate::{fixed_point, well_formed};
@@ -288,6 +288,38 @@ mod tests {
         let error = "f:114689:15: error: 16386 instances are more than the 16384 that can run";
         assert_eq!(said, [error]);
         let help = "this one and those after it need another host: the kernel's tables are full";
+        let helps: Vec<_> = parsed.diagnostics.iter().map(|one| one.help.as_deref()).collect();
+        assert_eq!(helps, [Some(help)]);
+        assert_eq!(parsed.config, full.config, "the others run where errors are left out");
+    }
+
+    #[test]
+    fn unicast_peers_are_not_more_than_the_kernel_has_room_for() {
+        let each: u32 = 256;
+        let addresses = (0..each).map(|number| format!("10.0.0.{number}\n"));
+        let peers: String = addresses.collect();
+        // The peers are in the last lines.
+        let block = |number: u32| {
+            format!(
+                "vrrp_instance V{number} {{\ninterface e{number}\nvirtual_router_id 1\n\
+                 virtual_ipaddress {{\n192.0.2.1\n}}\nunicast_peer {{\n{peers}}}\n}}\n"
+            )
+        };
+        let fitting = PEERS_MAX / each;
+        let mut text: String = (0..fitting).map(block).collect();
+        let full = parse("f", &text);
+        assert_eq!(full.diagnostics, []);
+        assert_eq!(full.config.instances.len(), usize::try_from(fitting).unwrap());
+
+        text.push_str(&block(fitting));
+        text.push_str(&block(fitting + 1));
+        let parsed = parse("f", &text);
+        let said: Vec<String> = parsed.diagnostics.iter().map(Diagnostic::to_line).collect();
+        // Nine lines each beside the peers.
+        let line = fitting * (9 + each) + 1;
+        let error = "the instances up to this one have more than 65536 `unicast_peer`s";
+        assert_eq!(said, [format!("f:{line}:15: error: {error}")]);
+        let help = "it and those after it need another host: the kernel's tables are full";
         let helps: Vec<_> = parsed.diagnostics.iter().map(|one| one.help.as_deref()).collect();
         assert_eq!(helps, [Some(help)]);
         assert_eq!(parsed.config, full.config, "the others run where errors are left out");

@@ -216,6 +216,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         }
     }
     validate::few_tracked(sink, &mut instances, &homes, blocks);
+    validate::few_peers(sink, &mut instances, blocks);
     validate::unique_routers(sink, &instances, &blocks.instances);
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ha_common::abi::INSTANCES_MAX;
+use ha_common::abi::{INSTANCES_MAX, PEERS_MAX};
 
 use super::{Blocks, Built, Named, global, group, instance, track};
 use crate::{
     diagnostic::{Sink, Span},
-    model::{Clock, Instance, Script, SyncGroup},
+    model::{Clock, Instance, Script, SyncGroup, Transport},
 };
 
 /// The instances that the kernel's tables have room for; the first one beyond is reported.
@@ -39,22 +39,52 @@ pub(super) fn few_tracked(
     homes: &BTreeMap<&str, &SyncGroup>,
     blocks: &Blocks,
 ) {
-    let mut tracked = 0_usize;
-    let fits = |(_, one): &&(Span, Instance)| {
+    let tracked = |one: &Instance| {
         let own = blocks.instances.find(&one.name).map(|draft| draft.value.tracks.count());
         let group = homes.get(one.name.as_str()).and_then(|home| blocks.groups.find(&home.name));
         let its_group_s = group.map(|draft| draft.value.tracks.count());
-        tracked = own.into_iter().chain(its_group_s).fold(tracked, usize::saturating_add);
-        tracked <= TRACKED_MAX
+        own.into_iter().chain(its_group_s).fold(0, usize::saturating_add)
+    };
+    if let Some(first) = leave_out_beyond(TRACKED_MAX, instances, blocks, tracked) {
+        let message = format!("the instances up to this one track more than {TRACKED_MAX} things");
+        let help = "what a group tracks counts for each member; it and those after it do not run";
+        sink.error_help(first, message, help);
+    }
+}
+
+/// Leaves out the instances whose peers the kernel's tables have no room for; the first of them is
+/// reported.
+pub(super) fn few_peers(sink: &mut Sink, instances: &mut Vec<(Span, Instance)>, blocks: &Blocks) {
+    let most = usize::try_from(PEERS_MAX).unwrap_or(usize::MAX);
+    let peers = |one: &Instance| match &one.transport {
+        Transport::Unicast { peers, .. } => peers.len(),
+        Transport::Multicast { .. } => 0,
+    };
+    if let Some(first) = leave_out_beyond(most, instances, blocks, peers) {
+        let message =
+            format!("the instances up to this one have more than {PEERS_MAX} `unicast_peer`s");
+        let help = "it and those after it need another host: the kernel's tables are full";
+        sink.error_help(first, message, help);
+    }
+}
+
+/// Leaves out the first instance with which there would be more than `most` of what `count` counts,
+/// and all after it; says where its name is.
+fn leave_out_beyond(
+    most: usize,
+    instances: &mut Vec<(Span, Instance)>,
+    blocks: &Blocks,
+    count: impl Fn(&Instance) -> usize,
+) -> Option<Span> {
+    let mut sum = 0_usize;
+    let fits = |(_, one): &&(Span, Instance)| {
+        sum = sum.saturating_add(count(one));
+        sum <= most
     };
     let fitting = instances.iter().take_while(fits).count();
     let first = instances.get(fitting).and_then(|(_, one)| blocks.instances.find(&one.name));
-    if let Some(first) = first {
-        let message = format!("the instances up to this one track more than {TRACKED_MAX} things");
-        let help = "what a group tracks counts for each member; it and those after it do not run";
-        sink.error_help(first.name.span, message, help);
-    }
     instances.truncate(fitting);
+    Some(first?.name.span)
 }
 
 /// An instance stays in the first group that names it.
