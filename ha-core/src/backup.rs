@@ -117,6 +117,7 @@ impl Engine {
             return;
         }
         instance.wants_master = true;
+        instance.took_over_at = Some(down_at);
         let cause = match instance.prospect {
             Prospect::Silence => Cause::MasterDown { heard: instance.heard, deadline },
             Prospect::Stop => Cause::MasterStopped,

@@ -102,6 +102,8 @@ pub struct Instance {
     pub(crate) prospect: Prospect,
     /// Its own `Active_Down_Timer` has fired; it waits for the other members of its group.
     pub(crate) wants_master: bool,
+    /// Its deadline when it last wanted to take over.
+    pub(crate) took_over_at: Option<Instant>,
     /// It was late and listens before it acts.
     pub(crate) listening: bool,
     /// When it last answered another Master.
@@ -134,6 +136,7 @@ impl Instance {
             held_back: None,
             prospect: Prospect::Silence,
             wants_master: false,
+            took_over_at: None,
             listening: false,
             answered: None,
             told_of_lower: None,
@@ -184,6 +187,12 @@ impl Instance {
     #[must_use]
     pub fn heard(&self) -> Option<Instant> {
         self.heard
+    }
+
+    /// The deadline at which it last took over, or wanted to: `Active_Down_Timer`'s.
+    #[must_use]
+    pub fn took_over_at(&self) -> Option<Instant> {
+        self.took_over_at
     }
 
     /// Whether it was late and listens before it acts again.

@@ -19,13 +19,14 @@ use nix::sys::{
 };
 use tracing::{error, warn};
 
-use self::arguments::{Arguments, LogArguments, Scheduling, UnknownVrid, Work};
+use self::arguments::{Arguments, DaemonArguments, LogArguments, Scheduling, UnknownVrid, Work};
 pub(crate) use self::{
     arguments::{ProcessEvents, XdpChoice},
     lookup::print,
 };
 use crate::{
     check::{self, Effective, Format, Source},
+    control::{Client, Form},
     daemon,
     io::schedule::Policy,
     logging::{self, Log, StandardError},
@@ -46,6 +47,8 @@ pub(crate) struct Options {
     /// The network namespace to run in, whatever the configuration says.
     pub(crate) namespace: Option<String>,
     pub(crate) home: Home,
+    /// Whose members may ask by the control socket.
+    pub(crate) control_group: Option<String>,
     pub(crate) xdp: XdpChoice,
     pub(crate) process_events: ProcessEvents,
     pub(crate) pass_unknown_vrids: bool,
@@ -54,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) scheduling: Policy,
     /// Files that get the process's number; none: as the configuration says.
     pub(crate) pid_files: Vec<PathBuf>,
+    /// Where what happens is written to, beside memory.
+    pub(crate) history: Option<PathBuf>,
     /// Where the engine's inputs are recorded, if they are.
     pub(crate) record: Option<PathBuf>,
     /// Where the status is to be had by HTTP, if it is.
@@ -112,12 +117,26 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             exit_code(lookup::explain(keyword).and_then(|text| print(&text)))
         }
         (Some(Work::Completions { shell }), _) => exit_code(print(&lookup::completions(*shell))),
+        (Some(Work::Status { name, json, watch, daemon }), _) => {
+            let form = if *json { Form::Json } else { Form::Table };
+            let client = client(arguments, daemon);
+            exit_code(client.and_then(|client| client.status(name.as_deref(), form, *watch)))
+        }
+        (Some(Work::History { name, json, daemon }), _) => {
+            let form = if *json { Form::Json } else { Form::Table };
+            let client = client(arguments, daemon);
+            exit_code(client.and_then(|client| client.history(name.as_deref(), form)))
+        }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
         (None, Some(log_file)) => {
             check::run(&file(&None), config_id, log_file.as_deref(), Format::Text, Effective::No)
         }
         (None, None) => exit_code(run_daemon(arguments, settings, file(&None))),
     }
+}
+
+fn client(arguments: &Arguments, daemon: &DaemonArguments) -> Result<Client, String> {
+    Client::find(daemon.socket.clone(), home(arguments).directory())
 }
 
 fn exit_code(result: Result<(), impl Display>) -> ExitCode {
@@ -164,11 +183,8 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
             with_carets: shows_carets(settings, StandardError::find()),
         },
         namespace: process.namespace.clone(),
-        home: if arguments.keepalived_paths {
-            Home::Keepalived
-        } else {
-            Home::In(arguments.run_dir.clone())
-        },
+        home: home(arguments),
+        control_group: arguments.control_group.clone(),
         xdp: arguments.xdp,
         process_events: arguments.process_events,
         pass_unknown_vrids: arguments.xdp_unknown_vrid == UnknownVrid::Pass,
@@ -180,9 +196,14 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
             Scheduling::Other => Policy::Other,
         },
         pid_files: pid_files.cloned().collect(),
+        history: arguments.history.clone(),
         record: arguments.record.clone(),
         http: arguments.http,
     }
+}
+
+fn home(arguments: &Arguments) -> Home {
+    if arguments.keepalived_paths { Home::Keepalived } else { Home::In(arguments.run_dir.clone()) }
 }
 
 /// Lines of the file are for whoever sees standard error. Anywhere else a line is a message, with a

@@ -1,8 +1,10 @@
 //! The main thread: starts the engine thread, runs everything slow beside it, and cleans up.
 
+mod asking;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    future, io, iter,
+    future, io,
     path::Path,
     pin::Pin,
     sync::Arc,
@@ -19,15 +21,18 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Sleep, sleep, timeout},
+    time::{Sleep, sleep},
 };
 use tracing::{error, info, warn};
 
+use self::asking::Taken;
 use crate::{
     cli::{Options, XdpChoice},
     clock,
+    control::{ControlServer, Opening, Question, Questions},
     engine::{Command, EngineThread, Handover, Setup},
     firewall::{self, Filter},
+    history::History,
     http,
     io::{
         carrier,
@@ -44,12 +49,9 @@ use crate::{
     routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
-    status::{Asker, Question, Status, StatusWriter, Told},
+    status::StatusWriter,
     watch::Watchers,
 };
-
-/// The engine thread answers within a turn, or it is stuck.
-const ANSWER: Duration = Duration::from_secs(1);
 
 /// One daemon an interface. By the interface's name.
 type Locks = BTreeMap<String, InterfaceLock>;
@@ -61,6 +63,8 @@ struct Held {
     recorder: Option<Recorder>,
     files: RunFiles,
     routing: RoutingFile,
+    /// `None`: it cannot be had, which the log says.
+    _control: Option<ControlServer>,
     questions: mpsc::Receiver<Question>,
 }
 
@@ -162,12 +166,13 @@ async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
     let _pid_files = PidFiles::write(pid_files)?;
     let recorder = options.record.as_deref().map(Recorder::create).transpose()?;
     let routing = RoutingFile::new(files.routing());
-    let (asker, questions) = Asker::new();
+    let (asker, questions) = Questions::new();
+    let control = open_control(options, &files, asker.clone());
     if let Some(address) = options.http {
         http::serve(address, asker)?;
     }
     let filter = Filter::default();
-    let mut held = Held { locks, filter, recorder, files, routing, questions };
+    let mut held = Held { locks, filter, recorder, files, routing, _control: control, questions };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -208,6 +213,7 @@ struct Run {
     /// `None`: the engine thread hears all frames itself.
     refused: Option<RefusedFrames>,
     carriers: JoinSet<()>,
+    taken: Taken,
 }
 
 impl Run {
@@ -240,8 +246,10 @@ impl Run {
         let mut watchers = Watchers::new(engine.commands.clone(), options.process_events);
         watchers.run(&plan);
         let carriers = watch_carriers(&plan);
-        let reporter = Reporter::new(Arc::clone(&plan));
-        Ok(Self { plan, engine, reporter, watchers, status_writer, refused, carriers })
+        let history = options.history.as_deref().map(History::with_file).transpose()?;
+        let reporter = Reporter::new(Arc::clone(&plan), history.unwrap_or_default());
+        let taken = Taken::default();
+        Ok(Self { plan, engine, reporter, watchers, status_writer, refused, carriers, taken })
     }
 
     async fn until_stop(
@@ -289,16 +297,11 @@ impl Run {
                         Err(error) => error!("the running configuration stays: {error}"),
                     },
                     Order::Status(asked) => {
-                        let path = held.files.status(asked);
-                        if let Some(status) = self.status().await {
-                            self.status_writer.write(path, status);
-                        } else {
-                            warn!("no status: the engine thread does not answer");
-                        }
-                    },
+                        self.write_status(held.files.status(asked)).await;
+                    }
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
-                Some(question) = held.questions.recv() => self.answer(question, held).await,
+                Some(question) = held.questions.recv() => self.answer(question).await,
                 plan = answer(&mut reading, &options.source.path) => {
                     reading = None;
                     let reloaded = match plan {
@@ -310,33 +313,6 @@ impl Run {
                         Err(error) => error!("the running configuration stays: {error}"),
                     }
                 }
-            }
-        }
-    }
-
-    /// How things are; `None` if the engine thread does not say.
-    async fn status(&self) -> Option<Status> {
-        let mut told = Told::default();
-        self.reporter.tell_status(&mut told);
-        self.watchers.tell_status(&mut told);
-        let (ask, answer) = oneshot::channel();
-        let asked = async {
-            self.engine.commands.send(Command::Status(ask)).await.ok()?;
-            answer.await.ok()
-        };
-        // The limit is on both: with a full queue the question waits as well.
-        let snapshot = timeout(ANSWER, asked).await.ok()??;
-        Some(Status { snapshot, told })
-    }
-
-    /// Answers this question, and all others that wait, with one look at the engine thread.
-    async fn answer(&self, question: Question, held: &mut Held) {
-        let status = self.status().await.map(Arc::new);
-        let others = iter::from_fn(|| held.questions.try_recv().ok());
-        for question in iter::once(question).chain(others) {
-            if let Some(status) = &status {
-                // Whoever asked may have gone away.
-                question.send(Arc::clone(status)).ok();
             }
         }
     }
@@ -448,6 +424,18 @@ fn read_plan(options: &Options) -> Result<Plan, String> {
         return Err(format!("{name}: no vrrp_instance to run{on}"));
     }
     Ok(plan)
+}
+
+/// The daemon does its work without it, too.
+fn open_control(options: &Options, files: &RunFiles, asker: Questions) -> Option<ControlServer> {
+    let opening = Opening { path: files.control(), group: options.control_group.clone() };
+    match ControlServer::start(&opening, asker) {
+        Ok(server) => Some(server),
+        Err(error) => {
+            warn!("{error}");
+            None
+        }
+    }
 }
 
 /// Takes the locks that `plan` needs beside those that are held.

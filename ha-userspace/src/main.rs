@@ -2,13 +2,15 @@
 //!
 //! The only crate with I/O. Two threads: the engine thread sends, receives and decides
 //! ([`engine`], over [`io`]); everything slow (scripts, signals, logs, status) runs on the main thread
-//! ([`daemon`], [`firewall`], [`scripts`], [`report`], [`status`]), or, where it may wait for a disk or a
+//! ([`daemon`], [`control`], [`firewall`], [`scripts`], [`report`], [`status`]), or, where it may wait for a disk or a
 //! server ([`mail`]), on one of its own. They share nothing but bounded channels.
 
 mod check;
 mod cli;
+mod control;
 mod daemon;
 mod firewall;
+mod history;
 mod host;
 mod logging;
 mod mail;
@@ -30,6 +32,7 @@ mod status;
 mod watch;
 
 mod clock;
+mod wall;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -13,10 +13,12 @@ use ha_core::{
     Action, Cause, Event, GroupId, InstanceId, Instant, Notice, Notify, State, Subject, TrackerId,
     Transition,
 };
+use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    engine::{Message, PriorityChange, Report},
+    engine::{Message, Moved, PriorityChange, Report},
+    history::{self, History},
     io::refused::OfInterface,
     mail::Mailer,
     plan::{Plan, TrackerPlan},
@@ -26,7 +28,7 @@ use crate::{
         news::{Kind, News, What},
         notify::Notifier,
     },
-    status::Told,
+    status::{Standing, Told},
 };
 
 /// Turns reports into log lines and notifications.
@@ -38,16 +40,17 @@ pub(crate) struct Reporter {
     generation: u32,
     notifier: Notifier,
     fifos: Fifos,
-    /// Why each instance is in its state.
-    reasons: BTreeMap<InstanceId, String>,
+    /// Since when and why each instance is in its state.
+    standings: BTreeMap<InstanceId, Standing>,
     /// Who moved last of itself, not with its group.
     lead: Option<InstanceId>,
     masters: BTreeSet<InstanceId>,
     mailer: Mailer,
+    pub(crate) history: History,
 }
 
 impl Reporter {
-    pub(crate) fn new(plan: Arc<Plan>) -> Self {
+    pub(crate) fn new(plan: Arc<Plan>, history: History) -> Self {
         let mut fifos = Fifos::default();
         fifos.run(&plan);
         Self {
@@ -56,10 +59,11 @@ impl Reporter {
             generation: 0,
             notifier: Notifier::default(),
             fifos,
-            reasons: BTreeMap::new(),
+            standings: BTreeMap::new(),
             lead: None,
             masters: BTreeSet::new(),
             mailer: Mailer::default(),
+            history,
         }
     }
 
@@ -89,6 +93,11 @@ impl Reporter {
         told.add("mail", &self.mailer.status());
     }
 
+    /// Since when and why each instance is in its state.
+    pub(crate) fn standings(&self) -> BTreeMap<InstanceId, Standing> {
+        self.standings.clone()
+    }
+
     pub(crate) fn handle(&mut self, report: &Report) {
         if report.generation != self.generation {
             self.generation = report.generation;
@@ -99,8 +108,9 @@ impl Reporter {
         match &report.message {
             Message::Note(text) => info!("{text}"),
             Message::Trouble(text) => warn!("{text}"),
+            Message::Moved(moved) => self.handle_moved(report.at, moved),
             Message::Priority(change) => self.handle_priority(change),
-            Message::Engine(action) => self.handle_action(report.at, action),
+            Message::Engine(action) => self.handle_action(action),
         }
     }
 
@@ -117,26 +127,8 @@ impl Reporter {
         }
     }
 
-    fn handle_action(&mut self, at: Instant, action: &Action) {
+    fn handle_action(&mut self, action: &Action) {
         match *action {
-            Action::Transition(Transition { instance, from, to, cause }) => {
-                let why = self.why(at, cause);
-                let name = self.name(instance);
-                if to == State::Fault {
-                    warn!("{name}: {from} -> {to}: {why}");
-                } else {
-                    info!("{name}: {from} -> {to}: {why}");
-                }
-                self.reasons.insert(instance, why);
-                if !matches!(cause, Cause::Group(_)) {
-                    self.lead = Some(instance);
-                }
-                if to == State::Master {
-                    self.masters.insert(instance);
-                } else {
-                    self.masters.remove(&instance);
-                }
-            }
             Action::Notify(notify) => {
                 // Instances have said why in their transitions.
                 if let Subject::Group(group) = notify.subject {
@@ -167,7 +159,36 @@ impl Reporter {
             | Action::Advertise { .. }
             | Action::Addresses { .. }
             | Action::Announce { .. }
+            | Action::Transition(_)
             | Action::Priority { .. } => {}
+        }
+    }
+
+    fn handle_moved(&mut self, at: Instant, moved: &Moved) {
+        let Transition { instance, from, to, cause } = moved.transition;
+        let why = self.why(at, cause);
+        let name = self.name(instance);
+        if to == State::Fault {
+            warn!("{name}: {from} -> {to}: {why}");
+        } else {
+            info!("{name}: {from} -> {to}: {why}");
+        }
+        let mut entry = history::evidence(at, moved);
+        let base = self.plan.base_priority(instance).unwrap_or(moved.priority);
+        let weighing = self.weighing(base, moved.priority, &moved.weights);
+        entry.set("instance", json!(name));
+        entry.set("group", json!(self.plan.group_of(instance).map(|group| group.name.as_str())));
+        entry.set("reason", json!(why));
+        entry.set("priority_reason", json!(format!("{}{weighing}", moved.priority)));
+        self.history.add(at, entry);
+        self.standings.insert(instance, Standing { since: at, why });
+        if !matches!(cause, Cause::Group(_)) {
+            self.lead = Some(instance);
+        }
+        if to == State::Master {
+            self.masters.insert(instance);
+        } else {
+            self.masters.remove(&instance);
         }
     }
 
@@ -188,7 +209,7 @@ impl Reporter {
                 let reason = if event == Event::LowerMaster {
                     "another router with less right to it is Master too"
                 } else {
-                    self.reasons.get(&id).map_or("", String::as_str)
+                    self.standings.get(&id).map_or("", |standing| standing.why.as_str())
                 };
                 (Kind::Instance, &of.name, &of.notify, reason)
             }
@@ -220,8 +241,8 @@ impl Reporter {
         let lead = self
             .lead
             .filter(|lead| members.is_some_and(|group| group.members.binary_search(lead).is_ok()));
-        let reason = lead.and_then(|lead| self.reasons.get(&lead));
-        reason.map_or("its members start", String::as_str)
+        let standing = lead.and_then(|lead| self.standings.get(&lead));
+        standing.map_or("its members start", |standing| standing.why.as_str())
     }
 
     fn handle_priority(&self, change: &PriorityChange) {
@@ -319,7 +340,7 @@ mod tests {
     #[test]
     fn causes_are_said_in_words() {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
-        let reporter = Reporter::new(Arc::new(plan));
+        let reporter = Reporter::new(Arc::new(plan), History::default());
         let at = Instant::from_nanos(5_000_000_000);
         let check = |cause, words: &str| assert_eq!(reporter.why(at, cause), words);
         let heard = Some(Instant::from_nanos(1_390_625_000));
@@ -338,7 +359,7 @@ mod tests {
     #[test]
     fn a_priority_is_told_with_its_reasons() {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
-        let reporter = Reporter::new(Arc::new(plan));
+        let reporter = Reporter::new(Arc::new(plan), History::default());
         let (link, script) = (TrackerId(0), TrackerId(1));
         let check = |to, weights: &[(TrackerId, i32)], words: &str| {
             assert_eq!(reporter.weighing(100, to, weights), words);

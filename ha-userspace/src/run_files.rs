@@ -4,7 +4,7 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process,
 };
 
@@ -29,11 +29,30 @@ pub(crate) enum Home {
     Keepalived,
 }
 
+impl Home {
+    /// Where the files are, but for keepalived's own status.
+    pub(crate) fn directory(&self) -> &Path {
+        match self {
+            Self::In(directory) => directory,
+            Self::Keepalived => Path::new("/run/keepalived"),
+        }
+    }
+}
+
 /// The files of one daemon of several on a host.
 #[derive(Clone, Debug)]
 pub(crate) struct RunFiles {
     home: Home,
     identity: Identity,
+}
+
+const CONTROL: &str = "control";
+
+/// Whether a file is called as a daemon's control socket.
+pub(crate) fn is_control(path: &Path) -> bool {
+    let name = path.file_stem().and_then(|name| name.to_str());
+    let is_named = |name: &str| name == CONTROL || name.starts_with("control_");
+    name.is_some_and(is_named) && path.extension().is_some_and(|extension| extension == "sock")
 }
 
 /// A keyword with which one of these has files that the other has not, from start to end.
@@ -67,6 +86,11 @@ impl RunFiles {
             (Home::Keepalived, Asked::Statistics) => "/tmp/keepalived.stats".into(),
             (Home::Keepalived, Asked::Json) => "/tmp/keepalived.json".into(),
         }
+    }
+
+    /// Where it is asked and told what to do.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.in_directory(CONTROL, "sock")
     }
 
     /// What names the routes and rules that may be set.
@@ -104,10 +128,7 @@ impl RunFiles {
     /// As keepalived 2.2.7 has it: a directory for each network namespace, and the instance's name
     /// behind the file's. It mounts that directory over its own as well; here nothing needs it.
     fn in_directory(&self, name: &str, extension: &str) -> PathBuf {
-        let mut path = match &self.home {
-            Home::In(directory) => directory.clone(),
-            Home::Keepalived => "/run/keepalived".into(),
-        };
+        let mut path = self.home.directory().to_owned();
         let Identity { net_namespace, instance, .. } = &self.identity;
         path.extend(net_namespace);
         path.push(match instance {
@@ -187,6 +208,8 @@ mod tests {
             ),
         ] {
             let identity = identity(namespace, instance);
+            let control = RunFiles::new(Home::In("/d".into()), identity.clone()).control();
+            assert!(is_control(&control), "{}", control.display());
             let keepalived_s = RunFiles::new(Home::Keepalived, identity.clone());
             let theirs: Vec<PathBuf> = theirs.iter().flatten().map(PathBuf::from).collect();
             assert_eq!(keepalived_s.pid(), theirs);

@@ -1,103 +1,59 @@
-//! `status.json`: how things are, for people and for tests.
+//! `status.json`: how things are, for people and for programs. `docs/status.md` says what is in it.
 //!
-//! ```json
-//! { "version": 1, "at_nanos": 1, "scheduling": "SCHED_DEADLINE …", "reports_lost": 0,
-//!   "instances": [{ "name": "VI_1", "state": "MASTER", "priority": 100, "source": "198.51.100.10",
-//!     "master": { "address": "198.51.100.11", "priority": 100, "checksum": null },
-//!     "is_listening": false, "heard_ago_ms": 12.5,
-//!     "statistics": { "adverts_received": 1, … } }],
-//!   "interfaces": [{ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
-//!     "counters": { "accepted": 1, … } }],
-//!   "told": {
-//!     "notifications": [{ "type": "INSTANCE", "name": "VI_1", "waiting": 0, "runs": 2, "failed": 0,
-//!       "lost": 0, "coalesced": 0, "last": { "state": "MASTER", "command": "/etc/ha/notify.sh",
-//!         "run": { "exit_code": 0, "signal": null, "error": null, "duration_ms": 3.5,
-//!           "output": "" } } }],
-//!     "fifos": [{ "path": "/run/ha.fifo", "waiting": 0, "lost": 0, "error": null }],
-//!     "mail": { "waiting": 0, "sent": 1, "tries_failed": 0, "failed": 0, "lost": 0,
-//!       "last_error": null },
-//!     "scripts": [{ "name": "chk", "is_up": true, "last_failure": { "exit_code": 1, … } }],
-//!     "clock": { "lines_left_out": 0, "offset_ms": -1.5,
-//!       "kernel": { "is_synchronised": true, "max_error_ms": 12.5, "estimated_error_ms": 0.5 },
-//!       "servers": [{ "server": "192.0.2.123:123", "offset_ms": -1.5, "doubt_ms": 0.25,
-//!         "stratum": 2, "answers": 9, "failures": 0, "last_error": null }],
-//!       "tracked": [{ "name": "clk", "is_up": true, "reason": "it is good enough" }] } } }
-//! ```
-//! `notifications` has who has scripts and was told something; `output` is the end of it. `scripts` are
-//! those that are tracked; `is_up` is `null` before the first verdict, `last_failure` as `run` above. `clock` is the host's wall clock: see
-//! `docs/time.md`.
-//! `source`, `master` and `heard_ago_ms` are `null` while there is none. `checksum` is `message` or
-//! `pseudo-header` for `VRRPv3` over IPv4. `is_listening`: it was late, and listens before it acts.
+//! The same document is written to a file, when a signal asks for it, and to the control socket.
+
+mod instance;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     iter, mem,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    process,
     sync::{
         Arc,
         mpsc::{self, SyncSender, TrySendError},
     },
     thread,
+    time::Duration,
 };
 
-use ha_core::wire::Dialect;
+use ha_config::Identity;
+use ha_core::{InstanceId, Instant};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 use tracing::warn;
 
-use crate::engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot};
+use self::instance::interface;
+use crate::{engine::Snapshot, plan::Plan};
 
 /// Status that waits while another is being written; more is refused.
 const WAITING_MAX: usize = 1;
-/// Questions that wait for the main thread.
-const QUESTIONS_MAX: usize = 16;
 /// Of the members of `told`.
 const INDENT: &str = "    ";
 
 /// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
-pub(crate) struct StatusWriter(SyncSender<(PathBuf, Status)>);
+pub(crate) struct StatusWriter(SyncSender<(PathBuf, Arc<Status>)>);
 
-/// How things are at one moment.
+/// How the daemon is at one moment.
 #[derive(Debug)]
 pub(crate) struct Status {
     pub(crate) snapshot: Snapshot,
-    /// Who was told of it.
+    /// What runs then.
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) standings: BTreeMap<InstanceId, Standing>,
     pub(crate) told: Told,
+    /// By the wall clock at the snapshot's moment: for people.
+    pub(crate) since_epoch: Duration,
 }
 
-impl Status {
-    /// The document as text.
-    pub(crate) fn text(&self) -> String {
-        let mut text = Vec::new();
-        // A Vec takes all.
-        render(&mut text, self).ok();
-        String::from_utf8(text).unwrap_or_default()
-    }
-}
-
-/// Asks the main thread how things are, from any other one.
-#[derive(Clone, Debug)]
-pub(crate) struct Asker(tokio::sync::mpsc::Sender<Question>);
-
-/// Who wants to know.
-pub(crate) type Question = oneshot::Sender<Arc<Status>>;
-
-impl Asker {
-    /// What is asked arrives at the receiver; beyond [`QUESTIONS_MAX`] who asks waits.
-    pub(crate) fn new() -> (Self, tokio::sync::mpsc::Receiver<Question>) {
-        let (send, questions) = tokio::sync::mpsc::channel(QUESTIONS_MAX);
-        (Self(send), questions)
-    }
-
-    /// `None`: the daemon ends, or its engine thread does not answer.
-    pub(crate) async fn ask(&self) -> Option<Arc<Status>> {
-        let (question, answer) = oneshot::channel();
-        self.0.send(question).await.ok()?;
-        answer.await.ok()
-    }
+/// Since when and why an instance is in its state.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) since: Instant,
+    pub(crate) why: String,
 }
 
 /// Who was told of it, as text: as a tree of values it would need some kilobytes for each script.
@@ -129,7 +85,7 @@ impl StatusWriter {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Status)>(WAITING_MAX);
+        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Arc<Status>)>(WAITING_MAX);
         thread::Builder::new().name("ha-status".to_owned()).spawn(move || {
             for (path, status) in waiting {
                 if let Err(error) = write(&path, &status) {
@@ -141,7 +97,7 @@ impl StatusWriter {
     }
 
     /// Has it written to `path`, unless others wait.
-    pub(crate) fn write(&self, path: PathBuf, status: Status) {
+    pub(crate) fn write(&self, path: PathBuf, status: Arc<Status>) {
         if let Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) =
             self.0.try_send((path, status))
         {
@@ -154,7 +110,7 @@ fn write(path: &Path, status: &Status) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    replace(path, 0o600, |file| render(file, status))
+    replace(path, 0o600, |file| status.render(file))
 }
 
 /// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
@@ -178,15 +134,46 @@ pub(crate) fn replace(
     fs::rename(&temporary, path)
 }
 
-/// One instance after the other: memory that is locked is not given back, and all of them together
-/// would need some kilobytes each.
-fn render(to: &mut impl Write, Status { snapshot, told }: &Status) -> io::Result<()> {
-    writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
-    writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
-    writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
-    render_list(to, "instances", snapshot.instances.iter().map(instance))?;
-    render_list(to, "interfaces", snapshot.interfaces.iter().map(interface))?;
-    writeln!(to, "  \"told\": {{{}\n  }}\n}}", told.0)
+impl Status {
+    /// One instance after the other: memory that is locked is not given back, and all of them
+    /// together would need some kilobytes each.
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub(crate) fn render(&self, to: &mut impl Write) -> io::Result<()> {
+        let snapshot = &self.snapshot;
+        let Identity { net_namespace, instance, .. } = &self.plan.identity;
+        let daemon = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": process::id(),
+            "net_namespace": net_namespace, "instance": instance });
+        writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
+        writeln!(to, "  \"unix_ms\": {},", self.since_epoch.as_millis())?;
+        writeln!(to, "  \"daemon\": {},", indented(&daemon, "  "))?;
+        writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
+        writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
+        let instances = snapshot.instances.iter();
+        let groups = self.groups();
+        let instances = instances.map(|one| self.instance(one, groups.get(&one.id).copied()));
+        render_list(to, "instances", instances)?;
+        render_list(to, "interfaces", snapshot.interfaces.iter().map(interface))?;
+        writeln!(to, "  \"told\": {{{}\n  }}\n}}", self.told.0)
+    }
+
+    /// The document as text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Vec::new();
+        // A Vec takes all.
+        self.render(&mut text).ok();
+        String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// Names of sync groups by their members.
+    fn groups(&self) -> BTreeMap<InstanceId, &str> {
+        let groups = self.plan.groups.iter().zip(&self.plan.engine.groups);
+        let members = groups.flat_map(|(group, members)| {
+            members.members.iter().map(|member| (*member, group.name.as_str()))
+        });
+        members.collect()
+    }
 }
 
 fn render_list(
@@ -218,115 +205,99 @@ fn indented(value: &Value, indent: &str) -> String {
     format!("{value:#}").replace('\n', &format!("\n{indent}"))
 }
 
-fn instance(instance: &InstanceSnapshot) -> Value {
-    let statistics = &instance.statistics;
-    let master = instance.master.map(|(address, priority)| {
-        let checksum = instance.dialect.map(|dialect| match dialect {
-            Dialect::Message => "message",
-            Dialect::PseudoHeader => "pseudo-header",
-        });
-        json!({ "address": address, "priority": priority, "checksum": checksum })
-    });
-    json!({
-        "name": instance.name,
-        "state": instance.state.to_string(),
-        "priority": instance.priority,
-        "source": instance.source,
-        "master": master,
-        "is_listening": instance.is_listening,
-        "heard_ago_ms": instance.heard_ago.map(|ago| ago.as_secs_f64() * 1e3),
-        "statistics": {
-            "adverts_received": statistics.adverts_received,
-            "adverts_absorbed": statistics.adverts_absorbed,
-            "adverts_sent": statistics.adverts_sent,
-            "became_master": statistics.became_master,
-            "released_master": statistics.released_master,
-            "priority_zero_received": statistics.priority_zero_received,
-            "priority_zero_sent": statistics.priority_zero_sent,
-            "rejected": statistics.rejected,
-            "saved_by_stamp": statistics.saved_by_stamp,
-            "late": statistics.late,
-            "peers_forgotten": statistics.peers_forgotten,
-            "addresses_removed": statistics.addresses_removed,
-        },
-    })
-}
-
-fn interface(interface: &InterfaceSnapshot) -> Value {
-    let counters =
-        interface.counters.iter().map(|(name, count)| ((*name).to_owned(), json!(count)));
-    let counters: serde_json::Map<String, Value> = counters.collect();
-    json!({
-        "name": interface.name,
-        "index": interface.index,
-        "is_up": interface.is_up,
-        "xdp": interface.xdp,
-        "counters": counters,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    use super::*;
+    use ha_core::{TrackerId, wire::Dialect};
 
-    fn snapshot() -> Snapshot {
-        Snapshot {
-            at: ha_core::Instant::from_nanos(7),
+    use super::*;
+    use crate::engine::{InstanceSnapshot, InterfaceSnapshot};
+
+    const TEXT: &str = "vrrp_script chk {\n script \"/bin/true\"\n}\n\
+        vrrp_instance VI_1 {\n interface bond0\n virtual_router_id 1\n priority 110\n \
+        virtual_ipaddress {\n 192.0.2.1\n }\n track_script {\n chk weight -10\n }\n}\n";
+
+    fn status() -> Status {
+        let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
+        let snapshot = Snapshot {
+            at: Instant::from_nanos(7_000_000_000),
             scheduling: "SCHED_OTHER".to_owned(),
             instances: vec![InstanceSnapshot {
+                id: InstanceId(0),
                 name: "VI_1".to_owned(),
                 state: ha_core::State::Master,
                 priority: 100,
+                weights: vec![(TrackerId(1), -10)],
                 source: None,
                 master: None,
                 dialect: None,
                 is_listening: false,
                 heard_ago: None,
+                sent_ago: None,
                 statistics: ha_core::Statistics::default(),
             }],
-            interfaces: Vec::new(),
+            interfaces: vec![InterfaceSnapshot {
+                name: "bond0".to_owned(),
+                index: 2,
+                is_up: true,
+                xdp: "native",
+                counters: vec![("accepted", 1)],
+            }],
             reports_lost: 0,
+        };
+        Status {
+            snapshot,
+            plan: Arc::new(plan),
+            standings: BTreeMap::new(),
+            told: Told::default(),
+            since_epoch: Duration::from_millis(1_700_000_000_500),
         }
     }
 
     #[test]
     fn the_shape_is_the_documented_one() {
-        let mut snapshot = snapshot();
-        let instance = &mut snapshot.instances[0];
+        let mut status = status();
+        let instance = &mut status.snapshot.instances[0];
         instance.master = Some(("192.0.2.7".parse().unwrap(), 9));
         instance.dialect = Some(Dialect::PseudoHeader);
-        instance.heard_ago = Some(std::time::Duration::from_micros(12_500));
-        snapshot.interfaces = vec![InterfaceSnapshot {
-            name: "bond0".to_owned(),
-            index: 2,
-            is_up: true,
-            xdp: "native",
-            counters: vec![("accepted", 1)],
-        }];
-        let second =
-            InterfaceSnapshot { name: "bo\"nd\n1".to_owned(), ..snapshot.interfaces[0].clone() };
-        snapshot.interfaces.push(second);
+        instance.heard_ago = Some(Duration::from_micros(12_500));
+        instance.sent_ago = Some(Duration::from_millis(250));
+        let interfaces = &mut status.snapshot.interfaces;
+        let second = InterfaceSnapshot { name: "bo\"nd\n1".to_owned(), ..interfaces[0].clone() };
+        interfaces.push(second);
+        let since = Instant::from_nanos(5_000_000_000);
+        let standing = Standing { since, why: "nobody came".to_owned() };
+        status.standings.insert(InstanceId(0), standing);
         let mut text = Vec::new();
-        let mut told = Told::default();
+        let told = &mut status.told;
         told.add_list("scripts", [json!({ "name": "chk" }), json!({ "name": "b" })].into_iter());
         told.add_list("notifications", iter::empty());
         told.add("fifos", &json!([]));
-        render(&mut text, &Status { snapshot, told }).unwrap();
+        status.render(&mut text).unwrap();
         let read: Value = serde_json::from_slice(&text).unwrap();
         let told = json!({ "scripts": [{ "name": "chk" }, { "name": "b" }], "notifications": [],
             "fifos": [] });
         assert_eq!(read["told"], told);
-        assert_eq!(read["at_nanos"], 7);
+        assert_eq!(read["at_nanos"], 7_000_000_000_u64);
+        assert_eq!(read["unix_ms"], 1_700_000_000_500_u64);
+        assert_eq!(read["daemon"]["instance"], Value::Null);
         assert_eq!(read["scheduling"], "SCHED_OTHER");
         assert_eq!(read["interfaces"][1]["name"], "bo\"nd\n1");
         assert_eq!(read["version"], 1);
-        assert_eq!(read["instances"][0]["source"], Value::Null);
+        let instance = &read["instances"][0];
+        assert_eq!(instance["source"], Value::Null);
         let master = json!({ "address": "192.0.2.7", "priority": 9, "checksum": "pseudo-header" });
-        assert_eq!(read["instances"][0]["master"], master);
-        assert_eq!(read["instances"][0]["heard_ago_ms"], 12.5);
-        assert_eq!(read["instances"][0]["statistics"]["adverts_sent"], 0);
+        assert_eq!(instance["master"], master);
+        assert_eq!(instance["heard_ago_ms"], 12.5);
+        assert_eq!(instance["sent_ago_ms"], 250.0);
+        assert_eq!(instance["statistics"]["adverts_sent"], 0);
+        assert_eq!(instance["since_unix_ms"], 1_699_999_998_500_u64);
+        assert_eq!(instance["reason"], "nobody came");
+        assert_eq!(instance["base_priority"], 110);
+        assert_eq!(instance["weights"], json!([{ "tracker": "script chk", "weight": -10 }]));
+        assert_eq!(instance["addresses"], json!(["192.0.2.1/32"]));
+        assert_eq!(instance["deadline_path"], "kernel");
         let interface = json!({ "name": "bond0", "index": 2, "is_up": true, "xdp": "native",
             "counters": { "accepted": 1 } });
         assert_eq!(read["interfaces"][0], interface);
@@ -334,13 +305,13 @@ mod tests {
 
     #[test]
     fn the_file_is_private_and_a_link_is_not_followed() {
-        let directory = std::env::temp_dir().join(format!("ha-status-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("ha-status-{}", process::id()));
         fs::create_dir_all(&directory).unwrap();
         let victim = directory.join("victim");
         fs::write(&victim, "untouched").unwrap();
         let path = directory.join("status.json");
         symlink(&victim, &path).unwrap();
-        write(&path, &Status { snapshot: snapshot(), told: Told::default() }).unwrap();
+        write(&path, &status()).unwrap();
         let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read["instances"][0]["state"], "MASTER");
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -352,11 +323,11 @@ mod tests {
     fn a_disk_that_stalls_holds_nobody_up() {
         let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = StatusWriter(send);
-        let status = || Status { snapshot: snapshot(), told: Told::default() };
-        writer.write("/first".into(), status());
+        let status = Arc::new(status());
+        writer.write("/first".into(), Arc::clone(&status));
         // Neither waits, though nothing is taken.
-        writer.write("/second".into(), status());
-        writer.write("/third".into(), status());
+        writer.write("/second".into(), Arc::clone(&status));
+        writer.write("/third".into(), status);
         let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _)| path).collect();
         assert_eq!(paths, [Path::new("/first")]);
     }

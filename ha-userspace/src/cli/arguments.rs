@@ -40,12 +40,16 @@ pub(crate) struct Arguments {
     pub(super) keep_going: bool,
     /// Where status.json is written; with `net_namespace` in a directory of that name there, with
     /// `instance` to `status_INSTANCE.json`, and with either a pid file beside it
-    #[arg(long, value_name = "DIR", default_value = "/run/ha")]
+    #[arg(long, value_name = "DIR", default_value = "/run/ha", global = true)]
     pub(super) run_dir: PathBuf,
+    /// The group whose members may ask by the control socket, beside root: it is `control.sock` in the
+    /// run directory
+    #[arg(long, value_name = "GROUP")]
+    pub(super) control_group: Option<String>,
     /// Write the status to where keepalived writes its own instead, in a form of our own: USR1 to
     /// /tmp/keepalived.data, USR2 to /tmp/keepalived.stats, RTMIN+2 to /tmp/keepalived.json. What
     /// is written with `net_namespace` or `instance` goes to /run/keepalived
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) keepalived_paths: bool,
     /// How frames are judged: auto takes native, else generic XDP, else packet sockets
     #[arg(long, value_enum, default_value = "auto")]
@@ -72,6 +76,10 @@ pub(crate) struct Arguments {
     /// can read it
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = parse_http)]
     pub(super) http: Option<SocketAddr>,
+    /// Write what happens to this file too, and go on with what is in it; a file that is full is
+    /// renamed to FILE.old
+    #[arg(long, value_name = "FILE")]
+    pub(super) history: Option<PathBuf>,
     /// Check the configuration and end, as the command check does; what is wrong is added to a
     /// file, if one is named, instead of written to standard error
     #[arg(short = 't', long, value_name = "LOG_FILE", num_args = 0..=1, require_equals = true)]
@@ -93,6 +101,29 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Work {
+    /// Ask the running daemon how things are
+    Status {
+        /// Say all of this instance, or of the members of this sync group
+        name: Option<String>,
+        /// Print all of it as JSON in one line: docs/status.md has its fields
+        #[arg(long, conflicts_with = "name")]
+        json: bool,
+        /// Ask again each second
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        daemon: DaemonArguments,
+    },
+    /// Ask the running daemon what has happened, and why
+    History {
+        /// To this instance, or to the members of this sync group
+        name: Option<String>,
+        /// Print it as JSON in one line: docs/status.md has its fields
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        daemon: DaemonArguments,
+    },
     /// Say everything that is wrong with a configuration; exit 0 if there are at most warnings,
     /// 4 if there are errors, 1 if it cannot be read
     Check {
@@ -129,6 +160,14 @@ pub(super) enum Work {
         #[arg(long)]
         decisions: bool,
     },
+}
+
+/// Which daemon is asked.
+#[derive(Args, Debug)]
+pub(super) struct DaemonArguments {
+    /// The daemon's control socket [default: the only one in the run directory]
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// What is logged, and where.

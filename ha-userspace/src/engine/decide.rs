@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use ha_core::{
     Absorption, Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant,
-    Received, Reload,
+    Received, Reload, TrackerId, Transition,
 };
 
-use crate::{engine::PriorityChange, io::slots::Slots, plan::Plan, record::Tap};
+use crate::{
+    engine::{Moved, PriorityChange},
+    io::slots::Slots,
+    plan::Plan,
+    record::Tap,
+};
 
 /// The engine, its actions that wait to be carried out, and who records both.
 #[derive(Debug)]
@@ -132,9 +137,29 @@ impl Decider {
     pub(crate) fn explain(&self, instance: InstanceId, from: u8, to: u8) -> PriorityChange {
         let entry = self.engine.instance(instance);
         let is_so_still = entry.is_some_and(|entry| entry.priority() == to);
-        let weights = self.engine.weights(instance).filter(|_| is_so_still).collect();
+        let weights = if is_so_still { self.weights(instance) } else { Vec::new() };
         let base = entry.map_or(to, Instance::base_priority);
         PriorityChange { instance, from, to, base, weights }
+    }
+
+    /// What led to a transition, whose effects were carried out until `sent` and `placed`.
+    pub(crate) fn moved(&self, transition: Transition, sent: Instant, placed: Instant) -> Moved {
+        let entry = self.engine.instance(transition.instance);
+        Moved {
+            transition,
+            priority: entry.map_or(0, Instance::priority),
+            weights: self.weights(transition.instance),
+            master: entry.and_then(Instance::master),
+            heard: entry.and_then(Instance::heard),
+            deadline: entry.and_then(Instance::took_over_at),
+            sent,
+            placed,
+        }
+    }
+
+    /// See [`Engine::weights`].
+    pub(crate) fn weights(&self, instance: InstanceId) -> Vec<(TrackerId, i32)> {
+        self.engine.weights(instance).collect()
     }
 
     /// Once the actions are carried out.

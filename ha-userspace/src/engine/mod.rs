@@ -15,7 +15,8 @@ use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use ha_config::Statics;
 use ha_core::{
-    Action, InstanceId, Instant, Reload, State, Statistics, TrackerId, Verdict, wire::Dialect,
+    Action, InstanceId, Instant, Reload, State, Statistics, TrackerId, Transition, Verdict,
+    wire::Dialect,
 };
 use tokio::{
     runtime,
@@ -203,15 +204,36 @@ pub(crate) struct Report {
 /// The content of a [`Report`].
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// Never one of those carried out on the engine thread, nor `Priority`. Of what frames can cause,
+    /// Never one of those carried out on the engine thread, nor `Priority` and `Transition`. Of what frames can cause,
     /// `Noticed` comes a few times an instance and ten seconds at most.
     Engine(Action),
+    /// An instance has changed its state.
+    Moved(Box<Moved>),
     /// The effective priority has changed.
     Priority(PriorityChange),
     /// Something good to know.
     Note(String),
     /// Something that could not be done, in one sentence for the operator.
     Trouble(String),
+}
+
+/// An instance has changed its state, and what led to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Moved {
+    pub(crate) transition: Transition,
+    /// The effective one, and what moves it.
+    pub(crate) priority: u8,
+    pub(crate) weights: Vec<(TrackerId, i32)>,
+    /// The Master heard last.
+    pub(crate) master: Option<(IpAddr, u8)>,
+    /// The last advertisement that counted, by the kernel's stamp.
+    pub(crate) heard: Option<Instant>,
+    /// The deadline of the last takeover.
+    pub(crate) deadline: Option<Instant>,
+    /// All advertisements of this turn were sent then,
+    pub(crate) sent: Instant,
+    /// and its addresses were set and announced, or removed.
+    pub(crate) placed: Instant,
 }
 
 /// An instance's effective priority is another one.
@@ -242,9 +264,12 @@ pub(crate) struct Snapshot {
 /// How an instance is.
 #[derive(Clone, Debug)]
 pub(crate) struct InstanceSnapshot {
+    pub(crate) id: InstanceId,
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) priority: u8,
+    /// What moves the priority, and by how much.
+    pub(crate) weights: Vec<(TrackerId, i32)>,
     pub(crate) source: Option<IpAddr>,
     /// The Master heard last.
     pub(crate) master: Option<(IpAddr, u8)>,
@@ -254,6 +279,8 @@ pub(crate) struct InstanceSnapshot {
     pub(crate) is_listening: bool,
     /// Time since the last advertisement that counted.
     pub(crate) heard_ago: Option<Duration>,
+    /// Time since it last sent one.
+    pub(crate) sent_ago: Option<Duration>,
     pub(crate) statistics: Statistics,
 }
 

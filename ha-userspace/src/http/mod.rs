@@ -28,7 +28,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net, runtime, sync::Semaphore, task::LocalSet, time::timeout};
 use tracing::{info, warn};
 
-use crate::status::Asker;
+use crate::control::Questions;
 
 /// Connections at once; others wait in the kernel's queue, which has a limit too.
 const CONNECTIONS_MAX: usize = 32;
@@ -51,7 +51,7 @@ type Answer = Response<Full<Bytes>>;
 ///
 /// # Errors
 /// One sentence for the operator: the address cannot be had.
-pub(crate) fn serve(address: SocketAddr, asker: Asker) -> io::Result<()> {
+pub(crate) fn serve(address: SocketAddr, questions: Questions) -> io::Result<()> {
     let failed = |error| {
         io::Error::other(format!("--http {address}: {error}: choose another address or port"))
     };
@@ -61,7 +61,7 @@ pub(crate) fn serve(address: SocketAddr, asker: Asker) -> io::Result<()> {
     let address = listener.local_addr()?;
     thread::Builder::new().name("ha-http".to_owned()).spawn(move || {
         LocalSet::new().block_on(&runtime, async {
-            if let Err(error) = accept(listener, asker).await {
+            if let Err(error) = accept(listener, questions).await {
                 warn!("the status cannot be had by HTTP any more: {error}");
             }
         });
@@ -73,7 +73,7 @@ pub(crate) fn serve(address: SocketAddr, asker: Asker) -> io::Result<()> {
     Ok(())
 }
 
-async fn accept(listener: TcpListener, asker: Asker) -> io::Result<()> {
+async fn accept(listener: TcpListener, questions: Questions) -> io::Result<()> {
     let listener = net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -84,11 +84,11 @@ async fn accept(listener: TcpListener, asker: Asker) -> io::Result<()> {
             pause().await;
             continue;
         };
-        let asker = asker.clone();
+        let questions = questions.clone();
         tokio::task::spawn_local(async move {
             let service = service_fn(|request| {
-                let asker = asker.clone();
-                async move { Ok::<_, Infallible>(respond(&request, &asker).await) }
+                let questions = questions.clone();
+                async move { Ok::<_, Infallible>(respond(&request, &questions).await) }
             });
             let mut protocol = http1::Builder::new();
             protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
@@ -105,7 +105,7 @@ async fn pause() {
     tokio::time::sleep(AFTER_REFUSAL).await;
 }
 
-async fn respond(request: &Request<Incoming>, asker: &Asker) -> Answer {
+async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered\n");
         answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -118,7 +118,7 @@ async fn respond(request: &Request<Incoming>, asker: &Asker) -> Answer {
     if !matches!(path, "/status" | "/metrics" | "/healthz") {
         return plain(StatusCode::NOT_FOUND, "there are /, /status, /metrics and /healthz\n");
     }
-    let Ok(Some(status)) = timeout(ANSWER_WITHIN, asker.ask()).await else {
+    let Ok(Some(status)) = timeout(ANSWER_WITHIN, questions.status()).await else {
         let text = "the engine thread does not answer\n";
         return plain(StatusCode::SERVICE_UNAVAILABLE, text);
     };

@@ -11,7 +11,7 @@ use tracing_subscriber::{
 };
 
 use super::Facility;
-use crate::clock;
+use crate::{clock, wall};
 
 const TAG: &str = "ha-userspace";
 /// What is behind it, if there may be several daemons on the host.
@@ -56,7 +56,7 @@ where
 /// What RFC 3164 §4.1 has before a message, without the host, as syslog(3) sends it.
 pub(super) fn header(facility: Facility, severity: u8, pid: u32) -> String {
     let priority = u32::from(facility.0) * 8 + u32::from(severity);
-    let time = local_time(clock::since_epoch().as_secs());
+    let time = wall::stamp(clock::since_epoch().as_secs());
     let names = NAMES.get().map_or("", String::as_str);
     format!("<{priority}>{time} {TAG}{names}[{pid}]: ")
 }
@@ -74,21 +74,6 @@ fn severity(level: Level) -> u8 {
     }
 }
 
-/// `Mmm dd hh:mm:ss`, the day with a blank for a leading zero.
-fn local_time(since_epoch: u64) -> String {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let seconds = libc::time_t::try_from(since_epoch).unwrap_or(libc::time_t::MAX);
-    // SAFETY: `tm` is a plain C structure, for which all zeros are a value.
-    let mut tm: libc::tm = unsafe { std::mem::zeroed() };
-    // SAFETY: both point to values of ours that live until it returns. On failure it leaves the
-    // second as it is.
-    unsafe { libc::localtime_r(&raw const seconds, &raw mut tm) };
-    let month = usize::try_from(tm.tm_mon).ok().and_then(|month| MONTHS.get(month));
-    let month = month.unwrap_or(&"Jan");
-    format!("{month} {:2} {:02}:{:02}:{:02}", tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,8 +86,5 @@ mod tests {
         let (time, tag) = rest.split_at(15);
         assert_eq!(tag, " ha-userspace[7]: ");
         assert_eq!((&time[3..4], &time[6..7], &time[9..10]), (" ", " ", ":"));
-        // A day in its middle has the same date in every time zone but one.
-        assert_eq!(&local_time(1_700_050_000)[..6], "Nov 15");
-        assert_eq!(&local_time(5 * 86_400 + 43_200)[..6], "Jan  6");
     }
 }

@@ -116,6 +116,19 @@ pub(crate) struct GroupPlan {
 }
 
 impl Plan {
+    /// The priority that weights are added to.
+    pub(crate) fn base_priority(&self, instance: InstanceId) -> Option<u8> {
+        let config = self.engine.instances.get(usize::try_from(instance.0).ok()?)?;
+        Some(config.priority.as_u8())
+    }
+
+    /// The sync group of an instance.
+    pub(crate) fn group_of(&self, instance: InstanceId) -> Option<&GroupPlan> {
+        let mut members = self.engine.groups.iter();
+        let place = members.position(|group| group.members.contains(&instance))?;
+        self.groups.get(place)
+    }
+
     /// How long a daemon that starts now, on a host that runs for `since_boot`, has to wait
     /// (`vrrp_startup_delay`, `vrrp_delay_after_boot`).
     pub(crate) fn startup_delay(&self, since_boot: Duration) -> Duration {

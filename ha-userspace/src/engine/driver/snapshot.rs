@@ -14,16 +14,20 @@ impl Driver {
         self.engine.catch_up_all(now);
         let instances = self.plan.instances.numbered();
         let instances = instances.filter_map(|(number, plan)| {
-            let instance = self.engine.instance(InstanceId(number))?;
+            let id = InstanceId(number);
+            let instance = self.engine.instance(id)?;
             Some(InstanceSnapshot {
+                id,
                 name: plan.name.clone(),
                 state: instance.state(),
                 priority: instance.priority(),
+                weights: self.engine.weights(id),
                 source: instance.source(),
                 master: instance.master(),
                 dialect: instance.dialect(),
                 is_listening: instance.is_listening(),
                 heard_ago: instance.heard().map(|heard| now.since(heard)),
+                sent_ago: self.effects.sent(id).map(|sent| now.since(sent)),
                 statistics: *instance.statistics(),
             })
         });

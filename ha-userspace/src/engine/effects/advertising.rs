@@ -63,6 +63,7 @@ impl Effects {
                 if !outlet.built.as_ref().is_some_and(is_it) {
                     outlet.built = Some(Built::new(speaker.plan, source, priority));
                 }
+                outlet.sent = Some(around.now);
                 speakers.push(speaker);
             }
         }

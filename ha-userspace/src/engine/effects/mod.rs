@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 pub(crate) use self::wanted::{routing, static_removals};
 use self::{advertising::Built, statics::Statics, wanted::Wanted};
 use crate::{
+    clock,
     engine::{
         Message, Report, associations::Associations, decide::Decider, pacing::Pacer, port::Port,
     },
@@ -67,6 +68,8 @@ pub(crate) struct Outlet {
     is_lack_told: bool,
     /// What it sends, while source and priority stay.
     built: Option<Built>,
+    /// When it last sent.
+    sent: Option<Instant>,
     /// Addresses, routes and rules as they were set, while they are wanted.
     set: Option<Vec<Wanted>>,
     /// The addresses among them that the kernel has confirmed, by interface.
@@ -129,6 +132,11 @@ impl Effects {
         self.outlets.get_mut(usize::try_from(instance.0).ok()?)
     }
 
+    /// When an instance last sent an advertisement.
+    pub(crate) fn sent(&self, instance: InstanceId) -> Option<Instant> {
+        self.outlets.get(usize::try_from(instance.0).ok()?)?.sent
+    }
+
     /// The address an instance sends from; `lack` says why there is none.
     pub(crate) fn set_source(
         &mut self,
@@ -174,9 +182,11 @@ impl Effects {
             }
         }
         self.advertise(around, &advertisements);
+        let sent = clock::now();
         let (batches, mut failed) = self.batches(around, &addresses);
         let targets = self.targets(around, &announcements);
         failed.extend(self.set_and_announce(around, batches, targets));
+        let placed = clock::now();
         for action in actions {
             match *action {
                 Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
@@ -193,7 +203,8 @@ impl Effects {
                     if transition.to == State::Fault {
                         self.forget_peers(around, transition.instance);
                     }
-                    self.report(around.now, Message::Engine(*action));
+                    let moved = around.engine.moved(transition, sent, placed);
+                    self.report(around.now, Message::Moved(Box::new(moved)));
                 }
                 Action::Noticed { instance, .. } => {
                     if self.may_notice(around.now, instance) {

@@ -1,0 +1,98 @@
+//! The history for people.
+
+use serde_json::Value;
+
+use super::table::{number, text};
+use crate::wall;
+
+/// What has happened to `name`, an instance or a sync group, or to all: the oldest first.
+pub(super) fn history(history: &Value, name: Option<&str>) -> String {
+    let mut out = match number(history, "forgotten") {
+        0 => String::new(),
+        forgotten => format!("({forgotten} older entries were forgotten)\n"),
+    };
+    let entries = history.get("entries").and_then(Value::as_array);
+    for entry in entries.into_iter().flatten().filter(|entry| is_about(entry, name)) {
+        out += &one(entry);
+    }
+    if out.is_empty() {
+        let about = name.map_or(String::new(), |name| format!(" to {name}"));
+        out = format!("nothing has happened{about}\n");
+    }
+    out
+}
+
+pub(super) fn is_about(entry: &Value, name: Option<&str>) -> bool {
+    name.is_none_or(|name| ["instance", "group"].iter().any(|member| text(entry, member) == name))
+}
+
+fn one(entry: &Value) -> String {
+    let when = wall::full(number(entry, "unix_ms"));
+    let name = text(entry, "instance");
+    if let Some(order) = entry.get("order").and_then(Value::as_str) {
+        let (uid, result) = (number(entry, "uid"), text(entry, "result"));
+        return format!("{when}  {name}: {order}, ordered by uid {uid}\n    {result}\n");
+    }
+    let mut out = format!(
+        "{when}  {name}: {} -> {}, priority {}\n    {}\n",
+        text(entry, "from"),
+        text(entry, "to"),
+        text(entry, "priority_reason"),
+        text(entry, "reason"),
+    );
+    if let Some(master) = entry.get("master").filter(|master| !master.is_null()) {
+        let (address, priority) = (text(master, "address"), number(master, "priority"));
+        let before = micros(entry, "heard_before_us");
+        let before = before.map_or(String::new(), |time| format!(", heard {time} before"));
+        line(&mut out, &format!("last Master: {address} with priority {priority}{before}"));
+    }
+    let late = micros(entry, "late_us");
+    let late = late.map_or(String::new(), |time| format!("decided {time} after the deadline, "));
+    if let (Some(sent), Some(set)) = (micros(entry, "sent_after_us"), micros(entry, "set_after_us"))
+    {
+        line(&mut out, &format!("{late}advertised {sent} and addresses {set} after that"));
+    }
+    out
+}
+
+fn line(out: &mut String, words: &str) {
+    out.extend(["    ", words, "\n"]);
+}
+
+fn micros(entry: &Value, member: &str) -> Option<String> {
+    let us = entry.get(member).and_then(Value::as_u64)?;
+    Some(format!("{}.{:03} ms", us / 1_000, us % 1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn it_says_why_it_switched_at_that_time() {
+        let entries = json!({ "forgotten": 2, "entries": [
+            { "unix_ms": 1_700_050_000_123_u64, "instance": "VI_1", "group": "G", "from": "BACKUP",
+              "to": "MASTER", "priority": 100, "priority_reason": "100", "reason": "nobody came",
+              "master": { "address": "192.0.2.7", "priority": 150 }, "heard_before_us": 3_609_040,
+              "late_us": 40, "sent_after_us": 50, "set_after_us": 1_360 },
+            { "unix_ms": 1_700_050_001_000_u64, "instance": "VI_2", "order": "demote", "uid": 0,
+              "result": "done" },
+        ] });
+        let all = history(&entries, None);
+        assert!(all.starts_with("(2 older entries were forgotten)\n2023-11-15 "), "{all}");
+        for words in [
+            "40.123  VI_1: BACKUP -> MASTER, priority 100\n    nobody came\n",
+            "    last Master: 192.0.2.7 with priority 150, heard 3609.040 ms before\n",
+            "    decided 0.040 ms after the deadline, advertised 0.050 ms and addresses 1.360 ms after",
+            "VI_2: demote, ordered by uid 0\n    done\n",
+        ] {
+            assert!(all.contains(words), "no `{words}` in:\n{all}");
+        }
+        let group = history(&entries, Some("G"));
+        assert!(group.contains("VI_1") && !group.contains("VI_2"), "{group}");
+        let none = json!({ "forgotten": 0, "entries": [] });
+        assert_eq!(history(&none, Some("VI_1")), "nothing has happened to VI_1\n");
+    }
+}

@@ -1,0 +1,159 @@
+//! The history on disk: lines of JSON, written by a thread of its own, because a disk may stall.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{self, SyncSender},
+    },
+    thread,
+};
+
+use serde_json::Value;
+use tracing::warn;
+
+/// A file of this size is renamed to `FILE.old`, and the one before it is gone.
+const BYTES_MAX: u64 = 1 << 20;
+/// A line that is being written when that size is reached.
+const SLACK_BYTES: u64 = 64 << 10;
+/// Lines that wait for the disk; more is not written.
+const WAITING_MAX: usize = 1_024;
+
+/// Where lines go.
+#[derive(Debug)]
+pub(super) struct HistoryFile {
+    lines: SyncSender<Arc<str>>,
+    lost: u64,
+}
+
+impl HistoryFile {
+    /// Opens the file at `path`, and gives back what is in it and in the one before it.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<String>)> {
+        let failed = |error: io::Error| {
+            io::Error::new(error.kind(), format!("the history file {}: {error}", path.display()))
+        };
+        let mut before = read(&old(path)).map_err(failed)?;
+        before.extend(read(path).map_err(failed)?);
+        let mut writer = Writer::open(path).map_err(failed)?;
+        let (lines, waiting) = mpsc::sync_channel::<Arc<str>>(WAITING_MAX);
+        thread::Builder::new().name("ha-history".to_owned()).spawn(move || {
+            let mut is_told = false;
+            for line in waiting {
+                match writer.write(&line) {
+                    Ok(()) => is_told = false,
+                    Err(error) if !is_told => {
+                        warn!(
+                            "cannot write to the history file {}: {error}",
+                            writer.path.display()
+                        );
+                        is_told = true;
+                    }
+                    Err(_) => {}
+                }
+            }
+        })?;
+        Ok((Self { lines, lost: 0 }, before))
+    }
+
+    /// Has a line written, unless too many wait.
+    pub(super) fn add(&mut self, line: Arc<str>) {
+        if self.lines.try_send(line).is_err() {
+            self.lost += 1;
+            // At the first and then ever more seldom.
+            if self.lost.is_power_of_two() {
+                warn!("{} entries are missing in the history file: its disk is slow", self.lost);
+            }
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+}
+
+impl Writer {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let bytes = file.metadata()?.len();
+        let mut writer = Self { path: path.to_owned(), file, bytes };
+        // A line that a power failure has cut must not spoil the next one.
+        writer.put(b"\n")?;
+        Ok(writer)
+    }
+
+    fn write(&mut self, line: &str) -> io::Result<()> {
+        if self.bytes >= BYTES_MAX {
+            fs::rename(&self.path, old(&self.path))?;
+            *self = Self::open(&self.path)?;
+        }
+        self.put(format!("{line}\n").as_bytes())
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+/// The entries in a file, if there is one.
+fn read(path: &Path) -> io::Result<Vec<String>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let mut bytes = Vec::new();
+    file.take(BYTES_MAX + SLACK_BYTES).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let is_entry =
+        |line: &&str| serde_json::from_str(line).is_ok_and(|entry: Value| entry.is_object());
+    Ok(text.lines().filter(is_entry).map(str::to_owned).collect())
+}
+
+fn old(path: &Path) -> PathBuf {
+    let mut old = OsString::from(path);
+    old.push(".old");
+    old.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_again_also_behind_what_is_cut_and_what_was_renamed() {
+        let directory = std::env::temp_dir().join(format!("ha-history-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("history");
+        fs::write(&path, "{\"a\":1}\n7\n{\"cut").unwrap();
+        let mut writer = Writer::open(&path).unwrap();
+        writer.write("{\"b\":2}").unwrap();
+        assert_eq!(read(&path).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
+        writer.bytes = BYTES_MAX;
+        writer.write("{\"c\":3}").unwrap();
+        assert_eq!(read(&path).unwrap(), ["{\"c\":3}"]);
+        let (_, all) = HistoryFile::open(&path).unwrap();
+        assert_eq!(all, ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
+        assert!(HistoryFile::open(&directory).is_err());
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_stalls_holds_nobody_up() {
+        let (lines, _waiting) = mpsc::sync_channel(1);
+        let mut file = HistoryFile { lines, lost: 0 };
+        file.add("1".into());
+        file.add("2".into());
+        file.add("3".into());
+        assert_eq!(file.lost, 2);
+    }
+}

@@ -1,0 +1,139 @@
+//! The control socket: asked and told what to do, by whom, and harmless whatever comes by it.
+
+use core::time::Duration;
+use std::{
+    env,
+    io::{Read as _, Write as _},
+    net::Shutdown,
+    os::unix::{net::UnixStream, process::CommandExt as _},
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use ha_tests::{
+    config::{self, Dialect},
+    pair::{Pair, Side},
+    process::{Program, Router},
+    require, wait,
+};
+use serde_json::Value;
+
+const SOON: Duration = Duration::from_secs(30);
+/// `nobody` and `nogroup` of Debian.
+const NOBODY: u32 = 65_534;
+/// More than may be connected at a time.
+const MANY: usize = 40;
+
+/// What somebody types, as root.
+fn ha(router: &Router, words: &[&str]) -> Output {
+    command(router, words).output().expect("the binary under test")
+}
+
+/// The same as another user, with one group.
+fn ha_as(router: &Router, group: u32, words: &[&str]) -> Output {
+    command(router, words).uid(NOBODY).gid(group).output().expect("the binary under test")
+}
+
+fn command(router: &Router, words: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("HA_BINARY").expect("HA_BINARY"));
+    command.args(words).arg("--socket").arg(socket(router));
+    command
+}
+
+fn socket(router: &Router) -> PathBuf {
+    router.directory().path().join("control.sock")
+}
+
+fn said(output: &Output) -> String {
+    let (out, err) = (&output.stdout, &output.stderr);
+    String::from_utf8_lossy(out).into_owned() + &String::from_utf8_lossy(err)
+}
+
+fn done(router: &Router, words: &[&str]) -> String {
+    let output = ha(router, words);
+    assert!(output.status.success(), "{words:?}: {}", said(&output));
+    said(&output)
+}
+
+fn refused(output: &Output, word: &str) {
+    let text = said(output);
+    assert!(!output.status.success() && text.contains(word), "no `{word}` in: {text}");
+}
+
+fn status(router: &Router) -> Value {
+    serde_json::from_str(&done(router, &["status", "--json"])).expect("one line of JSON")
+}
+
+fn state(router: &Router) -> String {
+    status(router)["instances"][0]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+fn await_state(router: &Router, word: &str) {
+    let comes = wait::holds_within(SOON, || state(router) == word);
+    assert!(comes, "not {word}: {}", router.log());
+}
+
+/// Sends bytes, and gives back what is answered until the end.
+fn exchange(router: &Router, bytes: &[u8]) -> String {
+    let mut stream = UnixStream::connect(socket(router)).expect("the control socket");
+    // Who is sent away does not read on.
+    stream.write_all(bytes).ok();
+    stream.shutdown(Shutdown::Write).ok();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok();
+    String::from_utf8(answer).expect("text")
+}
+
+fn start(pair: &mut Pair, side: Side, priority: u8) {
+    let text = config::instance(Dialect::V3Multicast, side, priority, "");
+    pair.node_mut(side).start(Program::Daemon, &text, &["--control-group", "nogroup"]);
+    let router = pair.node_mut(side).router();
+    let runs = wait::holds_within(SOON, || router.log().contains("engine thread"));
+    assert!(runs, "{}", router.log());
+}
+
+#[test]
+fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut pair = Pair::new();
+    start(&mut pair, Side::A, 150);
+    await_state(pair.node_mut(Side::A).router(), "MASTER");
+    start(&mut pair, Side::B, 100);
+    let router = pair.node_mut(Side::B).router();
+    await_state(router, "BACKUP");
+    let hears = || status(router)["instances"][0]["master"]["address"] == "198.51.100.10";
+    assert!(wait::holds_within(SOON, hears), "{}", router.log());
+
+    let table = done(router, &["status"]);
+    assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    assert!(table.contains("VI_1") && table.contains("198.51.100.10"), "{table}");
+    assert!(done(router, &["status", "VI_1"]).contains("why"));
+    refused(&ha(router, &["status", "VI_2"]), "it has VI_1");
+
+    // The group's members read; others do not even connect.
+    assert!(ha_as(router, NOBODY, &["status"]).status.success());
+    refused(&ha_as(router, 1, &["status"]), "only root");
+
+    assert!(exchange(router, b"\n").contains("error"));
+    assert!(exchange(router, b"{\"version\":1,\"request\":\"dance\"}\n").contains("dance"));
+    assert!(exchange(router, &[b'['; 100_000]).contains("4096 bytes"));
+    // One connection, several requests; the last one is not whole.
+    let line = "{\"version\":1,\"request\":\"status\"}\n";
+    let answers = exchange(router, format!("{line}{line}{{").as_bytes());
+    assert_eq!(answers.matches("\"status\":").count(), 2, "{answers}");
+
+    // All are held open: the late ones are told so, and when they have gone it goes on.
+    let held: Vec<_> = (0..MANY).map_while(|_| UnixStream::connect(socket(router)).ok()).collect();
+    let is_full =
+        wait::holds_within(SOON, || exchange(router, line.as_bytes()).contains("too many"));
+    assert!(is_full, "{} are connected", held.len());
+    drop(held);
+    let goes_on = || ha(router, &["status"]).status.success();
+    assert!(wait::holds_within(SOON, goes_on), "{}", router.log());
+    assert_eq!(state(router), "BACKUP");
+    let path = socket(router);
+    assert!(router.stop().success());
+    assert!(!path.exists(), "the socket is left");
+}
