@@ -1,4 +1,5 @@
 //! The control socket: asked and told what to do, by whom, and harmless whatever comes by it.
+#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
 
 use core::time::Duration;
 use std::{
@@ -65,7 +66,9 @@ fn status(router: &Router) -> Value {
 }
 
 fn state(router: &Router) -> String {
-    status(router)["instances"][0]["state"].as_str().unwrap_or_default().to_owned()
+    let status = status(router);
+    let state = status.pointer("/instances/0/state").and_then(Value::as_str);
+    state.unwrap_or_default().to_owned()
 }
 
 fn await_state(router: &Router, word: &str) {
@@ -118,7 +121,7 @@ fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
 
     assert!(exchange(router, b"\n").contains("error"));
     assert!(exchange(router, b"{\"version\":1,\"request\":\"dance\"}\n").contains("dance"));
-    assert!(exchange(router, &[b'['; 100_000]).contains("4096 bytes"));
+    assert!(exchange(router, "[".repeat(100_000).as_bytes()).contains("4096 bytes"));
     // One connection, several requests; the last one is not whole.
     let line = "{\"version\":1,\"request\":\"status\"}\n";
     let answers = exchange(router, format!("{line}{line}{{").as_bytes());
@@ -133,6 +136,19 @@ fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
     let goes_on = || ha(router, &["status"]).status.success();
     assert!(wait::holds_within(SOON, goes_on), "{}", router.log());
     assert_eq!(state(router), "BACKUP");
+
+    assert!(pair.node_mut(Side::A).router().stop().success());
+    let router = pair.node_mut(Side::B).router();
+    await_state(router, "MASTER");
+    let told = done(router, &["history", "VI_1"]);
+    for words in ["BACKUP -> MASTER, priority 100", "priority 0", "last Master: 198.51.100.10"] {
+        assert!(told.contains(words), "no `{words}` in: {told}");
+    }
+    let entries: Value = serde_json::from_str(&done(router, &["history", "--json"])).expect("JSON");
+    let last = entries["entries"].as_array().and_then(|all| all.last()).expect("an entry");
+    assert_eq!(last["cause"], "master_stopped");
+    assert!(last["late_us"].is_u64() && last["set_after_us"].is_u64(), "{last}");
+
     let path = socket(router);
     assert!(router.stop().success());
     assert!(!path.exists(), "the socket is left");
