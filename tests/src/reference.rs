@@ -38,6 +38,19 @@ pub fn as_version_3(config: &str, advert_int: &str) -> String {
     text
 }
 
+/// The same deployment without its cron job, which restarted the service and counted: the processes
+/// called `process` are watched. None for a second is a failure, and so are more than `max_restarts`
+/// starts in ten minutes.
+pub fn with_process(config: &str, process: &str, max_restarts: u32) -> String {
+    let block = format!(
+        "vrrp_track_process service {{\n    process {process}\n    terminate_delay 1\n    max_restarts {max_restarts}\n    \
+         restart_window 600\n}}\n\n"
+    );
+    let track = "    track_process {\n        service\n    }\n    notify_master ";
+    let with_block = config.replacen("vrrp_sync_group ", &(block + "vrrp_sync_group "), 1);
+    with_block.replacen("    notify_master ", track, 1)
+}
+
 fn push(text: &mut String, line: &str) {
     writeln!(text, "{line}").expect("a String takes all");
 }
@@ -45,6 +58,37 @@ fn push(text: &mut String, line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_watched_for_both_instances() {
+        let before = "\
+vrrp_sync_group VG_1 {
+    group {
+        VI_1
+    }
+    notify_master \"/bin/true\"
+}
+";
+        let after = "\
+vrrp_track_process service {
+    process web
+    terminate_delay 1
+    max_restarts 5
+    restart_window 600
+}
+
+vrrp_sync_group VG_1 {
+    group {
+        VI_1
+    }
+    track_process {
+        service
+    }
+    notify_master \"/bin/true\"
+}
+";
+        assert_eq!(with_process(before, "web", 5), after);
+    }
 
     #[test]
     fn version_3_changes_three_things() {

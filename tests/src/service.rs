@@ -66,12 +66,17 @@ impl Running {
     pub fn end(self) {
         drop(self);
     }
+
+    /// By SIGKILL; it is reaped, too.
+    pub fn kill(&mut self) {
+        // A child that has ended already is still ours to reap.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A child that has ended already is still ours to reap.
-        drop(self.0.kill());
-        drop(self.0.wait());
+        self.kill();
     }
 }

@@ -8,6 +8,9 @@ use ha_tests::{pair::Side, reference};
 /// The priority in the reference files.
 const PRIORITY: u32 = 100;
 
+/// More starts of the service in ten minutes are a failure.
+pub(crate) const MAX_RESTARTS: u32 = 5;
+
 /// What the routers are configured with, and how fast that is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Act {
@@ -15,6 +18,8 @@ pub(crate) struct Act {
     interval: Duration,
     /// `advert_int` for `VRRPv3`; none leaves the reference files as they are.
     advert_int: Option<&'static str>,
+    /// Whether the service behind the addresses is watched, instead of by a cron job.
+    pub(crate) watches_service: bool,
 }
 
 impl Act {
@@ -23,18 +28,38 @@ impl Act {
         title: "the reference files, unchanged: VRRPv2, PASS, an advertisement every second",
         interval: Duration::from_secs(1),
         advert_int: None,
+        watches_service: false,
     };
     /// The same at the highest rate that the protocol has.
     pub(crate) const FAST: Self = Self {
         title: "the same pair with VRRPv3, an advertisement every 10 ms",
         interval: Duration::from_millis(10),
         advert_int: Some("0.01"),
+        watches_service: false,
+    };
+    /// The reference files, with four lines for their cron job.
+    pub(crate) const SERVICE: Self = Self {
+        title: "the reference files, and vrrp_track_process in place of the cron job that restarts \
+                the service",
+        watches_service: true,
+        ..Self::REFERENCE
     };
 
     pub(crate) fn config(self, side: Side) -> String {
-        let config = reference::config(side);
+        let mut config = reference::config(side);
+        if self.watches_service {
+            config = reference::with_process(&config, Self::service_name(side), MAX_RESTARTS);
+        }
         self.advert_int
             .map_or(config.clone(), |advert_int| reference::as_version_3(&config, advert_int))
+    }
+
+    /// What the service is called on this node: both are on one host here, and see its processes.
+    pub(crate) const fn service_name(side: Side) -> &'static str {
+        match side {
+            Side::A => "ha-demo-web-a",
+            Side::B => "ha-demo-web-b",
+        }
     }
 
     /// RFC 3768 §6.1: (256 - Priority) / 256 seconds; RFC 9568 §6.1: of the Master's interval. Both

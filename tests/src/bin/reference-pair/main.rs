@@ -1,10 +1,10 @@
 //! The demonstration: the reference pair fails over in every way it can, on this machine.
 //!
-//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE] [--act reference|fast] [--load N]`,
-//! as root. Two nodes and a client live
-//! in namespaces of their own; the nodes run the reference files unchanged, and then the same
-//! deployment with VRRPv3 at 10 ms. Times are the kernel's, of frames at the switch and of answers
-//! at the client. With `--keepalived` (or `HA_DEMO_PEER=keepalived`) both nodes run keepalived, for
+//! `HA_BINARY=PATH reference-pair [--keepalived] [--xdp MODE] [--act reference|fast|service]
+//! [--load N]`, as root. Two nodes and a client live in namespaces of their own; the nodes run the
+//! reference files unchanged, and then the same deployment with VRRPv3 at 10 ms. In the last act the
+//! service behind the addresses is killed, and then restarted again and again. Times are the kernel's, of
+//! frames at the switch and of answers at the client. With `--keepalived` (or `HA_DEMO_PEER=keepalived`) both nodes run keepalived, for
 //! comparison.
 #![expect(
     clippy::print_stderr,
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             eprintln!("reference-pair: {complaint}");
             eprintln!(
                 "usage: reference-pair [--keepalived] [--xdp auto|native|generic|off] \
-                 [--act reference|fast] [--load N]"
+                 [--act reference|fast|service] [--load N]"
             );
             return ExitCode::from(2);
         }
@@ -63,7 +63,7 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
     let mut cast = Cast {
         program: if is_keepalived { Program::Keepalived } else { Program::Daemon },
         words: Vec::new(),
-        acts: vec![Act::REFERENCE, Act::FAST],
+        acts: vec![Act::REFERENCE, Act::FAST, Act::SERVICE],
         load: 0,
     };
     while let Some(word) = words.next() {
@@ -77,7 +77,8 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
                 cast.acts = match words.next().as_deref() {
                     Some("reference") => vec![Act::REFERENCE],
                     Some("fast") => vec![Act::FAST],
-                    _ => return Err("--act is reference or fast".to_owned()),
+                    Some("service") => vec![Act::SERVICE],
+                    _ => return Err("--act is reference, fast or service".to_owned()),
                 };
             }
             "--load" => {
@@ -87,6 +88,10 @@ fn cast_from(mut words: impl Iterator<Item = String>) -> Result<Cast, String> {
             }
             _ => return Err(format!("`{word}` is not a word of this program")),
         }
+    }
+    if cast.program == Program::Keepalived {
+        // It does not count restarts.
+        cast.acts.retain(|act| !act.watches_service);
     }
     Ok(cast)
 }

@@ -1,5 +1,7 @@
 //! The events, in their order, and what must be seen of each.
 
+mod service;
+
 use core::time::Duration;
 use std::{path::Path, process::Command};
 
@@ -82,6 +84,9 @@ impl<'a> Stage<'a> {
     }
 
     fn play(&mut self) -> Outcome {
+        if self.act.watches_service {
+            return self.play_service();
+        }
         let first = self.election()?;
         let second = self.carrier_loss(first)?;
         self.recovery(first)?;
@@ -128,13 +133,7 @@ impl<'a> Stage<'a> {
         let before = Stamp::now();
         let notified = self.pair.node(back).notified().len();
         self.pair.mend(back, "eth2");
-        let is_backup = wait::holds_within(WELL_WITHIN, || {
-            let words = self.pair.node(back).notified();
-            words.iter().skip(notified).any(|word| word == "backup")
-        });
-        if !is_backup {
-            return Err(format!("{back:?} did not become Backup when its link was back"));
-        }
+        self.becomes_backup(back, notified, "when its link was back")?;
         self.stays(master)?;
         self.undisturbed("link back, no preemption", before, master)
     }
@@ -182,25 +181,24 @@ impl<'a> Stage<'a> {
         for segment in SEGMENTS {
             self.pair.mend(back, segment.interface);
         }
-        let is_backup = wait::holds_within(WELL_WITHIN, || {
-            let words = self.pair.node(back).notified();
-            words.iter().skip(notified).any(|word| word == "backup")
-        });
-        if !is_backup {
-            return Err(format!("{back:?} did not become Backup after its restart"));
-        }
+        self.becomes_backup(back, notified, "after its restart")?;
         self.stays(master)?;
         self.undisturbed("restart, left-overs removed", before, master)
     }
 
     /// The Master is asked to stop: it says so (priority 0), and the other need not wait.
     fn graceful_stop(&mut self, old: Side) -> Outcome {
-        let new = old.other();
         let before = Stamp::now();
         let status = self.pair.node_mut(old).router().stop();
         if !status.success() {
             return Err(format!("{old:?} stopped with {}", process::describe(status)));
         }
+        self.handed_over("the Master is stopped", old, before)
+    }
+
+    /// Since `before` the Master has said goodbye on both segments, and the other node is Master.
+    fn handed_over(&mut self, event: &'static str, old: Side, before: Stamp) -> Outcome {
+        let new = old.other();
         self.moves_to(new)?;
         let mut from = None;
         for segment in SEGMENTS {
@@ -210,12 +208,12 @@ impl<'a> Stage<'a> {
             });
             let Some(goodbye) = goodbye else {
                 let interface = segment.interface;
-                return Err(format!("{old:?} stopped without priority 0 on {interface}"));
+                return Err(format!("{old:?} gave up without priority 0 on {interface}"));
             };
             from = from.max(Some(goodbye.at));
         }
         let from = from.unwrap_or(before);
-        let row = self.row("the Master is stopped", Some(self.act.skew()), from, new, before)?;
+        let row = self.row(event, Some(self.act.skew()), from, new, before)?;
         self.tell(row, new);
         Ok(())
     }
@@ -224,6 +222,16 @@ impl<'a> Stage<'a> {
         let config = self.act.config(side);
         let words: Vec<&str> = self.cast.words.iter().map(String::as_str).collect();
         self.pair.node_mut(side).start(self.cast.program, &config, &words);
+    }
+
+    /// Waits until the scripts of `back`, which were told `notified` words before, are told of a
+    /// Backup.
+    fn becomes_backup(&self, back: Side, notified: usize, when: &str) -> Outcome {
+        let is_backup = wait::holds_within(WELL_WITHIN, || {
+            let words = self.pair.node(back).notified();
+            words.iter().skip(notified).any(|word| word == "backup")
+        });
+        if is_backup { Ok(()) } else { Err(format!("{back:?} did not become Backup {when}")) }
     }
 
     /// Waits until `new` has all addresses, the other none, and the client its answers.
