@@ -30,7 +30,7 @@ use crate::{
     daemon,
     io::schedule::Policy,
     logging::{self, Log, StandardError},
-    replay,
+    release, replay,
     run_files::Home,
     scripts::launch,
 };
@@ -128,6 +128,9 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             exit_code(client.and_then(|client| client.history(name.as_deref(), form)))
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
+        (Some(Work::Release), _) => {
+            exit_code(release::run(&options(arguments, settings, file(&None))))
+        }
         (None, Some(log_file)) => {
             check::run(&file(&None), config_id, log_file.as_deref(), Format::Text, Effective::No)
         }

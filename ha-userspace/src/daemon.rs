@@ -49,12 +49,13 @@ use crate::{
     routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::{hook, security},
+    service::Manager,
     status::StatusWriter,
     watch::Watchers,
 };
 
 /// One daemon an interface. By the interface's name.
-type Locks = BTreeMap<String, InterfaceLock>;
+pub(crate) type Locks = BTreeMap<String, InterfaceLock>;
 
 /// What is the daemon's from its start to its end, whatever it runs.
 struct Held {
@@ -66,6 +67,7 @@ struct Held {
     /// `None`: it cannot be had, which the log says.
     _control: Option<ControlServer>,
     questions: mpsc::Receiver<Question>,
+    manager: Manager,
 }
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
@@ -145,16 +147,17 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     SigSet::empty().thread_set_mask()?;
     let plan = read_plan(options).map_err(io::Error::other)?;
     privileges::check()?;
+    let manager = Manager::find();
     if let Some(name) = &plan.identity.net_namespace {
         // Before anything looks for an interface, and before there is a thread that would stay outside.
         namespace::enter(name)?;
     }
     logging::add_to_ident(&plan.identity);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(supervise(options, plan))
+    runtime.block_on(supervise(options, plan, manager))
 }
 
-async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
+async fn supervise(options: &Options, plan: Plan, manager: Manager) -> io::Result<()> {
     let files = RunFiles::new(options.home.clone(), plan.identity.clone());
     let mut signals = Signals::new()?;
     let locks = lock_interfaces(&plan, &Locks::new())?;
@@ -172,7 +175,8 @@ async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
         http::serve(address, asker)?;
     }
     let filter = Filter::default();
-    let mut held = Held { locks, filter, recorder, files, routing, _control: control, questions };
+    let mut held =
+        Held { locks, filter, recorder, files, routing, _control: control, questions, manager };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -180,6 +184,7 @@ async fn supervise(options: &Options, plan: Plan) -> io::Result<()> {
         () = signals.stop() => true,
     };
     let end = if is_stopped {
+        held.manager.tell_stopping();
         Ok(())
     } else {
         start_and_run(options, plan, &mut held, &mut signals, &mut shutdown).await
@@ -200,6 +205,7 @@ async fn start_and_run(
     // Before the engine can set an address.
     held.filter.set(&plan).await?;
     let run = Run::start(options, plan, held).await?;
+    held.manager.expect_news();
     run.until_stop(options, held, signals, shutdown).await
 }
 
@@ -226,12 +232,15 @@ impl Run {
         // One for all: with thousands of instances it is most of the daemon's memory.
         let plan = Arc::new(plan);
         if !startup_delay.is_zero() {
+            held.manager.tell_delay(startup_delay);
             info!("all instances wait for {} s", startup_delay.as_secs_f32());
         }
         let tap = held.recorder.as_ref().map(|recorder| recorder.start(&plan)).transpose()?;
         let absorbs = options.absorbs;
         let leftovers = held.routing.begin(&plan).await;
-        let setup = Setup { plan: Arc::clone(&plan), leftovers, choice, absorbs, policy, xdp, tap };
+        let watchdog = held.manager.watchdog();
+        let shared = Arc::clone(&plan);
+        let setup = Setup { plan: shared, leftovers, choice, absorbs, policy, xdp, tap, watchdog };
         let status_writer = StatusWriter::start()?;
         let engine = EngineThread::start(setup).await?;
         held.routing.write(routing_of(&[&plan])).await;
@@ -260,6 +269,7 @@ impl Run {
         shutdown: &mut Hook,
     ) -> io::Result<()> {
         let served = self.serve(options, signals, held).await;
+        held.manager.tell_stopping();
         let Self { plan, mut engine, mut reporter, watchers, mut refused, .. } = self;
         shutdown.clone_from(&plan.lifecycle.shutdown);
         drop(watchers);
@@ -285,16 +295,25 @@ impl Run {
         loop {
             tokio::select! {
                 report = self.engine.reports.recv() => match report {
-                    Some(report) => self.reporter.handle(&report),
+                    Some(report) => {
+                        self.reporter.handle(&report);
+                        held.manager.expect_news();
+                    }
                     None => return Err(io::Error::other("the engine thread has ended")),
                 },
                 refused = refused::due(&mut self.refused) => self.reporter.tell_refused(&refused),
                 // One reading at a time: a second thread would only wait behind the first.
                 order = signals.next(reading.is_none()) => match order {
                     Order::Stop => return Ok(()),
-                    Order::Reload => match start_reading(options) {
-                        Ok(started) => reading = Some(started),
-                        Err(error) => error!("the running configuration stays: {error}"),
+                    Order::Reload => {
+                        held.manager.tell_reloading();
+                        match start_reading(options) {
+                            Ok(started) => reading = Some(started),
+                            Err(error) => {
+                                error!("the running configuration stays: {error}");
+                                held.manager.tell_reloaded();
+                            }
+                        }
                     },
                     Order::Status(asked) => {
                         self.write_status(held.files.status(asked)).await;
@@ -312,7 +331,12 @@ impl Run {
                         Ok(changes) => info!("{}: read again: {changes}", options.source.path.display()),
                         Err(error) => error!("the running configuration stays: {error}"),
                     }
+                    held.manager.tell_reloaded();
                 }
+                () = held.manager.due() => match self.ask(Command::Census).await {
+                    Some(census) => held.manager.tell_census(&census),
+                    None => held.manager.expect_news(),
+                },
             }
         }
     }
@@ -406,7 +430,7 @@ async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, Stri
 }
 
 /// Reads what is to be run.
-fn read_plan(options: &Options) -> Result<Plan, String> {
+pub(crate) fn read_plan(options: &Options) -> Result<Plan, String> {
     let Options { source, interfaces, namespace, .. } = options;
     let (mut plan, warnings) = Plan::new(&source.load()?, interfaces);
     for warning in warnings.into_iter().chain(security::notes(&plan)) {
@@ -439,7 +463,7 @@ fn open_control(options: &Options, files: &RunFiles, asker: Questions) -> Option
 }
 
 /// Takes the locks that `plan` needs beside those that are held.
-fn lock_interfaces(plan: &Plan, held: &Locks) -> io::Result<Locks> {
+pub(crate) fn lock_interfaces(plan: &Plan, held: &Locks) -> io::Result<Locks> {
     let missing = interfaces_of(plan).into_iter().filter(|name| !held.contains_key(*name));
     let take = |name: &str| Ok((name.to_owned(), InterfaceLock::take(name)?));
     let locks: Result<_, LockError> = missing.map(take).collect();

@@ -148,6 +148,12 @@ impl Table {
     }
 }
 
+/// Removes the tables of runs that were killed.
+pub(crate) async fn remove_left_overs() {
+    // Without nft there are none.
+    remove(left_overs(&BTreeSet::new()).await.unwrap_or_default()).await;
+}
+
 async fn remove(tables: impl IntoIterator<Item = String>) {
     for name in tables {
         if let Err(error) = load(&[], &without(&name)).await {

@@ -17,6 +17,7 @@ mod mail;
 mod plan;
 mod privileges;
 mod record;
+mod release;
 mod replay;
 
 mod engine;
@@ -28,6 +29,7 @@ mod report;
 mod routing_file;
 mod run_files;
 mod scripts;
+mod service;
 mod status;
 mod watch;
 

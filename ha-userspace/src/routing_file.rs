@@ -31,8 +31,8 @@ impl RoutingFile {
         left
     }
 
-    /// Nothing where there is no file.
-    fn read(&self) -> Statics {
+    /// What a run may have left. Nothing where there is no file.
+    pub(crate) fn read(&self) -> Statics {
         let text = fs::metadata(&self.0).and_then(|metadata| {
             if metadata.len() > BYTES_MAX {
                 return Err(io::ErrorKind::FileTooLarge.into());

@@ -19,11 +19,14 @@ use nix::{
 
 /// Launches `script` by a shell, for `parent`.
 fn launch(parent: u32, user: &str, group: &str, script: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_ha-userspace"))
-        .args(["launch-script", &parent.to_string(), user, group, "/bin/sh", "-c", script])
-        .process_group(0)
-        .output()
-        .unwrap()
+    launcher(parent, user, group, script).output().unwrap()
+}
+
+fn launcher(parent: u32, user: &str, group: &str, script: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ha-userspace"));
+    command.args(["launch-script", &parent.to_string(), user, group, "/bin/sh", "-c", script]);
+    command.process_group(0);
+    command
 }
 
 fn stdout(output: &Output) -> String {
@@ -48,6 +51,15 @@ fn signals_mean_what_a_script_expects() {
         status.lines().all(|line| line.ends_with("80000000") || line.ends_with("00000000")),
         "{status}"
     );
+}
+
+#[test]
+fn the_service_manager_is_the_daemon_s_alone() {
+    let script = "env | grep -c -e NOTIFY_SOCKET -e WATCHDOG";
+    let mut command = launcher(process::id(), "", "", script);
+    let variables = [("NOTIFY_SOCKET", "/x"), ("WATCHDOG_USEC", "9"), ("WATCHDOG_PID", "9")];
+    let output = command.envs(variables).output().unwrap();
+    assert_eq!(output.stdout, b"0\n");
 }
 
 #[test]

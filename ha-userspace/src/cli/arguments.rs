@@ -151,6 +151,10 @@ pub(super) enum Work {
         /// The shell
         shell: Shell,
     },
+    /// Remove from this host what a run that was killed has left on it: addresses, routes, rules, and
+    /// the packet filter; with the options of that run. Exit 0 if nothing is left, 1 if something is,
+    /// or if a daemon runs here
+    Release,
     /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
     /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
     Replay {

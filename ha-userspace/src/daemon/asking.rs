@@ -62,14 +62,22 @@ impl Run {
         Ok(status)
     }
 
-    async fn status(&self) -> Result<Arc<Status>, String> {
+    /// `None`: the engine thread does not answer.
+    pub(super) async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
         let (ask, answer) = oneshot::channel();
         let asked = async {
-            self.engine.commands.send(Command::Status(ask)).await.ok()?;
+            self.engine.commands.send(question(ask)).await.ok()?;
             answer.await.ok()
         };
         // The limit is on both: with a full queue the question waits as well.
-        let Ok(Some(snapshot)) = timeout(ANSWER, asked).await else {
+        timeout(ANSWER, asked).await.ok().flatten()
+    }
+
+    async fn status(&self) -> Result<Arc<Status>, String> {
+        let Some(snapshot) = self.ask(Command::Status).await else {
             return Err("the engine thread does not answer".to_owned());
         };
         let since_epoch = clock::since_epoch().saturating_sub(clock::now().since(snapshot.at));

@@ -5,7 +5,7 @@
 mod associations;
 mod debounce;
 pub(crate) mod decide;
-mod driver;
+pub(crate) mod driver;
 mod effects;
 mod pacing;
 mod port;
@@ -38,6 +38,7 @@ use crate::{
     },
     plan::Plan,
     record::Tap,
+    service::Watchdog,
 };
 
 /// Verdicts and questions on their way to the engine thread; senders wait when it is full.
@@ -61,6 +62,8 @@ pub(crate) struct Setup {
     pub(crate) xdp: Option<Xdp>,
     /// `None`: nothing is recorded.
     pub(crate) tap: Option<Tap>,
+    /// `None`: nobody asks whether it lives.
+    pub(crate) watchdog: Option<Watchdog>,
 }
 
 /// The running engine thread, from outside. Dropping it ends the thread and gives the addresses
@@ -87,7 +90,7 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, leftovers, choice, absorbs, policy, xdp, tap } = setup;
+        let Setup { plan, leftovers, choice, absorbs, policy, xdp, tap, watchdog } = setup;
         let parts = Parts {
             plan,
             leftovers,
@@ -97,6 +100,7 @@ impl EngineThread {
             commands: command_queue,
             reports: report_queue,
             tap,
+            watchdog,
         };
         let work = move || {
             LocalSet::new().block_on(&runtime, async {
@@ -179,6 +183,8 @@ pub(crate) enum Command {
     Reload(Box<Handover>),
     /// Say how things are.
     Status(oneshot::Sender<Snapshot>),
+    /// Say how many instances are in which state.
+    Census(oneshot::Sender<Census>),
     /// Release everything and end.
     Shutdown,
 }
@@ -246,6 +252,15 @@ pub(crate) struct PriorityChange {
     pub(crate) base: u8,
     /// What is added to it. Empty if there is another change by now, which says it.
     pub(crate) weights: Vec<(TrackerId, i32)>,
+}
+
+/// How many instances are in which state.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Census {
+    pub(crate) init: usize,
+    pub(crate) backup: usize,
+    pub(crate) master: usize,
+    pub(crate) fault: usize,
 }
 
 /// How things are at one moment.

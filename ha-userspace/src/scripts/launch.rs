@@ -25,7 +25,10 @@ use nix::{
     },
 };
 
-use crate::scripts::security::{self, Fault};
+use crate::{
+    scripts::security::{self, Fault},
+    service,
+};
 
 /// The first argument by which this program knows what it is to be.
 const WORD: &str = "launch-script";
@@ -79,7 +82,13 @@ fn become_script(mut arguments: impl Iterator<Item = OsString>) -> (String, u8) 
     }
     close_inherited();
     // It also unblocks all signals and gives SIGPIPE its default meaning back.
-    let error = Command::new(&program).args(arguments).exec();
+    let mut script = Command::new(&program);
+    script.args(arguments);
+    // They are of the daemon's own service: another one that the script starts must not answer for it.
+    for variable in service::VARIABLES {
+        script.env_remove(variable);
+    }
+    let error = script.exec();
     let exit_code =
         if error.kind() == io::ErrorKind::NotFound { EXIT_NOT_FOUND } else { EXIT_NOT_RUN };
     (format!("cannot run {}: {error}", program.display()), exit_code)

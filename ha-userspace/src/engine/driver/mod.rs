@@ -5,7 +5,7 @@
 //! costs time but never blames a peer. What says nothing new is absorbed by the kernel, and found in
 //! the slots when somebody's deadline comes.
 
-mod leftovers;
+pub(crate) mod leftovers;
 mod mending;
 mod ports;
 mod snapshot;
@@ -49,6 +49,7 @@ use crate::{
     plan::{InstancePlan, Plan},
     record::Tap,
     refused::Refusal,
+    service::Watchdog,
 };
 
 /// Records taken from the ring before other work gets its turn.
@@ -77,6 +78,7 @@ pub(crate) struct Driver {
     commands: mpsc::Receiver<Command>,
     retries: Retries,
     debounce: Debounce,
+    watchdog: Option<Watchdog>,
     scheduling: String,
 }
 
@@ -101,6 +103,7 @@ pub(crate) struct Parts {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) tap: Option<Tap>,
+    pub(crate) watchdog: Option<Watchdog>,
 }
 
 impl Driver {
@@ -109,7 +112,8 @@ impl Driver {
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts { plan, leftovers, choice, absorbs, xdp, commands, reports, tap } = parts;
+        let Parts { plan, leftovers, choice, absorbs, xdp, commands, reports, tap, watchdog } =
+            parts;
         let changes = ChangeSocket::open()?;
         let ledger = changes.ledger();
         let announcer = Announcer::open()?;
@@ -138,6 +142,7 @@ impl Driver {
             commands,
             retries: Retries::default(),
             debounce: Debounce::default(),
+            watchdog,
             scheduling: String::new(),
             plan,
         };
@@ -212,6 +217,10 @@ impl Driver {
                     // Whoever asked may have gone away.
                     drop(answer.send(self.snapshot()));
                 }
+                Wake::Command(Some(Command::Census(answer))) => {
+                    // Whoever asked may have gone away.
+                    drop(answer.send(self.census()));
+                }
                 Wake::Command(Some(Command::Shutdown) | None) => return Ok(()),
             }
         }
@@ -258,13 +267,18 @@ impl Driver {
         }
         self.effects.announce_paced(now);
         self.tell_refused(now);
+        // Last: whoever does not get to here is stuck.
+        if let Some(watchdog) = &mut self.watchdog {
+            watchdog.feed(now);
+        }
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
         let retry = self.retries.next();
         let announcement = self.effects.next_announcement();
         let settled = self.debounce.next();
         let telling = self.effects.refusals.next_due();
         let statics = self.effects.next_statics();
-        let next = [deadline, retry, announcement, settled, telling, statics];
+        let watchdog = self.watchdog.as_ref().map(Watchdog::next);
+        let next = [deadline, retry, announcement, settled, telling, statics, watchdog];
         let next = next.into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));

@@ -1,14 +1,29 @@
 //! How things are, for the status.
 
-use ha_core::InstanceId;
+use ha_core::{InstanceId, State};
 
 use super::Driver;
 use crate::{
     clock,
-    engine::{InstanceSnapshot, InterfaceSnapshot, Snapshot},
+    engine::{Census, InstanceSnapshot, InterfaceSnapshot, Snapshot},
 };
 
 impl Driver {
+    pub(super) fn census(&self) -> Census {
+        let mut census = Census::default();
+        for (number, _) in self.plan.instances.numbered() {
+            let Some(instance) = self.engine.instance(InstanceId(number)) else { continue };
+            let count = match instance.state() {
+                State::Init => &mut census.init,
+                State::Backup => &mut census.backup,
+                State::Master => &mut census.master,
+                State::Fault => &mut census.fault,
+            };
+            *count += 1;
+        }
+        census
+    }
+
     pub(super) fn snapshot(&mut self) -> Snapshot {
         let now = clock::now();
         self.engine.catch_up_all(now);
