@@ -30,7 +30,7 @@ use crate::{
     daemon,
     io::schedule::Policy,
     logging::{self, Log, StandardError},
-    release, replay,
+    privileges, release, replay,
     run_files::Home,
     scripts::launch,
 };
@@ -87,7 +87,10 @@ pub(crate) fn main() -> ExitCode {
         logging::Settings { standard_error: true, ..Default::default() }
     };
     // Ended by the return from here, after everything that logs.
-    let _log = match Log::set_up(&settings) {
+    let set_up = || Log::set_up(&settings);
+    // Its threads outlive this: of a daemon they need no more than the others.
+    let log = if runs { privileges::do_without(set_up) } else { Ok(set_up()) };
+    let _log = match log.map_err(|error| error.to_string()).flatten() {
         Ok(log) => log,
         Err(error) => {
             // Nobody may be reading, and there is nobody else to tell.
@@ -128,6 +131,7 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             exit_code(client.and_then(|client| client.history(name.as_deref(), form)))
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
+        (Some(Work::Man { directory }), _) => exit_code(lookup::write_manual(directory)),
         (Some(Work::Release), _) => {
             exit_code(release::run(&options(arguments, settings, file(&None))))
         }

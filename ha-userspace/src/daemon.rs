@@ -5,11 +5,8 @@ mod asking;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future, io,
-    path::Path,
-    pin::Pin,
     sync::Arc,
     task::Poll,
-    thread,
     time::Duration,
 };
 
@@ -21,7 +18,6 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
     task::JoinSet,
-    time::{Sleep, sleep},
 };
 use tracing::{error, info, warn};
 
@@ -44,11 +40,12 @@ use crate::{
     logging,
     plan::{Plan, TrackerPlan},
     privileges,
+    reading::{self, Reading},
     record::Recorder,
     report::Reporter,
     routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
-    scripts::{hook, security},
+    scripts::hook,
     service::Manager,
     status::StatusWriter,
     watch::Watchers,
@@ -68,16 +65,6 @@ struct Held {
     _control: Option<ControlServer>,
     questions: mpsc::Receiver<Question>,
     manager: Manager,
-}
-
-/// A reading of a file for as long is worth a word: the disk may be gone.
-const SLOW_READING: Duration = Duration::from_secs(5);
-
-/// A configuration that is being read.
-struct Reading {
-    /// It, or why it cannot be run.
-    answer: oneshot::Receiver<Result<Plan, String>>,
-    slow: Pin<Box<Sleep>>,
 }
 
 /// What a signal asks for.
@@ -145,13 +132,14 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Whoever started us may have blocked signals, and a mask is inherited: SIGTERM must arrive, here
     // and in the scripts.
     SigSet::empty().thread_set_mask()?;
-    let plan = read_plan(options).map_err(io::Error::other)?;
+    let plan = reading::read(options).map_err(io::Error::other)?;
     privileges::check()?;
     let manager = Manager::find();
     if let Some(name) = &plan.identity.net_namespace {
         // Before anything looks for an interface, and before there is a thread that would stay outside.
         namespace::enter(name)?;
     }
+    privileges::give_up()?;
     logging::add_to_ident(&plan.identity);
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(supervise(options, plan, manager))
@@ -307,7 +295,7 @@ impl Run {
                     Order::Stop => return Ok(()),
                     Order::Reload => {
                         held.manager.tell_reloading();
-                        match start_reading(options) {
+                        match reading::start(options) {
                             Ok(started) => reading = Some(started),
                             Err(error) => {
                                 error!("the running configuration stays: {error}");
@@ -321,7 +309,7 @@ impl Run {
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
                 Some(question) = held.questions.recv() => self.answer(question).await,
-                plan = answer(&mut reading, &options.source.path) => {
+                plan = reading::answer(&mut reading, &options.source.path) => {
                     reading = None;
                     let reloaded = match plan {
                         Ok(plan) => self.reload(plan, held).await,
@@ -395,59 +383,6 @@ impl Run {
             }
         }
     }
-}
-
-/// Reads a configuration beside everything else: its file may be slow, and so may who reads the
-/// standard error, where its faults are shown.
-fn start_reading(options: &Options) -> io::Result<Reading> {
-    let (send, answer) = oneshot::channel();
-    let options = options.clone();
-    // Nobody waits for its end: a stop must not.
-    thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
-        // Nobody may be interested any more.
-        send.send(read_plan(&options)).ok();
-    })?;
-    #[expect(clippy::disallowed_methods, reason = "a hint to the operator may be late")]
-    let slow = Box::pin(sleep(SLOW_READING));
-    Ok(Reading { answer, slow })
-}
-
-async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, String> {
-    let Some(Reading { answer, slow }) = reading else { return future::pending().await };
-    let is_news = !slow.is_elapsed();
-    let answered = tokio::select! {
-        answered = &mut *answer => answered,
-        () = slow.as_mut(), if is_news => {
-            warn!(
-                "{} is still being read, and another reload waits for it: look at its disk",
-                path.display()
-            );
-            answer.await
-        }
-    };
-    let failed = |_| Err("reading the configuration failed: please report this".to_owned());
-    answered.unwrap_or_else(failed)
-}
-
-/// Reads what is to be run.
-pub(crate) fn read_plan(options: &Options) -> Result<Plan, String> {
-    let Options { source, interfaces, namespace, .. } = options;
-    let (mut plan, warnings) = Plan::new(&source.load()?, interfaces);
-    for warning in warnings.into_iter().chain(security::notes(&plan)) {
-        warn!("{warning}");
-    }
-    if let Some(namespace) = namespace {
-        let configured = plan.identity.net_namespace.replace(namespace.clone());
-        if let Some(other) = configured.filter(|configured| configured != namespace) {
-            warn!("`net_namespace {other}` does not count: --namespace {namespace} does");
-        }
-    }
-    if plan.instances.is_empty() {
-        let name = source.path.display();
-        let on = if interfaces.is_empty() { "" } else { " on the interfaces of --iface" };
-        return Err(format!("{name}: no vrrp_instance to run{on}"));
-    }
-    Ok(plan)
 }
 
 /// The daemon does its work without it, too.

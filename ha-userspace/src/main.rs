@@ -16,6 +16,7 @@ mod logging;
 mod mail;
 mod plan;
 mod privileges;
+mod reading;
 mod record;
 mod release;
 mod replay;

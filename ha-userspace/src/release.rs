@@ -17,7 +17,7 @@ use crate::{
         namespace,
     },
     plan::Plan,
-    privileges,
+    privileges, reading,
     routing_file::RoutingFile,
     run_files::RunFiles,
 };
@@ -28,7 +28,7 @@ use crate::{
 /// One sentence for the operator: a daemon still runs, or what could not be removed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     privileges::check()?;
-    let plan = daemon::read_plan(options).unwrap_or_else(|error| {
+    let plan = reading::read(options).unwrap_or_else(|error| {
         warn!("{error}: only what is marked as this daemon's is found");
         Plan::new(&ha_config::parse("", "").config, &[]).0
     });

@@ -3,7 +3,15 @@
 #![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
 
 use core::time::Duration;
-use std::{env, fs, os::unix::net::UnixDatagram, process::Command};
+use std::{
+    env,
+    fs::{self, Permissions},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _},
+        net::UnixDatagram,
+    },
+    process::Command,
+};
 
 use ha_tests::{
     clock,
@@ -28,14 +36,61 @@ const SOON: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_secs(2);
 const WATCHDOG: Duration = Duration::from_millis(400);
 /// Long enough that the daemon is seen before its instance starts.
-const DELAY: &str = "global_defs {\n vrrp_startup_delay 4\n}\n";
+const DELAY: &str = "global_defs {\n vrrp_startup_delay 4\n";
+const USER: &str = "nobody";
+const USER_ID: u32 = 65_534;
+const SCRIPT: &str = "/bin/sh -c 'id -u >/etc/keepalived/story'";
+
+/// The unit, whose capabilities are all that the daemon gets here.
+const UNIT: &str = include_str!("../../etc/systemd/ha.service");
+/// By their bit (capabilities(7)).
+const CAPABILITIES: [(&str, u32); 10] = [
+    ("CAP_CHOWN", 0),
+    ("CAP_DAC_OVERRIDE", 1),
+    ("CAP_KILL", 5),
+    ("CAP_SETGID", 6),
+    ("CAP_SETUID", 7),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_NET_RAW", 13),
+    ("CAP_SYS_NICE", 23),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+
+/// Kept only where the limit of locked memory cannot be lifted.
+const IPC_LOCK: u32 = 14;
+
+/// The numbers of those that the unit allows.
+fn allowed() -> Vec<u32> {
+    let lines = UNIT.lines().filter_map(|line| line.strip_prefix("CapabilityBoundingSet="));
+    let number = |name: &str| {
+        let known = CAPABILITIES.iter().find(|(known, _)| *known == name);
+        known.expect("one of the list").1
+    };
+    lines.flat_map(str::split_whitespace).map(number).collect()
+}
+
+fn set_of(capabilities: &[u32]) -> u64 {
+    capabilities.iter().fold(0, |set, bit| set | 1 << bit)
+}
+
+/// What each thread of a process may do.
+fn capabilities(pid: Pid) -> Vec<u64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("a running process");
+    let permitted = |thread: fs::DirEntry| {
+        let status = fs::read_to_string(thread.path().join("status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("CapPrm:"))?;
+        u64::from_str_radix(line.trim(), 16).ok()
+    };
+    threads.flatten().filter_map(permitted).collect()
+}
 
 /// The manager's end, and the daemon that talks to it.
 struct Service {
     socket: UnixDatagram,
     heard: Vec<String>,
     router: Router,
-    _pair: Pair,
+    pair: Pair,
     _directory: TempDir,
 }
 
@@ -48,11 +103,17 @@ impl Service {
         let address = format!("NOTIFY_SOCKET={}", path.display());
         let watchdog = format!("WATCHDOG_USEC={}", WATCHDOG.as_micros());
         let pair = Pair::new();
+        let etc = pair.node(Side::A).etc();
+        let story = etc.join("story");
+        fs::write(&story, "").expect("our own directory");
+        fs::set_permissions(&story, Permissions::from_mode(0o666)).expect("our own file");
         let namespace = pair.node(Side::A).namespace();
-        let wrapper = ["env", address.as_str(), watchdog.as_str()];
-        let start = Start::default();
+        let bounds =
+            allowed().iter().fold("-all".to_owned(), |set, cap| format!("{set},+cap_{cap}"));
+        let wrapper = ["env", &address, &watchdog, "setpriv", "--bounding-set", &bounds];
+        let start = Start { etc: etc.parent(), ..Start::default() };
         let router = Router::start_under(&wrapper, Program::Daemon, namespace, config, &start);
-        Self { socket, heard: Vec::new(), router, _pair: pair, _directory: directory }
+        Self { socket, heard: Vec::new(), router, pair, _directory: directory }
     }
 
     /// All lines so far.
@@ -107,8 +168,12 @@ fn the_manager_hears_of_the_start_of_reloads_of_life_and_of_the_end() {
     if !require::require_daemon() {
         return;
     }
-    let text = config::instance(Dialect::V3Multicast, Side::A, 150, "");
-    let mut service = Service::start(&format!("{DELAY}{text}"));
+    let notify = format!("    notify_master \"{SCRIPT}\" {USER}\n");
+    let text = config::instance(Dialect::V3Multicast, Side::A, 150, &notify);
+    let fifo = TempDir::new("fifo");
+    let fifo = fifo.path().join("news");
+    let more = format!(" vrrp_notify_fifo {} {USER}\n}}\n", fifo.display());
+    let mut service = Service::start(&format!("{DELAY}{more}{text}"));
     // Told before the delay begins, and the longest of all that systemd waits for by default.
     service.await_line("EXTEND_TIMEOUT_USEC=94000000", 1);
     service.await_line("WATCHDOG=1", 1);
@@ -118,6 +183,19 @@ fn the_manager_hears_of_the_start_of_reloads_of_life_and_of_the_end() {
     assert_eq!((state.as_str(), early), ("INIT", 0), "{}", service.router.log());
     service.await_line("READY=1", 1);
     service.await_line("STATUS=1 instance: 1 Master", 1);
+
+    // What it needs capabilities for beside the network: another user's scripts and FIFOs.
+    let owner = fs::metadata(&fifo).expect("it is made at the start").uid();
+    assert_eq!(owner, USER_ID, "{}", service.router.log());
+    let story = service.pair.node(Side::A).etc().join("story");
+    let is_told = || fs::read_to_string(&story).is_ok_and(|told| told == format!("{USER_ID}\n"));
+    assert!(wait::holds_within(SOON, is_told), "{}", service.router.log());
+    assert_eq!(service.router.status().xdp("bond0"), "native", "{}", service.router.log());
+
+    // That is enough, and every thread has all of it.
+    for of_thread in capabilities(service.router.process().pid()) {
+        assert_eq!(of_thread, set_of(&allowed()));
+    }
 
     for text in [text.as_str(), "vrrp_instance VI_1 {\n    virtual_router_id 300\n"] {
         let begin = clock::monotonic().as_micros();
@@ -161,12 +239,18 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     let routes = format!("    virtual_routes {{\n        {ROUTE} dev bond0\n    }}\n");
     let text = config::instance(Dialect::V3Multicast, Side::A, 150, &routes);
     pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
+    let pid = pair.node_mut(Side::A).router().process().pid();
     let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
     let namespace = pair.node(Side::A).namespace();
     namespace.ip(&format!("addr add {FOREIGN}/32 dev bond0"));
     let has_route = || !namespace.ip(&format!("route show {ROUTE}")).is_empty();
     let is_master = || pair.node(Side::A).addresses_held() == [2, 0] && has_route();
     assert!(wait::holds_within(SOON, is_master), "{}", pair.logs());
+
+    // Started without a unit, by root who may do anything, it has given up the rest in every thread.
+    let may_have = set_of(&allowed()) | set_of(&[IPC_LOCK]);
+    let threads = capabilities(pid);
+    assert!(threads.len() > 2 && threads.iter().all(|set| set & !may_have == 0), "{threads:x?}");
 
     // What a unit's ExecStopPost runs, with the options of its ExecStart.
     let release = || {

@@ -7,6 +7,7 @@
 mod bench;
 mod build;
 mod ci;
+mod dist;
 mod ebpf;
 mod failure;
 mod fuzz;
@@ -45,6 +46,8 @@ cargo xtask COMMAND
        --full           all of it, an hour; without it less than ten minutes
   bench xdp             what the XDP program costs for a frame, by kind, beside its budget (root)
        --strict         fail where a budget is exceeded
+  dist                  the packages, target/dist/*.deb and *.rpm
+       --check          install and remove them in a scratch Debian, and ask lintian (root)
   ci                    formatting, lints, tidy, licences, fuzzing, then every test
   tidy                  the rules that no compiler checks
   ebpf build            the eBPF object, target/ebpf/ha-ebpf
@@ -82,6 +85,7 @@ fn dispatch(arguments: &[&str]) -> Outcome {
         ["fuzz", options @ ..] => fuzz::run(&workspace, &fuzz::Options::parse(options)?),
         ["sim", options @ ..] => sim::run(&workspace, &sim::Options::parse(options)?),
         ["bench", arguments @ ..] => bench::run(&workspace, arguments),
+        ["dist", options @ ..] => dist::run(&workspace, options),
         ["ci"] => ci::run(&workspace),
         ["tidy"] => tidy::run(&workspace),
         ["ebpf", "build"] => ebpf::run_build(&workspace),

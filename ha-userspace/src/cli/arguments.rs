@@ -8,12 +8,14 @@ use std::{
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use super::lookup;
 use crate::{check::Format, logging::Facility};
 
 /// Failover by VRRP, configured by keepalived.conf.
 #[derive(Debug, Parser)]
 #[command(args_override_self = true,
     version,
+    long_version = lookup::VERSION,
     // keepalived's letter for it is a small one.
     disable_version_flag = true,
     // As getopt_long(3), by which keepalived reads its own.
@@ -155,6 +157,12 @@ pub(super) enum Work {
     /// the packet filter; with the options of that run. Exit 0 if nothing is left, 1 if something is,
     /// or if a daemon runs here
     Release,
+    /// Write the manual pages to a directory
+    #[command(hide = true)]
+    Man {
+        /// The directory
+        directory: PathBuf,
+    },
     /// Run a record (--record) again and show what is decided; exit 0 if that is what the record
     /// says, 4 if it is not or a line cannot be read, 1 if the file cannot be read
     Replay {

@@ -1,9 +1,14 @@
-//! What is looked up and printed: keywords, and scripts for shells.
+//! What is looked up and printed: keywords, the version, manual pages, and scripts for shells.
 
-use std::io::{self, Write as _};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
 
 use clap::{CommandFactory as _, builder::PossibleValuesParser};
 use clap_complete::{Shell, generate};
+use clap_mangen::Man;
 
 use super::arguments::Arguments;
 
@@ -31,6 +36,44 @@ pub(super) fn explain(keyword: &str) -> Result<String, String> {
         };
         format!("`{keyword}` is no keyword of keepalived.conf: {advice}")
     })
+}
+
+/// The version, how it was built, and what it needs.
+pub(super) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("HA_BUILD_COMMIT"),
+    "\n",
+    env!("HA_BUILD_RUSTC"),
+    "\neBPF object ",
+    env!("HA_BUILD_OBJECT"),
+    "\nfeatures: VRRPv2 (PASS, AH), VRRPv3, IPv4, IPv6, unicast, XDP, SCHED_DEADLINE",
+    "\nkernel: Linux 5.18 for XDP, and to know addresses again after a kill; older ones by packet \
+     sockets",
+);
+
+/// Writes a page for the program and one for each of its commands.
+///
+/// # Errors
+/// One sentence: a file cannot be written.
+pub(super) fn write_manual(directory: &Path) -> Result<(), String> {
+    let mut command = Arguments::command();
+    command.build();
+    let pages = command.get_subcommands().filter(|page| !page.is_hide_set()).cloned();
+    let pages: Vec<clap::Command> = pages.filter(|page| page.get_name() != "help").collect();
+    for page in pages.into_iter().chain([command]) {
+        let name = match page.get_name() {
+            NAME => NAME.to_owned(),
+            command => format!("{NAME}-{command}"),
+        };
+        let path = directory.join(format!("{name}.8"));
+        let mut text = Vec::new();
+        let page = Man::new(page).section("8").title(name).manual("System administration");
+        page.render(&mut text)
+            .and_then(|()| fs::write(&path, text))
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The script for `shell`.

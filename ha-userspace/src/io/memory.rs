@@ -18,13 +18,18 @@ pub(crate) fn trim() {
     }
 }
 
+/// Lets as much memory be locked as there is, where that may be asked for; says whether it may.
+pub(crate) fn lift_limit() -> bool {
+    let limit = libc::RLIM_INFINITY;
+    setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit).is_ok()
+}
+
 /// Keeps the process's memory in RAM; says what to do if it cannot.
 pub(crate) fn lock() -> Option<String> {
     let limit = libc::RLIM_INFINITY;
-    let raised = setrlimit(Resource::RLIMIT_MEMLOCK, limit, limit);
     let old = getrlimit(Resource::RLIMIT_MEMLOCK).ok();
-    let locked = match (raised, old) {
-        (Err(_), Some((soft, hard))) if soft != limit => {
+    let locked = match old {
+        Some((soft, hard)) if soft != limit => {
             // Within a finite limit the lock may be had, and then every allocation beyond it
             // fails. A limit of zero lets only those lock who are exempt from it.
             let result = setrlimit(Resource::RLIMIT_MEMLOCK, 0, hard).and_then(|()| lock_all());

@@ -8,6 +8,7 @@ pub(crate) mod addresses;
 pub(crate) mod adjtimex;
 pub(crate) mod advert_socket;
 pub(crate) mod announce;
+pub(crate) mod capabilities;
 pub(crate) mod carrier;
 pub(crate) mod changes;
 pub(crate) mod connector;

@@ -20,7 +20,7 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
-use crate::{plan::Plan, scripts::launch};
+use crate::{plan::Plan, privileges, scripts::launch};
 
 /// As many as the kernel follows (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
@@ -37,6 +37,15 @@ pub(crate) enum Fault {
 /// Who would run what in vain: what is refused at each run is told before the first one.
 pub(crate) fn notes(plan: &Plan) -> BTreeSet<String> {
     plan.commands().filter_map(note).collect()
+}
+
+/// The same for a plan that is about to run here.
+pub(crate) fn notes_of_run(plan: &Plan) -> BTreeSet<String> {
+    let mut notes = notes(plan);
+    if plan.commands().any(|command| launch::is_root(command.user.as_ref()) == Ok(true)) {
+        notes.extend(privileges::note_of_root_scripts());
+    }
+    notes
 }
 
 fn note(command: &Command) -> Option<String> {
