@@ -33,6 +33,7 @@ use crate::{
     privileges, release, replay,
     run_files::Home,
     scripts::launch,
+    top,
 };
 
 const OWN_FILE: &str = "/etc/ha/ha.conf";
@@ -124,6 +125,10 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             let form = if *json { Form::Json } else { Form::Table };
             let client = client(arguments, daemon);
             exit_code(client.and_then(|client| client.status(name.as_deref(), form, *watch)))
+        }
+        (Some(Work::Top { daemon }), _) => {
+            let client = client(arguments, daemon);
+            exit_code(client.and_then(|client| top::run(|| client.ask_status())))
         }
         (Some(Work::History { name, json, daemon }), _) => {
             let form = if *json { Form::Json } else { Form::Table };

@@ -50,6 +50,14 @@ pub(crate) struct Remembered {
     pub(crate) entries: Vec<Arc<str>>,
 }
 
+impl Remembered {
+    /// The document of docs/status.md, in one line.
+    pub(crate) fn text(&self) -> String {
+        let Self { forgotten, entries } = self;
+        format!("{{\"forgotten\":{forgotten},\"entries\":[{}]}}", entries.join(","))
+    }
+}
+
 impl History {
     /// One that goes on with what is in the file at `path`, and is written to it.
     ///

@@ -32,6 +32,7 @@ mod run_files;
 mod scripts;
 mod service;
 mod status;
+mod top;
 mod watch;
 
 mod clock;

@@ -73,6 +73,9 @@ fn the_status_is_to_be_had_and_nothing_else() {
         assert!(!page.contains(outside), "{outside}: the page is to need nothing from outside");
     }
 
+    let (_, history) = get(&router, "/history");
+    assert!(history.contains("\"to\":\"MASTER\""), "{history}");
+
     assert!(get(&router, "/etc/passwd").0.starts_with("HTTP/1.1 404"));
     let post = ask(&router, "POST /status HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
     assert!(post.starts_with("HTTP/1.1 405"), "{post}");

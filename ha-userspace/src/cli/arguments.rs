@@ -116,6 +116,11 @@ pub(super) enum Work {
         #[command(flatten)]
         daemon: DaemonArguments,
     },
+    /// Show on this terminal how things are, twice a second, until q is pressed
+    Top {
+        #[command(flatten)]
+        daemon: DaemonArguments,
+    },
     /// Ask the running daemon what has happened, and why
     History {
         /// To this instance, or to the members of this sync group

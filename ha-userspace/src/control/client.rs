@@ -79,7 +79,7 @@ impl Client {
     ) -> Result<(), String> {
         let is_screen = watches && form == Form::Table && io::stdout().is_terminal();
         loop {
-            let status = self.ask(&Request::Status, "status")?;
+            let status = self.ask_status()?;
             let text = match form {
                 Form::Table => table::status(&status, name)?,
                 Form::Json => format!("{status}\n"),
@@ -90,6 +90,14 @@ impl Client {
             }
             thread::park_timeout(WATCH_PAUSE);
         }
+    }
+
+    /// How things are: the document of docs/status.md.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(crate) fn ask_status(&self) -> Result<serde_json::Value, String> {
+        self.ask(&Request::Status, "status")
     }
 
     /// Prints what has happened, to one instance or sync group or to all.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use self::protocol::Request;
+pub(crate) use self::protocol::Request;
 pub(crate) use self::{
     client::{Client, Form},
     server::{ControlServer, Opening},
@@ -67,14 +67,10 @@ impl Questions {
         answered.unwrap_or_else(|| Answer::Refused("the daemon is about to end".to_owned()))
     }
 
-    /// How things are, for threads that run a runtime; `None`: the daemon ends, or its engine thread
-    /// does not answer.
-    pub(crate) async fn status(&self) -> Option<Arc<Status>> {
+    /// The same for threads that run a runtime. `None`: the daemon ends.
+    pub(crate) async fn wonder(&self, request: Request) -> Option<Answer> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Question { request: Request::Status, answer }).await.ok()?;
-        match answered.await.ok()? {
-            Answer::Status(status) => Some(status),
-            Answer::History(_) | Answer::Refused(_) => None,
-        }
+        self.0.send(Question { request, answer }).await.ok()?;
+        answered.await.ok()
     }
 }

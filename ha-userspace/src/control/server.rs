@@ -32,7 +32,7 @@ use super::{
     line::OneLine,
     protocol::{REQUEST_BYTES_MAX, Request, VERSION, refusal},
 };
-use crate::{clock, history::Remembered};
+use crate::clock;
 
 /// Connections at a time.
 pub(super) const CONNECTIONS_MAX: usize = 16;
@@ -262,12 +262,8 @@ fn answer(
             to.write_all(b"}\n")?;
             to.flush()
         }
-        Answer::History(Remembered { forgotten, entries }) => {
-            let mut to = BufWriter::new(stream);
-            let begin = format!("\"history\":{{\"forgotten\":{forgotten},\"entries\":[");
-            write!(to, "{{\"version\":{VERSION},{begin}{}]}}}}", entries.join(","))?;
-            to.write_all(b"\n")?;
-            to.flush()
+        Answer::History(history) => {
+            writeln!(stream, "{{\"version\":{VERSION},\"history\":{}}}", history.text())
         }
         Answer::Refused(sentence) => stream.write_all(refusal(&sentence).as_bytes()),
     }

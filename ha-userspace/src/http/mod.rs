@@ -28,7 +28,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net, runtime, sync::Semaphore, task::LocalSet, time::timeout};
 use tracing::{info, warn};
 
-use crate::control::Questions;
+use crate::control::{Answer as Told, Questions, Request as Asked};
 
 /// Connections at once; others wait in the kernel's queue, which has a limit too.
 const CONNECTIONS_MAX: usize = 32;
@@ -43,6 +43,8 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 /// Nothing from outside: not for the page's script either.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                       connect-src 'self'; img-src data:";
+const JSON: &str = "application/json";
+const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PAGE: &str = include_str!("page.html");
 
 type Answer = Response<Full<Bytes>>;
@@ -115,20 +117,27 @@ async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
     if path == "/" {
         return answer(StatusCode::OK, "text/html; charset=utf-8", PAGE);
     }
-    if !matches!(path, "/status" | "/metrics" | "/healthz") {
-        return plain(StatusCode::NOT_FOUND, "there are /, /status, /metrics and /healthz\n");
-    }
-    let Ok(Some(status)) = timeout(ANSWER_WITHIN, questions.status()).await else {
-        let text = "the engine thread does not answer\n";
-        return plain(StatusCode::SERVICE_UNAVAILABLE, text);
-    };
-    match path {
-        "/healthz" => plain(StatusCode::OK, "ok\n"),
-        "/status" => answer(StatusCode::OK, "application/json", status.text()),
+    let asked = match path {
+        "/status" | "/metrics" | "/healthz" => Asked::Status,
+        "/history" => Asked::History,
         _ => {
-            let status = serde_json::from_str(&status.text()).unwrap_or_default();
-            let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            answer(StatusCode::OK, form, metrics::render(status))
+            let text = "there are /, /status, /history, /metrics and /healthz\n";
+            return plain(StatusCode::NOT_FOUND, text);
+        }
+    };
+    match timeout(ANSWER_WITHIN, questions.wonder(asked)).await.ok().flatten() {
+        Some(Told::History(history)) => answer(StatusCode::OK, JSON, history.text()),
+        Some(Told::Status(status)) => match path {
+            "/status" => answer(StatusCode::OK, JSON, status.text()),
+            "/metrics" => {
+                let status = serde_json::from_str(&status.text()).unwrap_or_default();
+                answer(StatusCode::OK, METRICS, metrics::render(status))
+            }
+            _ => plain(StatusCode::OK, "ok\n"),
+        },
+        Some(Told::Refused(_)) | None => {
+            let text = "the engine thread does not answer\n";
+            plain(StatusCode::SERVICE_UNAVAILABLE, text)
         }
     }
 }
