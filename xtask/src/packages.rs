@@ -25,13 +25,14 @@ pub(crate) const BENCH: [Need; 3] = [
     Need { program: "chrt", package: "util-linux" },
     IPROUTE2,
 ];
-pub(crate) const TESTS: [Need; 8] = [
+pub(crate) const TESTS: [Need; 9] = [
     Need { program: "keepalived", package: "keepalived" },
     Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
     Need { program: "tcpdump", package: "tcpdump" },
     Need { program: "tshark", package: "tshark" },
     Need { program: "bpftool", package: "bpftool" },
     Need { program: "nft", package: "nftables" },
+    Need { program: "tmux", package: "tmux" },
     Need { program: "aiosmtpd", package: "python3-aiosmtpd" },
     IPROUTE2,
 ];

@@ -8,7 +8,7 @@ mod view;
 
 use std::{
     io::{self, IsTerminal as _},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use ratatui::{
@@ -18,6 +18,7 @@ use ratatui::{
 use serde_json::Value;
 
 use self::trend::Trends;
+use crate::clock;
 
 /// Between two questions.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -55,10 +56,10 @@ fn follow(
     shown: &mut Shown,
     ask: impl Fn() -> Result<Value, String>,
 ) -> io::Result<()> {
-    let mut next = Instant::now() + PERIOD;
+    let mut asked = clock::now();
     loop {
         terminal.draw(|frame| view::draw(frame, shown))?;
-        if event::poll(next.saturating_duration_since(Instant::now()))? {
+        if event::poll(PERIOD.saturating_sub(clock::now().since(asked)))? {
             if let Event::Key(key) = event::read()?
                 && key.kind == KeyEventKind::Press
             {
@@ -76,7 +77,7 @@ fn follow(
                 Ok(status) => shown.take(status),
                 Err(trouble) => shown.trouble = Some(trouble),
             }
-            next = Instant::now() + PERIOD;
+            asked = clock::now();
         }
     }
 }
