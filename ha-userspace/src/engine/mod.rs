@@ -43,9 +43,10 @@ use crate::{
 
 /// Verdicts and questions on their way to the engine thread; senders wait when it is full.
 const COMMANDS_MAX: usize = 256;
-/// Reports on their way to the main thread: four for each of a thousand instances that move at
-/// once. What does not fit is counted.
-const REPORTS_MAX: usize = 4_096;
+/// Reports on their way to the main thread: eight for each of the instances that there can be
+/// (`INSTANCES_MAX`); when all start, and become Master at once, each makes four. The queue takes
+/// memory as it fills. What does not fit is counted, and the operator is told.
+const REPORTS_MAX: usize = 8 * 16_384;
 /// How long a command waits for room where it cannot be told of it.
 const FULL_QUEUE_PAUSE: Duration = Duration::from_millis(1);
 

@@ -216,6 +216,11 @@ impl Port {
         self.speech.senders.iter().find(|(of, _)| *of == channel).map(|(_, sender)| sender)
     }
 
+    /// Whether what it hears is judged by the XDP program.
+    pub(crate) fn hears_by_xdp(&self) -> bool {
+        matches!(self.hearing, Hearing::Xdp(_))
+    }
+
     /// `native`, `generic` or `off`.
     pub(crate) fn xdp_name(&self) -> &'static str {
         match self.hearing {

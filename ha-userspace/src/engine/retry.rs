@@ -1,4 +1,4 @@
-//! When virtual addresses that could not be set, or did not stay, are tried again.
+//! When what could not be set, or did not stay, is tried again.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -10,6 +10,34 @@ const PAUSE_LAST: Duration = Duration::from_mins(1);
 /// Addresses that somebody had removed have to stay for so long before that is forgotten.
 const QUIET: Duration = Duration::from_mins(1);
 
+/// One thing that has failed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backoff {
+    /// `None`: tried, and not failed again so far.
+    at: Option<Instant>,
+    /// Zero before the first.
+    pause: Duration,
+}
+
+impl Backoff {
+    /// It has failed; says in how long it is to be tried again.
+    pub(crate) fn put_off(&mut self, now: Instant) -> Duration {
+        self.pause = (self.pause * 2).clamp(PAUSE_FIRST, PAUSE_LAST);
+        self.at = Some(now + self.pause);
+        self.pause
+    }
+
+    /// When its turn comes, if it has failed.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.at
+    }
+
+    /// Whether it has failed, and its turn has come.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.at.is_some_and(|at| at <= now)
+    }
+}
+
 /// Instances whose addresses have failed: until they are set, and if somebody had removed them,
 /// until they stay.
 #[derive(Debug, Default)]
@@ -17,10 +45,7 @@ pub(crate) struct Retries(BTreeMap<InstanceId, Retry>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Retry {
-    /// `None`: tried, and not failed again so far.
-    at: Option<Instant>,
-    /// Zero before the first.
-    pause: Duration,
+    backoff: Backoff,
     /// Somebody had removed them. That they can be set says nothing then.
     were_removed: bool,
     /// Since when they have stayed.
@@ -30,9 +55,7 @@ struct Retry {
 impl Retries {
     /// They could not be set.
     pub(crate) fn put_off(&mut self, now: Instant, instance: InstanceId) {
-        let retry = self.0.entry(instance).or_default();
-        retry.pause = (retry.pause * 2).clamp(PAUSE_FIRST, PAUSE_LAST);
-        retry.at = Some(now + retry.pause);
+        self.0.entry(instance).or_default().backoff.put_off(now);
     }
 
     /// Somebody has removed them too often.
@@ -46,7 +69,7 @@ impl Retries {
     pub(crate) fn handle_set(&mut self, now: Instant, instance: InstanceId) {
         let Some(retry) = self.0.get_mut(&instance) else { return };
         if retry.were_removed {
-            retry.at = None;
+            retry.backoff.at = None;
             retry.set.get_or_insert(now);
         } else {
             self.0.remove(&instance);
@@ -74,11 +97,12 @@ impl Retries {
     ) -> Vec<InstanceId> {
         let mut due = Vec::new();
         for (&instance, retry) in &mut self.0 {
-            if retry.at.is_none_or(|at| at > now) {
+            let backoff = &mut retry.backoff;
+            if !backoff.is_due(now) {
                 continue;
             }
             let is_possible = is_possible(instance);
-            retry.at = (!is_possible).then(|| now + retry.pause);
+            backoff.at = (!is_possible).then(|| now + backoff.pause);
             if is_possible {
                 due.push(instance);
             }
@@ -88,7 +112,7 @@ impl Retries {
 
     /// When the next one's turn comes.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.0.values().filter_map(|retry| retry.at).min()
+        self.0.values().filter_map(|retry| retry.backoff.next()).min()
     }
 }
 

@@ -2,7 +2,10 @@
 //!
 //! Pure: it reads messages that somebody else has received.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ha_core::Family;
 
@@ -155,7 +158,7 @@ impl Table {
         ifindex: u32,
         family: Family,
         configured: Option<IpAddr>,
-        excluded: &[IpAddr],
+        excluded: &BTreeSet<IpAddr>,
     ) -> Option<IpAddr> {
         if let Some(configured) = configured {
             return self.has_usable(ifindex, family, configured).then_some(configured);
@@ -257,10 +260,10 @@ mod tests {
             address("198.51.100.3", 0, PROTOCOL_MARK),
             address("198.51.100.4", 0, 0),
         ]);
-        let virtual_addresses = ["198.51.100.2".parse().unwrap()];
+        let virtual_addresses = BTreeSet::from(["198.51.100.2".parse().unwrap()]);
         let source = table.source_for(2, Family::V4, None, &virtual_addresses);
         assert_eq!(source, "198.51.100.4".parse().ok());
-        assert_eq!(table.source_for(3, Family::V4, None, &[]), None);
+        assert_eq!(table.source_for(3, Family::V4, None, &BTreeSet::new()), None);
     }
 
     /// V-5.1.2-1, V-7.2-1.
@@ -271,17 +274,18 @@ mod tests {
             address("fe80::1", 0x40, 0),
             address("fe80::2", 0x08, 0),
         ];
-        assert_eq!(table(&addresses).source_for(2, Family::V6, None, &[]), None);
+        assert_eq!(table(&addresses).source_for(2, Family::V6, None, &BTreeSet::new()), None);
         addresses.push(address("fe80::3", 0x80, 0));
-        let source = table(&addresses).source_for(2, Family::V6, None, &[]);
+        let source = table(&addresses).source_for(2, Family::V6, None, &BTreeSet::new());
         assert_eq!(source, "fe80::3".parse().ok());
     }
 
     #[test]
     fn a_configured_address_may_be_anywhere_but_must_be_there() {
         let table = table(&[address("2001:db8::1", 0x40, 0)]);
-        let source =
-            |family, text: &str| table.source_for(2, family, text.parse().ok(), &[]).is_some();
+        let source = |family, text: &str| {
+            table.source_for(2, family, text.parse().ok(), &BTreeSet::new()).is_some()
+        };
         assert!(source(Family::V4, "192.0.2.1"));
         assert!(!source(Family::V6, "192.0.2.1"), "wrong family");
         assert!(!source(Family::V4, "192.0.2.2"), "absent");

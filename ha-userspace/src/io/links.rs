@@ -118,7 +118,7 @@ impl Links {
         ifindex: u32,
         family: Family,
         configured: Option<IpAddr>,
-        excluded: &[IpAddr],
+        excluded: &BTreeSet<IpAddr>,
     ) -> Option<IpAddr> {
         self.table.source_for(ifindex, family, configured, excluded)
     }

@@ -14,7 +14,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, Pod,
-    maps::{HashMap as BpfHashMap, MapData, PerCpuHashMap, PerCpuValues, RingBuf},
+    maps::{HashMap as BpfHashMap, MapData, MapError, PerCpuHashMap, PerCpuValues, RingBuf},
     programs::{
         ProgramError, Xdp as XdpProgram, XdpMode,
         xdp::{XdpError, XdpLinkId},
@@ -22,8 +22,8 @@ use aya::{
 };
 use ha_common::{
     abi::{
-        self, AddressKey, AdvertHeader, Counters, InstanceKey, InstanceRule, PeerKey, PeerRule,
-        names,
+        self, ADDRESSES_MAX, AddressKey, AdvertHeader, Counters, INSTANCES_MAX, InstanceKey,
+        InstanceRule, PEERS_MAX, PeerKey, PeerRule, names,
     },
     check::Reason,
 };
@@ -185,11 +185,19 @@ impl Xdp {
     }
 
     /// Makes the maps hold exactly `tables`; after a failure it may be called again.
+    ///
+    /// # Errors
+    /// One sentence for the operator. Some of it may have been written.
     pub(crate) fn write(&mut self, tables: &Tables) -> io::Result<()> {
+        let Self { peers, instances, addresses, written, .. } = self;
         // What leads to a rule comes after it: no new frame meets an instance without its peers.
-        write_map(&mut self.peers, &mut self.written.peers, &tables.peers)?;
-        write_map(&mut self.instances, &mut self.written.instances, &tables.instances)?;
-        write_map(&mut self.addresses, &mut self.written.addresses, &tables.addresses)
+        write_map(peers, &mut written.peers, &tables.peers)
+            .map_err(|error| full("unicast peers", tables.peers.len(), PEERS_MAX, &error))?;
+        write_map(instances, &mut written.instances, &tables.instances)
+            .map_err(|error| full("instances", tables.instances.len(), INSTANCES_MAX, &error))?;
+        let what = "addresses of the interfaces that instances are on";
+        write_map(addresses, &mut written.addresses, &tables.addresses)
+            .map_err(|error| full(what, tables.addresses.len(), ADDRESSES_MAX, &error))
     }
 
     /// What the program stamps, and what it absorbs.
@@ -264,19 +272,28 @@ fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
     map: &mut BpfHashMap<MapData, K, V>,
     written: &mut BTreeMap<K, V>,
     wanted: &BTreeMap<K, V>,
-) -> io::Result<()> {
+) -> Result<(), MapError> {
     let gone: Vec<K> = written.keys().filter(|key| !wanted.contains_key(key)).copied().collect();
     for key in gone {
-        map.remove(&key).map_err(io::Error::other)?;
+        map.remove(&key)?;
         written.remove(&key);
     }
     for (key, value) in wanted {
         if written.get(key) != Some(value) {
-            map.insert(key, value, 0).map_err(io::Error::other)?;
+            map.insert(key, value, 0)?;
             written.insert(*key, *value);
         }
     }
     Ok(())
+}
+
+/// Why a table could not be written, which is to have so many entries.
+fn full(what: &str, wanted: usize, most: u32, error: &MapError) -> io::Error {
+    io::Error::other(format!(
+        "the XDP program's table of {what} could not be written: it is to have {wanted} entries, of \
+         {most} at most ({}): have fewer of them, or start with --xdp off",
+        chain(error)
+    ))
 }
 
 const WHAT: &str = "the XDP program (it needs Linux 5.18, CAP_BPF and CAP_NET_ADMIN)";

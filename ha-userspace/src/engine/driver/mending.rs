@@ -29,9 +29,9 @@ impl Driver {
         if self.effects.has_lost_static(&lost) {
             self.effects.doubt_statics(clock::now());
         }
+        let now = clock::now();
         for instance in self.effects.find_lost(&lost) {
-            let input = Input::AddressesMissing { instance };
-            self.engine.handle(clock::now(), input);
+            self.engine.handle(now, Input::AddressesMissing { instance });
         }
     }
 

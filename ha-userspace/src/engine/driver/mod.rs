@@ -5,19 +5,18 @@
 //! costs time but never blames a peer. What says nothing new is absorbed by the kernel, and found in
 //! the slots when somebody's deadline comes.
 
+mod host;
 pub(crate) mod leftovers;
 mod mending;
 mod ports;
 mod snapshot;
 mod telling;
 
-use std::{collections::BTreeMap, io, net::IpAddr, os::fd::OwnedFd, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use ha_common::{abi::Sender, check::Reason};
 use ha_config::Statics;
-use ha_core::{
-    Action, Cause, Family, Input, InstanceId, Instant, Received, TrackerId, Transition, Verdict,
-};
+use ha_core::{Action, Cause, Input, Instant, Received, Transition};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -33,7 +32,7 @@ use crate::{
         decide::Decider,
         effects::{Effects, Surroundings},
         port::{Judges, Port},
-        retry::Retries,
+        retry::{Backoff, Retries},
     },
     io::{
         announce::Announcer,
@@ -46,7 +45,7 @@ use crate::{
         timer::Timer,
         xdp::{Advert, Xdp},
     },
-    plan::{InstancePlan, Plan},
+    plan::Plan,
     record::Tap,
     refused::Refusal,
     service::Watchdog,
@@ -77,6 +76,8 @@ pub(crate) struct Driver {
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
     retries: Retries,
+    /// The XDP program's tables could not be written.
+    rewrite: Option<Backoff>,
     debounce: Debounce,
     watchdog: Option<Watchdog>,
     scheduling: String,
@@ -141,6 +142,7 @@ impl Driver {
             arrived: Rc::new(Notify::new()),
             commands,
             retries: Retries::default(),
+            rewrite: None,
             debounce: Debounce::default(),
             watchdog,
             scheduling: String::new(),
@@ -156,7 +158,7 @@ impl Driver {
         if let Some(error) = problems.into_iter().next() {
             return Err(error);
         }
-        driver.tell_engine()?;
+        driver.tell_engine(clock::now())?;
         driver.engine.handle(clock::now(), Input::Start);
         Ok((driver, ledger))
     }
@@ -253,6 +255,9 @@ impl Driver {
     fn turn(&mut self) -> bool {
         let heard_until = clock::now();
         let is_empty = self.receive();
+        if self.rewrite.is_some_and(|backoff| backoff.is_due(heard_until)) {
+            self.handle_change();
+        }
         let now = clock::now();
         if self.debounce.next().is_some_and(|at| at <= now) {
             self.tell_of_interfaces(now);
@@ -267,6 +272,7 @@ impl Driver {
         }
         self.effects.announce_paced(now);
         self.tell_refused(now);
+        self.effects.tell_overflow(now);
         // Last: whoever does not get to here is stuck.
         if let Some(watchdog) = &mut self.watchdog {
             watchdog.feed(now);
@@ -278,7 +284,8 @@ impl Driver {
         let telling = self.effects.refusals.next_due();
         let statics = self.effects.next_statics();
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
-        let next = [deadline, retry, announcement, settled, telling, statics, watchdog];
+        let rewrite = self.rewrite.and_then(|backoff| backoff.next());
+        let next = [deadline, retry, announcement, settled, telling, statics, watchdog, rewrite];
         let next = next.into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
@@ -384,87 +391,19 @@ impl Driver {
 
     /// Interfaces or addresses are different.
     fn handle_change(&mut self) {
+        // One moment for all: what was absorbed is read once.
+        let now = clock::now();
         for error in self.open_ports() {
-            self.effects.report(clock::now(), Message::Trouble(error.to_string()));
+            self.effects.report(now, Message::Trouble(error.to_string()));
         }
-        if let Err(error) = self.tell_engine() {
-            let text = format!("the XDP program's tables could not be written: {error}");
-            self.effects.report(clock::now(), Message::Trouble(text));
+        if let Err(error) = self.tell_engine(now) {
+            self.effects.report(now, Message::Trouble(error.to_string()));
         }
         // Last: an instance whose interface has failed gives its addresses up anyway.
         for instance in self.effects.find_missing(&self.links) {
-            let input = Input::AddressesMissing { instance };
-            self.engine.handle(clock::now(), input);
+            self.engine.handle(now, Input::AddressesMissing { instance });
         }
         self.is_routing_in_doubt = true;
-        self.effects.doubt_statics(clock::now());
+        self.effects.doubt_statics(now);
     }
-
-    /// Writes the tables and tells the engine what it has to know of the host.
-    fn tell_engine(&mut self) -> io::Result<()> {
-        let now = clock::now();
-        let virtual_addresses = virtual_addresses(&self.plan);
-        let mut tables = Tables::new(&self.plan.multicast);
-        for link in self.links.iter() {
-            for address in &link.addresses {
-                if !virtual_addresses.contains(&address.address) {
-                    tables.add_local(link.index, address.address);
-                }
-            }
-        }
-        for (number, instance) in self.plan.instances.numbered() {
-            let port = self.ports.get(&instance.interface);
-            let source = port.and_then(|port| {
-                tables.add_instance(number, port.ifindex, instance);
-                let (family, configured) = (instance.family, instance.source);
-                let source =
-                    self.links.source_for(port.ifindex, family, configured, &virtual_addresses)?;
-                tables.add_local(port.ifindex, source);
-                Some(source)
-            });
-            let id = InstanceId(number);
-            let lack = source.is_none().then(|| lack_of_source(instance, port.is_some()));
-            self.effects.set_source(now, id, source, lack);
-            let input = Input::Source { instance: id, address: source };
-            self.engine.handle(now, input);
-        }
-        self.tell_of_interfaces(now);
-        if let Some(xdp) = &mut self.xdp {
-            xdp.write(&tables)?;
-        }
-        self.tables = tables;
-        Ok(())
-    }
-
-    fn tell_of_interfaces(&mut self, now: Instant) {
-        for (number, tracker) in self.plan.trackers.numbered() {
-            if let Some(name) = tracker.interface() {
-                let is_up = self.links.by_name(name).is_some_and(|link| link.is_up);
-                let delays = self.plan.delays.get(name).copied().unwrap_or_default();
-                let counts_up = self.debounce.hear(now, name, is_up, delays);
-                let verdict = Verdict::from(counts_up);
-                let input = Input::Tracker { tracker: TrackerId(number), verdict };
-                self.engine.handle(now, input);
-            }
-        }
-    }
-}
-
-/// Why an instance has no address to send from, and what would help.
-fn lack_of_source(instance: &InstancePlan, is_open: bool) -> String {
-    let InstancePlan { name, interface, family, source, .. } = instance;
-    match (source, family) {
-        _ if !is_open => format!("{name}: {interface} is not on this host: waiting for it"),
-        (Some(source), _) => format!("{name}: its source address {source} is not on this host"),
-        (None, Family::V4) => format!("{name}: {interface} has no IPv4 address to send from"),
-        (None, Family::V6) => {
-            format!("{name}: {interface} has no link-local IPv6 address to send from")
-        }
-    }
-}
-
-/// Addresses that come and go with mastership: nobody sends from them. An owner's are its own.
-fn virtual_addresses(plan: &Plan) -> Vec<IpAddr> {
-    let instances = plan.instances.iter().filter(|instance| !instance.is_owner);
-    instances.flat_map(|instance| instance.addresses.iter().map(|one| one.address)).collect()
 }

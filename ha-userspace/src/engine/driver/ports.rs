@@ -9,14 +9,17 @@ use std::{
 
 use ha_core::Reload;
 
-use super::Driver;
+use super::{
+    Driver,
+    host::{self, Host},
+};
 use crate::{
     clock,
     engine::{
         Message,
         port::{Opening, Port, Speech, Spoken},
     },
-    io::advert_socket::Channel,
+    io::{advert_socket::Channel, xdp::Xdp},
     plan::{Plan, TrackerPlan},
 };
 
@@ -28,11 +31,25 @@ struct Opened {
     speeches: Vec<(String, Speech)>,
 }
 
+impl Opened {
+    fn close(self, mut xdp: Option<&mut Xdp>) {
+        for (_, port) in self.ports {
+            port.close(xdp.as_deref_mut());
+        }
+    }
+}
+
 impl Driver {
     /// Goes on with another plan. What it needs is opened first: if that fails nothing has changed.
     pub(super) fn reload(&mut self, plan: Arc<Plan>, reload: Reload) -> io::Result<()> {
         let now = clock::now();
         let opened = self.open_for(&plan)?;
+        if let Err(error) = self.write_for(&plan, &opened) {
+            opened.close(self.xdp.as_mut());
+            // Some of it may be in the tables.
+            self.handle_change();
+            return Err(error);
+        }
         self.engine.stop_for(now, &plan, &reload);
         self.apply(now);
         for (name, speech) in opened.speeches {
@@ -74,13 +91,21 @@ impl Driver {
                 }),
             };
             if let Err(error) = outcome {
-                for (_, port) in opened.ports {
-                    port.close(self.xdp.as_mut());
-                }
+                opened.close(self.xdp.as_mut());
                 return Err(error);
             }
         }
         Ok(opened)
+    }
+
+    /// Writes the XDP program's tables for `plan`, which can fail, before anybody goes by it.
+    fn write_for(&mut self, plan: &Plan, opened: &Opened) -> io::Result<()> {
+        let Some(xdp) = &mut self.xdp else { return Ok(()) };
+        let mut indexes = host::indexes(&self.ports);
+        indexes.extend(opened.ports.iter().map(|(name, port)| (name.as_str(), port.ifindex)));
+        xdp.write(&Host::look(plan, &self.links, &indexes).tables)?;
+        self.rewrite = None;
+        Ok(())
     }
 
     /// Opens what has appeared and closes what is gone; gives back what could not be opened.

@@ -53,6 +53,9 @@ pub(crate) struct Effects {
     statics: Statics,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
+    /// Those among them that did not fit, until it is told.
+    overflow: u64,
+    overflow_reported: Option<Instant>,
     /// What was not taken, until it is told.
     pub(crate) refusals: Refusals,
     /// Reloads so far.
@@ -112,6 +115,8 @@ impl Effects {
             statics: Statics::default(),
             reports,
             reports_lost: 0,
+            overflow: 0,
+            overflow_reported: None,
             refusals: Refusals::default(),
             generation: 0,
         }
@@ -230,7 +235,25 @@ impl Effects {
         let generation = self.generation;
         if self.reports.try_send(Report { at, generation, message }).is_err() {
             self.reports_lost += 1;
+            self.overflow += 1;
         }
+    }
+
+    /// Tells, once in a while, how much did not fit: when there is room for it.
+    pub(crate) fn tell_overflow(&mut self, at: Instant) {
+        if self.overflow == 0 {
+            return;
+        }
+        let Ok(room) = self.reports.try_reserve() else { return };
+        if !is_due(&mut self.overflow_reported, at) {
+            return;
+        }
+        let count = std::mem::take(&mut self.overflow);
+        let text = format!(
+            "{count} transitions, notifications or other reports were lost: the main thread was too \
+             slow for them, and the status says how things are"
+        );
+        room.send(Report { at, generation: self.generation, message: Message::Trouble(text) });
     }
 
     /// Removes what a run before this one left; says what could not be removed.
