@@ -106,10 +106,8 @@ pub(crate) struct Reported;
 
 /// Weights of scripts and interfaces are from minus this to this.
 pub(crate) const WEIGHT_MAX: i64 = 253;
-/// Those of processes.
+/// Those of processes, and what the number in a file is multiplied with.
 pub(crate) const WIDE_WEIGHT_MAX: i64 = 254;
-/// What a file says is multiplied with so much at most.
-pub(crate) const FILE_WEIGHT_MAX: i64 = 0x7fff_ffff;
 
 /// `[weight N [reverse|noreverse]]`.
 pub(crate) fn weight_option(

@@ -20,7 +20,7 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Tr
             ("file", Some(first)) => path = Some(read_path(sink, first.word)),
             ("weight", Some(first)) => {
                 let reverse = statement.values.get(1..).unwrap_or_default();
-                let given = value::weight(sink, value::FILE_WEIGHT_MAX, first.word, reverse);
+                let given = value::weight(sink, value::WIDE_WEIGHT_MAX, first.word, reverse);
                 weight = given.unwrap_or(weight);
             }
             ("init_file", _) => init = read_init(sink, statement),

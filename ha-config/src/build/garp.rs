@@ -22,11 +22,11 @@ impl Draft {
     /// Whether `keyword` is one of these.
     pub(super) fn read(&mut self, sink: &mut Sink, keyword: &str, value: Value<'_>) -> bool {
         match keyword {
-            "garp_master_delay" => self.master_delay = value.seconds(sink),
-            "garp_master_repeat" => self.master_repeat = value.number(sink),
-            "garp_master_refresh" => self.master_refresh = value.seconds(sink),
-            "garp_master_refresh_repeat" => self.master_refresh_repeat = value.number(sink),
-            "garp_lower_prio_delay" => self.lower_prio_delay = value.seconds(sink),
+            "garp_master_delay" => self.master_delay = value.whole_seconds(sink),
+            "garp_master_repeat" => self.master_repeat = repeat(sink, value),
+            "garp_master_refresh" => self.master_refresh = value.whole_seconds(sink),
+            "garp_master_refresh_repeat" => self.master_refresh_repeat = repeat(sink, value),
+            "garp_lower_prio_delay" => self.lower_prio_delay = value.whole_seconds(sink),
             "garp_lower_prio_repeat" => self.lower_prio_repeat = value.number(sink),
             _ => return false,
         }
@@ -54,6 +54,12 @@ impl Draft {
             lower_prio_repeat: lower_prio_repeat.unwrap_or(master_repeat),
         }
     }
+}
+
+/// A Master that announces nothing would be one whom nobody finds.
+fn repeat(sink: &mut Sink, value: Value<'_>) -> Option<u32> {
+    let times = value.number(sink)?;
+    Some(value.positive(sink, times, 1))
 }
 
 /// keepalived's `master_refresh_repeat` is 0 then, which makes a refresh that was asked for one of

@@ -143,8 +143,10 @@ impl Draft {
                 global.mail.server = port.unwrap_or(Some(25)).map(|port| SmtpServer { host, port });
             }
             "smtp_connect_timeout" => {
-                let timeout = first.seconds(sink);
-                global.mail.connect_timeout = timeout.unwrap_or(global.mail.connect_timeout);
+                if let Some(timeout) = first.whole_seconds(sink) {
+                    let least = Duration::from_secs(1);
+                    global.mail.connect_timeout = first.positive(sink, timeout, least);
+                }
             }
             "clock_interval" => {
                 let interval = first.seconds(sink);
@@ -160,8 +162,8 @@ impl Draft {
             }
             "vrrp_startup_delay" => global.startup_delay = delay(sink, first),
             "vrrp_delay_after_boot" => global.delay_after_boot = delay(sink, first),
-            "vrrp_garp_interval" => global.garp_interval = delay(sink, first),
-            "vrrp_gna_interval" => global.gna_interval = delay(sink, first),
+            "vrrp_garp_interval" => global.garp_interval = pace(sink, first),
+            "vrrp_gna_interval" => global.gna_interval = pace(sink, first),
             "vrrp_mcast_group4" => {
                 let group =
                     group(sink, first.word, "an IPv4 multicast address", Ipv4Addr::is_multicast);
@@ -208,6 +210,16 @@ impl Draft {
 /// Without one where it cannot be read.
 fn delay(sink: &mut Sink, value: Value<'_>) -> Duration {
     value.seconds(sink).unwrap_or_default()
+}
+
+/// The same of an interval of announcements.
+fn pace(sink: &mut Sink, value: Value<'_>) -> Duration {
+    let interval = delay(sink, value);
+    if interval.is_zero() && !sink.has_error_in(value.word.span) {
+        let message = "no interval at all, as without the line";
+        sink.warning_help(value.word.span, message, "keepalived wants one greater than 0");
+    }
+    interval
 }
 
 /// A multicast group's address; `expected` says of which family.

@@ -79,6 +79,26 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The same; a fraction counts, which keepalived 2.2 does not take: it ignores the line.
+    pub(super) fn whole_seconds(self, sink: &mut Sink) -> Option<Duration> {
+        let time = self.seconds(sink)?;
+        if self.word.text.contains('.') {
+            let message = format!("`{}` is no whole number of seconds", self.word.text);
+            let help = "it counts here; keepalived 2.2 ignores the line";
+            sink.warning_help(self.word.span, message, help);
+        }
+        Some(time)
+    }
+
+    /// `number`, what is read of this value, but not 0, of which keepalived makes 1.
+    pub(super) fn positive<T: Default + PartialEq>(self, sink: &mut Sink, number: T, one: T) -> T {
+        if number != T::default() {
+            return number;
+        }
+        sink.warning(self.word.span, "it has to be greater than 0: 1, as keepalived takes it");
+        one
+    }
+
     fn no_builder<T>(self, sink: &mut Sink) -> Option<T> {
         sink.error(self.word.span, format!("this value {NO_BUILDER}"));
         None

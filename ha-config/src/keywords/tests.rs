@@ -62,7 +62,7 @@ fn ranges_are_the_manual_s() {
     check(Script, "weight N reverse", -253, 253);
     check(Process, "weight N", -254, 254);
     check(Process, "quorum N", 1, 65535);
-    check(TrackFile, "weight N", -0x7fff_ffff, 0x7fff_ffff);
+    check(TrackFile, "weight N", -254, 254);
     check(Clock, "weight N", -253, 253);
     check(Bfd, "weight N", -253, 253);
     check(Group, "track_bfd {\n B weight N\n}", -253, 253);

@@ -44,11 +44,9 @@ pub(super) const PROCESS_KEYWORDS: &[Keyword] = &[
     row("restart_window", &[WINDOW]).default("600"),
 ];
 
-const FILE_WEIGHT: Argument = Number(-0x7fff_ffff, 0x7fff_ffff);
-
 pub(super) const FILE_KEYWORDS: &[Keyword] = &[
     row("file", &[Word("PATH")]),
-    row("weight", &[FILE_WEIGHT, REVERSE]).at_least(1).default("1"),
+    row("weight", &[Number(-254, 254), REVERSE]).at_least(1).default("1"),
     row("init_file", &[Number(-0x8000_0000, 0x7fff_ffff), OneOf(&["overwrite"])]).at_least(0),
 ];
 

@@ -1,0 +1,86 @@
+//! What is said of a line that is read in another way than it is written, one line at a time. What keepalived
+//! makes of it was learned from `keepalived -t` and `-d` (2.2.7).
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ha_config::{Config, Severity, effective, parse};
+
+    const LIST: &str = "virtual_ipaddress {\n192.0.2.1/24\n}\n";
+
+    /// What is read of these lines of `global_defs`, of the top level and of an instance, and what is
+    /// said of them.
+    fn read(global: &str, top: &str, instance: &str) -> (Config, Vec<(Severity, String)>) {
+        let text = format!(
+            "global_defs {{\n{global}\n}}\n{top}\nvrrp_instance VI {{\ninterface eth0\n\
+             virtual_router_id 1\n{LIST}{instance}\n}}\n"
+        );
+        let parsed = parse("f", &text);
+        let said = parsed.diagnostics.iter().map(|one| (one.severity, one.message.clone()));
+        let said = said.collect();
+        (parsed.config, said)
+    }
+
+    fn check_warned(global: &str, top: &str, instance: &str, warning: &str) -> Config {
+        let (config, said) = read(global, top, instance);
+        let said: Vec<(Severity, &str)> =
+            said.iter().map(|(how, what)| (*how, what.as_str())).collect();
+        assert_eq!(said, [(Severity::Warning, warning)], "{global}{top}{instance}");
+        config
+    }
+
+    fn check_refused(global: &str, top: &str, instance: &str, error: &str) {
+        let (_, said) = read(global, top, instance);
+        let is_error = |(how, what): &(Severity, String)| *how == Severity::Error && what == error;
+        assert!(said.iter().any(is_error), "{global}{top}{instance}: {said:?}");
+    }
+
+    /// keepalived: "must be greater than 0, setting to 1".
+    #[test]
+    fn a_master_announces_at_least_once() {
+        let zero = "it has to be greater than 0: 1, as keepalived takes it";
+        let refresh = check_warned("", "", "garp_master_refresh_repeat 0", zero);
+        assert_eq!(refresh.instances[0].garp.master_refresh_repeat, 1);
+        assert_eq!(
+            check_warned("", "", "garp_master_repeat 0", zero).instances[0].garp.master_repeat,
+            1
+        );
+        let global = check_warned("vrrp_garp_master_repeat 0", "", "", zero);
+        assert_eq!(global.instances[0].garp.master_repeat, 1);
+        check_warned("vrrp_garp_master_refresh_repeat 0", "", "", zero);
+        let mail = check_warned("smtp_connect_timeout 0", "", "", zero);
+        assert_eq!(mail.global.mail.connect_timeout, Duration::from_secs(1));
+        // To a lower priority it may say nothing.
+        let (config, said) = read("", "", "garp_lower_prio_repeat 0");
+        assert_eq!((config.instances[0].garp.lower_prio_repeat, said), (0, Vec::new()));
+    }
+
+    #[test]
+    fn fractions_that_keepalived_ignores_are_told() {
+        let check = |global: &str, instance: &str, value: &str| {
+            let warning = format!("`{value}` is no whole number of seconds");
+            check_warned(global, "", instance, &warning)
+        };
+        let garp = check("", "garp_master_delay 5.5", "5.5").instances[0].garp.clone();
+        assert_eq!(garp.master_delay, Duration::from_millis(5500));
+        check("", "garp_master_refresh 0.1", "0.1");
+        check("vrrp_garp_lower_prio_delay 1.5", "", "1.5");
+        check("smtp_connect_timeout 0.5", "", "0.5");
+        for line in ["vrrp_garp_interval 0", "vrrp_gna_interval 0"] {
+            check_warned(line, "", "", "no interval at all, as without the line");
+        }
+    }
+
+    /// keepalived: "Weight (300) for track_file t must be between [-254..254] inclusive".
+    #[test]
+    fn a_file_s_weight_has_one_range() {
+        let file = |weight: &str| format!("track_file t {{\nfile /tmp/x\nweight {weight}\n}}\n");
+        let error = "`300` is not a whole number from -254 to 254";
+        check_refused("", &file("300"), "track_file {\nt\n}", error);
+        check_refused("", &file("1"), "track_file {\nt weight 300\n}", error);
+        let (config, said) = read("", &file("-254"), "track_file {\nt\n}");
+        assert_eq!(said, []);
+        assert_eq!(parse("", &effective(&config)).config.instances.len(), 1);
+    }
+}
