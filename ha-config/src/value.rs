@@ -11,6 +11,10 @@ use crate::{
 /// keepalived's own limit for most times.
 pub(crate) const LONGEST: Duration = Duration::from_secs(4294);
 
+/// What some editors make of quotes.
+pub(crate) const CURLY_QUOTES: [char; 5] =
+    ['\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}'];
+
 /// A whole number in `range`.
 pub(crate) fn number<T: TryFrom<i64>>(
     sink: &mut Sink,
@@ -88,7 +92,9 @@ pub(crate) fn state(sink: &mut Sink, word: &Word) -> InitialState {
 /// `expected` is what it should have been.
 pub(crate) fn bad(sink: &mut Sink, word: &Word, expected: &str) {
     let message = format!("`{}` is not {expected}", word.text);
-    if word.text.ends_with([';', ',']) {
+    if word.text.contains(CURLY_QUOTES) {
+        sink.error_help(word.span, message, "quotes are straight: `\"` or `'`");
+    } else if word.text.ends_with([';', ',']) {
         sink.error_help(word.span, message, "remove the sign at its end");
     } else {
         sink.error(word.span, message);
@@ -170,12 +176,24 @@ pub(crate) fn command(sink: &mut Sink, word: &Word) -> Option<Command> {
     };
     match argv.first() {
         Some(program) if !program.is_empty() => {
+            warn_of_slips(sink, word, program);
             Some(Command { argv, user: None, place: sink.place(word.span) })
         }
         Some(_) | None => {
             sink.error(word.span, "the command is empty");
             None
         }
+    }
+}
+
+/// Signs that belong to the program's name as it is written, and hardly as it is meant.
+fn warn_of_slips(sink: &mut Sink, word: &Word, program: &str) {
+    if program.contains(CURLY_QUOTES) {
+        let message = "curly quotes are a part of the program's name";
+        sink.warning_help(word.span, message, "quotes are straight: `\"` or `'`");
+    } else if program.ends_with([';', ',']) {
+        let message = "the sign at its end is a part of the program's name";
+        sink.warning_help(word.span, message, "remove the sign at its end");
     }
 }
 

@@ -72,7 +72,80 @@ mod tests {
         }
     }
 
-    /// keepalived: "Weight (300) for track_file t must be between [-254..254] inclusive".
+    /// It would run without authentication, which the line asks for.
+    #[test]
+    fn authentication_in_one_line_is_an_error() {
+        let why =
+            "`auth_pass` does not count here: of a line only the first keyword does, `auth_type`";
+        check_refused("", "", "authentication { auth_type PASS auth_pass abc }", why);
+    }
+
+    /// keepalived reads what is before it, so that the priority would be another one.
+    #[test]
+    fn a_nul_is_an_error() {
+        let why = "a line with a NUL character: nothing of it is read";
+        check_refused("", "", "priority 150\0 x", why);
+    }
+
+    #[test]
+    fn signs_that_slipped_in_are_told() {
+        let name = "is not an interface name of 1 to 15 characters";
+        check_refused("", "", "track_interface {\neth1;\n}", &format!("`eth1;` {name}"));
+        check_refused(
+            "",
+            "",
+            "interface \u{201c}eth1\u{201d}",
+            &format!("`\u{201c}eth1\u{201d}` {name}"),
+        );
+        let sign = "the sign at its end is a part of the program's name";
+        check_warned("", "", "notify_master \"/bin/true;\"", sign);
+        let quotes = "curly quotes are a part of the program's name";
+        check_warned("", "", "notify_master \u{201c}/bin/true\u{201d}", quotes);
+        check_warned(
+            "notification_email {\nRoot <root@example.com>\n}",
+            "",
+            "",
+            "each word is an address: what is before it too",
+        );
+    }
+
+    #[test]
+    fn addresses_that_no_host_has_are_told() {
+        for address in ["0.0.0.0", "224.0.0.18", "255.255.255.255"] {
+            let lines = format!("virtual_ipaddress {{\n{address}\n}}");
+            let warning = format!("`{address}` is no address that a host can have");
+            check_warned("", "", &lines, &warning);
+        }
+        let peers = "unicast_peer {\n192.0.2.9\n224.0.0.18\n}";
+        check_warned("", "", peers, "`224.0.0.18` is not the address of one peer");
+    }
+
+    /// A value that may be a password is not repeated.
+    #[test]
+    fn definitions_that_are_none_are_not_repeated() {
+        let why = "unknown keyword `$PW(=..` in the top level";
+        check_refused("", "$PW(=hunter", "", why);
+        let help = |line: &str| {
+            let found = parse("f", &format!("{line}\n")).diagnostics;
+            let errors = found.into_iter().filter(|one| one.severity == Severity::Error);
+            errors.filter_map(|one| one.help).collect::<Vec<_>>().concat()
+        };
+        assert!(help("$X = 5").contains("no white space before `=`"), "{}", help("$X = 5"));
+        let text = "vrrp_instance V {\nadvert_inteval 1\n}\n";
+        let found = parse("f", text).diagnostics;
+        let is_near =
+            |one: &ha_config::Diagnostic| one.help.as_deref() == Some("did you mean `advert_int`?");
+        assert!(found.iter().any(is_near), "{found:?}");
+    }
+
+    #[test]
+    fn words_of_lists_and_of_the_language_are_explained() {
+        for word in ["include", "includea", "brd", "real_server"] {
+            assert!(ha_config::explain(word).is_ok(), "{word}");
+        }
+    }
+
+    /// keepalived: "Weight (300) for `track_file` t must be between [-254..254] inclusive".
     #[test]
     fn a_file_s_weight_has_one_range() {
         let file = |weight: &str| format!("track_file t {{\nfile /tmp/x\nweight {weight}\n}}\n");

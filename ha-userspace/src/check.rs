@@ -4,6 +4,7 @@ mod json;
 mod snippet;
 
 use std::{
+    collections::BTreeSet,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -13,6 +14,7 @@ use std::{
 
 use clap::ValueEnum;
 use ha_config::{Config, Counts, Parsed, Severity};
+use nix::net::if_::if_nametoindex;
 use tracing::{error, info, warn};
 
 use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan, scripts::security};
@@ -45,7 +47,7 @@ pub(crate) enum Effective {
 /// the end of `log_file`. Warnings alone are no failure.
 pub(crate) fn run(
     path: &Path,
-    config_id: Option<&str>,
+    host: &ThisHost,
     log_file: Option<&Path>,
     format: Format,
     effective: Effective,
@@ -54,7 +56,7 @@ pub(crate) fn run(
     let opened = File::open(path).map_err(|error| cannot_open(path, &error, "name another one"));
     let checked = opened.and_then(|file| read(file, path)).and_then(|text| {
         let name = path.display().to_string();
-        let parsed = ha_config::parse_with(&name, &text, &ThisHost::new(path, config_id));
+        let parsed = ha_config::parse_with(&name, &text, host);
         match format {
             Format::Text => {
                 let colours = log_file.is_none() && StandardError::find().has_colours();
@@ -83,10 +85,13 @@ pub(crate) fn run(
 
 /// A configuration to run, and how.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
 pub(crate) struct Source {
     pub(crate) path: PathBuf,
     /// What `@id` lines are compared with; `None`: the host's name.
     pub(crate) config_id: Option<String>,
+    /// What is to be included has to be there.
+    pub(crate) all_config: bool,
     /// Run what is sound of a file with errors.
     pub(crate) keep_going: bool,
     /// Log what is run.
@@ -104,7 +109,8 @@ impl Source {
     pub(crate) fn load(&self) -> Result<Config, String> {
         let text = read(self.open()?, &self.path)?;
         let name = self.path.display().to_string();
-        let host = ThisHost::new(&self.path, self.config_id.as_deref());
+        let host =
+            ThisHost::new(&self.path, self.config_id.as_deref()).with_all_files(self.all_config);
         let parsed = ha_config::parse_with(&name, &text, &host);
         self.tell(&parsed, &name)?;
         match parsed.counts.errors {
@@ -176,6 +182,9 @@ fn read(file: File, path: &Path) -> Result<String, String> {
     if u64::try_from(bytes.len()).is_ok_and(|len| len > FILE_BYTES_MAX) {
         return Err(format!("the configuration {name} is larger than {FILE_BYTES_MAX} bytes"));
     }
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(format!("the configuration {name} is UTF-16: save it as UTF-8"));
+    }
     String::from_utf8(bytes).or_else(|error| {
         warn!("{name} is not UTF-8 throughout: what is not is read as \u{fffd}");
         Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
@@ -197,7 +206,21 @@ fn notes(parsed: &Parsed) -> Vec<String> {
     }
     let (plan, mut notes) = Plan::new(&parsed.config, &[]);
     notes.extend(security::notes(&plan));
+    // Those of another namespace are not to be seen from here.
+    if parsed.config.identity.net_namespace.is_none() {
+        notes.extend(missing_interfaces(&parsed.config));
+    }
     notes
+}
+
+/// The interfaces of instances that this host has not; they may come later, or be another host's.
+fn missing_interfaces(config: &Config) -> Vec<String> {
+    let names: BTreeSet<&str> = config.instances.iter().map(|one| &*one.interface).collect();
+    let missing = names.into_iter().filter(|name| if_nametoindex(*name).is_err());
+    let note = |name: &str| {
+        format!("there is no interface {name} here: its instances are in FAULT until it is there")
+    };
+    missing.map(note).collect()
 }
 
 fn summary(parsed: &Parsed, name: &str) -> String {
@@ -272,10 +295,15 @@ mod tests {
         Source {
             path: path.to_owned(),
             config_id: None,
+            all_config: false,
             keep_going: false,
             dump: false,
             with_carets: true,
         }
+    }
+
+    fn here(path: &Path) -> ThisHost {
+        ThisHost::new(path, None)
     }
 
     #[test]
@@ -285,7 +313,7 @@ mod tests {
         let error = source(&broken.0).load().unwrap_err();
         assert!(error.contains("error(s), listed above"), "{error}");
         assert_eq!(
-            run(&broken.0, None, None, Format::Text, Effective::No),
+            run(&broken.0, &here(&broken.0), None, Format::Text, Effective::No),
             ExitCode::from(EXIT_ERRORS)
         );
         let keep_going = Source { keep_going: true, ..source(&broken.0) };
@@ -293,7 +321,10 @@ mod tests {
         assert_eq!(kept.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
         let sound = Scratch::new("sound", SOUND.as_bytes());
         assert_eq!(source(&sound.0).load().unwrap().instances.len(), 1);
-        assert_eq!(run(&sound.0, None, None, Format::Text, Effective::No), ExitCode::SUCCESS);
+        assert_eq!(
+            run(&sound.0, &here(&sound.0), None, Format::Text, Effective::No),
+            ExitCode::SUCCESS
+        );
     }
 
     #[test]
@@ -302,7 +333,10 @@ mod tests {
         let error = source(missing).load().unwrap_err();
         assert!(error.contains("/nonexistent/ha.conf"), "{error}");
         assert!(error.ends_with("; name another one with --config"), "{error}");
-        assert_eq!(run(missing, None, None, Format::Text, Effective::No), ExitCode::FAILURE);
+        assert_eq!(
+            run(missing, &here(missing), None, Format::Text, Effective::No),
+            ExitCode::FAILURE
+        );
         assert!(source(Path::new("/")).load().unwrap_err().starts_with("cannot read"));
     }
 
@@ -321,6 +355,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_on_this_host_is_noted() {
+        let text = SOUND.replace("eth0", "no-such-if");
+        let parsed = ha_config::parse("f", &text);
+        let note =
+            "there is no interface no-such-if here: its instances are in FAULT until it is there";
+        assert!(notes(&parsed).contains(&note.to_owned()), "{:?}", notes(&parsed));
+        let tracked = "vrrp_script s {\n script \"/nonexistent/x y\"\n user root\n}\n";
+        let tracks = "interface eth0\n track_script {\n s\n }\n notify /nonexistent/notify\n";
+        let text = format!("{tracked}{}", SOUND.replace("interface eth0\n", tracks));
+        let found = notes(&ha_config::parse("f", &text)).join("\n");
+        assert!(found.contains("line 2: there is no /nonexistent/x: this check fails"), "{found}");
+        assert!(found.contains("there is no /nonexistent/notify: nothing is run"), "{found}");
+    }
+
+    #[test]
+    fn all_that_is_included_can_be_needed() {
+        let text = format!("include ha-check-no-such-file.conf\n{SOUND}");
+        let file = Scratch::new("includes", text.as_bytes());
+        assert_eq!(source(&file.0).load().unwrap().instances.len(), 1);
+        let strict = Source { all_config: true, ..source(&file.0) };
+        assert!(strict.load().unwrap_err().contains("1 error(s)"));
+    }
+
+    #[test]
+    fn another_encoding_of_wide_characters_is_named() {
+        let wide = Scratch::new("utf16", b"\xff\xfev\0r\0");
+        let error = source(&wide.0).load().unwrap_err();
+        assert!(error.ends_with("is UTF-16: save it as UTF-8"), "{error}");
+    }
+
+    #[test]
     fn other_encodings_are_read() {
         let latin1 = Scratch::new("latin1", &[b"! caf\xe9\n", SOUND.as_bytes()].concat());
         assert_eq!(source(&latin1.0).load().unwrap().instances.len(), 1);
@@ -331,7 +396,7 @@ mod tests {
         let sound = Scratch::new("checked", SOUND.as_bytes());
         let log = Scratch::new("log", b"before\n");
         assert_eq!(
-            run(&sound.0, None, Some(&log.0), Format::Text, Effective::No),
+            run(&sound.0, &here(&sound.0), Some(&log.0), Format::Text, Effective::No),
             ExitCode::SUCCESS
         );
         let text = fs::read_to_string(&log.0).unwrap();

@@ -28,6 +28,7 @@ use crate::{
     check::{self, Effective, Format, Source},
     control::{Client, Form},
     daemon,
+    host::ThisHost,
     io::schedule::Policy,
     logging::{self, Log, StandardError},
     privileges, release, replay,
@@ -106,7 +107,10 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
     let file = |named: &Option<PathBuf>| {
         named.clone().or_else(|| arguments.config.clone()).unwrap_or_else(default_file)
     };
-    let config_id = arguments.config_id.as_deref();
+    let host = |path: &Path| {
+        let host = ThisHost::new(path, arguments.config_id.as_deref());
+        host.with_all_files(arguments.all_config)
+    };
     match (&arguments.command, &arguments.config_test) {
         (Some(Work::Check { file: named, format, effective }), log_file) => {
             let log_file = log_file.as_ref().and_then(Option::as_deref);
@@ -115,7 +119,8 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
                 (true, false) => Effective::OfSound,
                 (true, true) => Effective::OfAny,
             };
-            check::run(&file(named), config_id, log_file, *format, printed)
+            let path = file(named);
+            check::run(&path, &host(&path), log_file, *format, printed)
         }
         (Some(Work::Explain { keyword }), _) => {
             exit_code(lookup::explain(keyword).and_then(|text| print(&text)))
@@ -141,7 +146,9 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             exit_code(release::run(&options(arguments, settings, file(&None))))
         }
         (None, Some(log_file)) => {
-            check::run(&file(&None), config_id, log_file.as_deref(), Format::Text, Effective::No)
+            let path = file(&None);
+            let log_file = log_file.as_deref();
+            check::run(&path, &host(&path), log_file, Format::Text, Effective::No)
         }
         (None, None) => exit_code(run_daemon(arguments, settings, file(&None))),
     }
@@ -190,6 +197,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         source: Source {
             path: config,
             config_id: arguments.config_id.clone(),
+            all_config: arguments.all_config,
             keep_going: arguments.keep_going,
             dump: arguments.log.dump_conf,
             with_carets: shows_carets(settings, StandardError::find()),
@@ -282,6 +290,7 @@ mod tests {
             assert_eq!(arguments.process.umask, Some(0o022));
             assert_eq!(arguments.process.namespace.as_deref(), Some("ns"));
             assert_eq!(keepalived::refusal(&arguments.without_effect), None);
+            assert!(options.source.all_config);
         }
         // As getopt(3) reads them: together, glued, shortened.
         assert!(parse("-nlD -S7 --log-fac 0 --use-f /x").log.log_detail);

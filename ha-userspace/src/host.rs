@@ -22,6 +22,7 @@ pub(crate) struct ThisHost {
     /// Absolute.
     directory: String,
     config_id: String,
+    needs_all_files: bool,
 }
 
 impl ThisHost {
@@ -32,7 +33,13 @@ impl ThisHost {
         let directory = directory.unwrap_or(Path::new("."));
         let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
         let config_id = config_id.map_or_else(short_host_name, str::to_owned);
-        Self { directory: directory.to_string_lossy().into_owned(), config_id }
+        let directory = directory.to_string_lossy().into_owned();
+        Self { directory, config_id, needs_all_files: false }
+    }
+
+    /// `needed`: what is to be included has to be there (`--all-config`).
+    pub(crate) fn with_all_files(self, needed: bool) -> Self {
+        Self { needs_all_files: needed, ..self }
     }
 }
 
@@ -71,6 +78,10 @@ impl Host for ThisHost {
 
     fn config_id(&self) -> &str {
         &self.config_id
+    }
+
+    fn needs_all_files(&self) -> bool {
+        self.needs_all_files
     }
 
     fn seed(&self) -> u64 {

@@ -62,11 +62,20 @@ pub(super) fn read(sink: &mut Sink, options: &Entry, list: &Statement, drafts: &
     for line in entries(sink, list) {
         let Some(draft) = read_line(sink, options, line) else { continue };
         let (address, span) = (draft.address, draft.span);
+        if !is_of_one_host(address) {
+            sink.warning(span, format!("`{address}` is no address that a host can have"));
+        }
         if let Err(first) = drafts.insert(address, draft) {
             let place = sink.place(first.span);
             sink.warning(span, format!("`{address}` is in {place} already: ignored"));
         }
     }
+}
+
+/// Whether it can be a host's, as far as can be told from the address alone.
+pub(super) fn is_of_one_host(address: IpAddr) -> bool {
+    let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !address.is_multicast() && !address.is_unspecified() && !is_broadcast
 }
 
 /// An interface's name, as far as it can be judged without asking the kernel.

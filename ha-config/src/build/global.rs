@@ -69,6 +69,10 @@ impl Draft {
             match (keyword.name, first) {
                 ("notification_email", _) => {
                     let words = entry_words(sink, statement);
+                    for word in words.iter().filter(|word| word.text.starts_with('<')) {
+                        let message = "each word is an address: what is before it too";
+                        sink.warning_help(word.span, message, "write the address alone");
+                    }
                     self.global.mail.to.extend(words.into_iter().map(|word| word.text.clone()));
                 }
                 ("set_supplementary_groups", _) => self.global.supplementary_groups = true,

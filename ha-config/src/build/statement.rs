@@ -145,7 +145,7 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
     }
     let keyword = keywords::find(block, &word.text);
     if keyword.is_none() {
-        let message = format!("unknown keyword `{}` in {}", word.text, block.name());
+        let message = format!("unknown keyword `{}` in {}", shown(&word.text), block.name());
         let help = if sink.is_full(Severity::Error) { None } else { suggestion(block, &word.text) };
         match help {
             Some(help) => sink.error_help(word.span, message, help),
@@ -155,11 +155,22 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
     keyword
 }
 
+/// A word without what may be a password: the value of a definition that is none.
+fn shown(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, value)) if !value.is_empty() => format!("{name}=.."),
+        Some(_) | None => word.to_owned(),
+    }
+}
+
 fn suggestion(block: Block, word: &str) -> Option<String> {
     // What is no near miss of a keyword, but is found in real files.
     let help = match word {
         "include" => Some("a file follows: `include FILE`"),
         "real_server" => Some("`real_server` belongs in `virtual_server`, of the load balancer"),
+        _ if word.starts_with('$') => Some(
+            "a definition is `$NAME=value`: no white space before `=`, letters, digits and `_`",
+        ),
         _ if word.starts_with('[') || word.contains('@') => {
             Some("a shell prompt was pasted, it seems: remove the line")
         }
@@ -181,6 +192,12 @@ fn suggestion(block: Block, word: &str) -> Option<String> {
     if let Some(near) = suggest::nearest(word, names) {
         return Some(format!("did you mean `{near}`?"));
     }
+    // Something was added to it, or the end is another one.
+    let begins = |name: &&str| name.len() >= BEGINNING_LEN && word.starts_with(*name);
+    let names = keywords::of(block).iter().map(|keyword| keyword.name);
+    if let Some(longest) = names.filter(begins).max_by_key(|name| name.len()) {
+        return Some(format!("did you mean `{longest}`?"));
+    }
     let elsewhere = keywords::TABLE
         .iter()
         .flat_map(|(home, keywords)| keywords.iter().map(|keyword| (keyword.name, home.name())));
@@ -188,6 +205,9 @@ fn suggestion(block: Block, word: &str) -> Option<String> {
     let (name, home) = elsewhere.into_iter().find(|(name, _)| *name == near)?;
     Some(format!("did you mean `{name}`, which belongs in {home}?"))
 }
+
+/// So much of a keyword at the beginning of a word is no chance.
+const BEGINNING_LEN: usize = 6;
 
 fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
     let stray = word.text == ";";
@@ -200,11 +220,20 @@ fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
 /// What an instance is nothing without.
 const NEEDED: [&str; 3] = ["interface", "virtual_router_id", "virtual_ipaddress"];
 
-/// What of it no line of an instance begins with.
+/// What authentication is nothing without.
+const NEEDED_TO_AUTHENTICATE: [&str; 2] = ["auth_type", "auth_pass"];
+
+/// What a block is nothing without, and no line of it begins with.
 fn missing(block: Block, statements: &[Statement]) -> Vec<&'static str> {
+    let needed: &[&str] = if block == Block::Instance {
+        &NEEDED
+    } else if block == Block::Authentication {
+        &NEEDED_TO_AUTHENTICATE
+    } else {
+        &[]
+    };
     let is_given = |name: &str| statements.iter().any(|one| one.head.text == name);
-    let needed = NEEDED.into_iter().filter(|_| block == Block::Instance);
-    needed.filter(|name| !is_given(name)).collect()
+    needed.iter().copied().filter(|name| !is_given(name)).collect()
 }
 
 /// What of it is there in a way that does not count, of which the line itself is told: not to be

@@ -1,7 +1,7 @@
 //! `track_interface`, `track_script`, `track_process`, `track_file` and `track_clock`: the same blocks in a
 //! group and in an instance.
 
-use super::{Named, instance::Finish, statement::entries, unique::Unique};
+use super::{Named, address, instance::Finish, statement::entries, unique::Unique};
 use crate::{
     diagnostic::{Severity, Sink},
     model::{
@@ -256,6 +256,9 @@ fn read(sink: &mut Sink, most: i64, list: &Statement, tracked: &mut List) {
     for entry in entries(sink, list) {
         let Ok(weight) = value::weight_option(sink, most, &entry.values) else { continue };
         let name = &entry.head;
+        if list.head.text == "track_interface" && address::interface_name(sink, name).is_none() {
+            continue;
+        }
         if tracked.as_slice().len() == LINES_MAX && !tracked.contains(&name.text) {
             let message = format!("more than {LINES_MAX} lines of `{}`", list.head.text);
             sink.error_help(name.span, message, "let one script look at several things");

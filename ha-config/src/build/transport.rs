@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use ha_core::Family;
 
 use super::{
-    address::family,
+    address::{family, is_of_one_host},
     statement::{Value, entries},
     unique::Unique,
 };
@@ -51,6 +51,9 @@ impl Draft {
         for entry in entries(sink, list) {
             let Some(peer) = read_peer(sink, entry) else { continue };
             let span = entry.head.span;
+            if !is_of_one_host(peer.address) {
+                sink.warning(span, format!("`{}` is not the address of one peer", peer.address));
+            }
             if self.peers.insert(peer.address, Spanned { value: peer, span }).is_err() {
                 sink.warning(span, format!("`{}` is a peer already: ignored", peer.address));
             }

@@ -134,11 +134,12 @@ pub(super) fn unique_routers(
     }
 }
 
-/// A file of which nothing would run is no configuration; other errors may be the reason, though.
+/// A file without a virtual router is no configuration; other errors may be the reason, though.
 pub(super) fn something_to_run(sink: &mut Sink, blocks: &Blocks) {
     if blocks.instances.as_slice().is_empty() && !sink.has_errors() {
-        let message = "there is no `vrrp_instance` in the file: nothing would run";
-        sink.error(Span::START, message);
+        let message = "there is no `vrrp_instance` in the file: no virtual router would run";
+        let help = "what has static addresses or a load balancer only is keepalived's to run";
+        sink.error_help(Span::START, message, help);
     }
 }
 

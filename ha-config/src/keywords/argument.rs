@@ -5,7 +5,7 @@ use core::{net::IpAddr, time::Duration};
 use ha_core::Family;
 
 use super::Routing;
-use crate::value::{LONGEST, decimal};
+use crate::value::{CURLY_QUOTES, LONGEST, decimal};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Argument {
@@ -179,8 +179,11 @@ fn is_file_name(text: &str) -> bool {
 
 /// As far as it can be judged without asking the kernel.
 fn is_interface_name(text: &str) -> bool {
+    // The kernel takes the signs, but nobody calls an interface so.
+    let is_slip = text.ends_with([';', ',']) || text.contains(CURLY_QUOTES);
     // `IFNAMSIZ` without its NUL.
-    (1..=15).contains(&text.len()) && !text.contains(|c: char| c.is_whitespace() || c == '/')
+    let fits = (1..=15).contains(&text.len());
+    fits && !is_slip && !text.contains(|c: char| c.is_whitespace() || c == '/')
 }
 
 fn is_group(text: &str, family: Family) -> bool {

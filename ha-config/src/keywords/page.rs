@@ -16,12 +16,47 @@ pub(crate) fn explain(name: &str) -> Result<String, Option<&'static str>> {
             describe(&mut lines, block, keyword);
         }
     }
+    if lines.is_empty() {
+        describe_option(&mut lines, name);
+        let word = LANGUAGE.iter().filter(|(word, _)| *word == name);
+        lines.extend(word.map(|(word, meaning)| format!("{word}: {meaning}\n")));
+    }
     if !lines.is_empty() {
         return Ok(lines.concat());
     }
     let containing = || names().into_iter().filter(|known| known.contains(name));
     let shortest = || containing().min_by_key(|known| known.len()).filter(|_| !name.is_empty());
     Err(suggest::nearest(name, names()).or_else(shortest))
+}
+
+/// Words that begin a line and are no keywords of a block.
+const LANGUAGE: [(&str, &str); 7] = [
+    ("include", "a file, or those that a pattern names, is read here: `include FILE`"),
+    ("includer", "`include`, but a file that cannot be read is an error"),
+    ("includem", "`include`, but a name that is no file is an error"),
+    ("includew", "`include`, but a pattern that matches nothing is an error"),
+    ("includeb", "`include`, but braces of which an alternative is no file are an error"),
+    ("includea", "`include` with all that the others make an error"),
+    ("real_server", "of the load balancer's `virtual_server`: ignored with it"),
+];
+
+/// The same of the options that lines of lists have.
+fn describe_option(lines: &mut Vec<String>, name: &str) {
+    for (block, keywords) in TABLE {
+        for keyword in keywords {
+            let options = keyword.entry.map_or(&[][..], |entry| entry.options);
+            for option in options.iter().filter(|option| option.name == name) {
+                let is_plain = option.support == Support::Now;
+                let support = if is_plain { keyword.support } else { option.support };
+                let (block, list) = (block.name().replace('`', ""), keyword.name);
+                let usage = option.usage();
+                lines.push(format!(
+                    "{usage} (option of {list}, in {block})\n  {}\n",
+                    truth(support)
+                ));
+            }
+        }
+    }
 }
 
 /// All names in the table.

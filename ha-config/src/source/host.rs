@@ -24,6 +24,12 @@ pub trait Host {
     /// What `@id` lines are compared with, and the value of `${_INSTANCE}`.
     fn config_id(&self) -> &str;
 
+    /// Whether a file that is to be included and is not there is an error, unless `include_check`
+    /// says otherwise.
+    fn needs_all_files(&self) -> bool {
+        false
+    }
+
     /// Where `${_RANDOM}` begins: the same seed gives the same numbers.
     fn seed(&self) -> u64;
 }

@@ -1,7 +1,7 @@
 //! `include` and its strict variants: which files a pattern names, and what is wrong if one is
 //! missing.
 
-use super::{DEPTH_MAX, Reader, line::Line};
+use super::{DEPTH_MAX, Host, Reader, line::Line};
 use crate::{
     diagnostic::{Severity, Span},
     lexer::Kind,
@@ -25,6 +25,11 @@ pub(super) struct Checks {
 
 impl Checks {
     const ALL: Self = Self { readable: true, matching: true, wildcard: true, brace: true };
+
+    /// Where no `include_check` says otherwise.
+    pub(super) fn of_host(host: &dyn Host) -> Self {
+        if host.needs_all_files() { Self::ALL } else { Self::default() }
+    }
 
     /// `word` is an option of `include_check`; `false`: there is no such option.
     fn set(&mut self, word: &str) -> bool {

@@ -111,7 +111,8 @@ impl Reader<'_> {
         let text: Rc<str> = text.into();
         let number = self.sink.add_file(name, Rc::clone(&text));
         self.files = self.files.saturating_add(1);
-        let checks = self.open.last().map(|file| file.checks).unwrap_or_default();
+        let first = Checks::of_host(self.host);
+        let checks = self.open.last().map_or(first, |file| file.checks);
         self.open.push(File { path, directory, checks });
         if text.len() > self.bytes_left {
             let start = Line::new("", number, 1, 0);
@@ -183,8 +184,9 @@ impl Reader<'_> {
             let message = format!("a line of more than {LINE_BYTES_MAX} bytes: ignored");
             self.sink.error(span, message);
         } else {
-            let message = "a line with a NUL character: ignored, as keepalived does";
-            self.sink.warning(span, message);
+            let message = "a line with a NUL character: nothing of it is read";
+            let help = "remove the character; keepalived reads what is before it";
+            self.sink.error_help(span, message, help);
         }
     }
 

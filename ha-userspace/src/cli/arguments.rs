@@ -25,6 +25,7 @@ use crate::{check::Format, logging::Facility};
     Log: to standard error, or where -S, -g and -l say; RUST_LOG chooses what (error, warn, info, \
     debug)."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "one per flag of the command line")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Work>,
@@ -37,6 +38,10 @@ pub(crate) struct Arguments {
     /// Whose lines count of those that begin with @ [default: the host's name up to its first dot]
     #[arg(short = 'i', long, value_name = "ID", global = true)]
     pub(super) config_id: Option<String>,
+    /// A file that is to be included and is not there is an error, unless the configuration says
+    /// otherwise (`include_check`)
+    #[arg(short = 'e', long, global = true)]
+    pub(super) all_config: bool,
     /// Run what is sound of a configuration with errors, instead of nothing of it
     #[arg(long, global = true)]
     pub(super) keep_going: bool,
@@ -286,9 +291,6 @@ pub(super) struct WithoutEffect {
     /// There is no BFD process
     #[arg(short = 'b', long = "bfd_pid", value_name = "FILE")]
     pub(super) bfd_pid_file: Option<PathBuf>,
-    /// Every file that is included is needed here, unless the configuration says otherwise
-    #[arg(short = 'e', long)]
-    pub(super) all_config: bool,
     /// Changes of addresses are not logged
     #[arg(short = 'a', long)]
     pub(super) address_monitoring: bool,

@@ -33,7 +33,6 @@ pub(super) fn notes(options: &WithoutEffect) -> Vec<String> {
         dont_release_vrrp,
         checkers_pid_file,
         bfd_pid_file,
-        all_config,
         address_monitoring,
         snmp,
         snmp_agent_socket,
@@ -48,7 +47,6 @@ pub(super) fn notes(options: &WithoutEffect) -> Vec<String> {
         (*dont_release_vrrp, "-V: virtual addresses are removed at a stop all the same"),
         (checkers_pid_file.is_some(), "-c: there is no checker process to write the number of"),
         (bfd_pid_file.is_some(), "-b: there is no BFD process to write the number of"),
-        (*all_config, "-e: a file that is included may be missing"),
         (*address_monitoring, "-a: changes of addresses are not logged"),
         (*snmp || snmp_agent_socket.is_some(), "-x, -A: there is no SNMP yet"),
         (

@@ -20,7 +20,11 @@ use nix::{
     unistd::{AccessFlags, access},
 };
 
-use crate::{plan::Plan, privileges, scripts::launch};
+use crate::{
+    plan::{Plan, TrackerPlan},
+    privileges,
+    scripts::launch,
+};
 
 /// As many as the kernel follows (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
@@ -36,7 +40,26 @@ pub(crate) enum Fault {
 
 /// Who would run what in vain: what is refused at each run is told before the first one.
 pub(crate) fn notes(plan: &Plan) -> BTreeSet<String> {
-    plan.commands().filter_map(note).collect()
+    let checks = plan.trackers.iter().filter_map(TrackerPlan::command);
+    let checks: BTreeSet<String> = checks.map(|check| check.place.to_string()).collect();
+    let missing = plan.commands().filter_map(|command| {
+        let place = command.place.to_string();
+        let consequence = if checks.contains(&place) {
+            "this check fails, and what tracks it is in FAULT or has a lower priority; keepalived \
+             goes on without the check"
+        } else {
+            "nothing is run, as with keepalived"
+        };
+        Some(format!("{place}: there is no {}: {consequence}", missing_program(command)?))
+    });
+    plan.commands().filter_map(note).chain(missing).collect()
+}
+
+/// The program of `command`, if it is not there, whoever would run it.
+fn missing_program(command: &Command) -> Option<String> {
+    let path = find(OsStr::new(command.argv.first()?));
+    let is_missing = matches!(check(&path), Err(Fault::NotThere(Errno::ENOENT)));
+    is_missing.then(|| path.display().to_string())
 }
 
 /// The same for a plan that is about to run here.
