@@ -43,6 +43,7 @@ use crate::{
     reading::{self, Reading},
     record::Recorder,
     report::Reporter,
+    rival,
     routing_file::{RoutingFile, routing_of},
     run_files::{self, Asked, PidFiles, RunFiles},
     scripts::hook,
@@ -138,6 +139,9 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     if let Some(name) = &plan.identity.net_namespace {
         // Before anything looks for an interface, and before there is a thread that would stay outside.
         namespace::enter(name)?;
+    }
+    for unknown in rival::check(&plan)? {
+        warn!("{unknown}");
     }
     privileges::give_up()?;
     logging::add_to_ident(&plan.identity);

@@ -20,6 +20,7 @@ mod reading;
 mod record;
 mod release;
 mod replay;
+mod rival;
 
 mod engine;
 mod http;

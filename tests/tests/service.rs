@@ -279,3 +279,52 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     let (status, log) = release();
     assert!(status.success() && log.is_empty(), "{}: {log}", describe(status));
 }
+
+#[test]
+fn a_router_that_keepalived_has_is_refused_and_another_is_not() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let mut pair = Pair::new();
+    let text = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    pair.node_mut(Side::A).start(Program::Keepalived, &text, &[]);
+    let holds = |count| pair.node(Side::A).addresses_held() == [2, count];
+    assert!(wait::holds_within(SOON, || holds(0)), "{}", pair.logs());
+
+    let namespace = pair.node(Side::A).namespace();
+    let mut ours = Router::start(Program::Daemon, namespace, &text);
+    let status = ours.process().wait(SOON);
+    let log = ours.log();
+    assert!(!status.success() && log.contains("virtual router 133 on bond0"), "{log}");
+    assert!(log.contains("keepalived (pid "), "{log}");
+    assert!(holds(0), "what keepalived holds was touched{}", pair.logs());
+
+    // On another interface both may run.
+    let other = text.replace("bond0", "eth2").replace("198.51.100.", "192.0.2.");
+    let ours = Router::start(Program::Daemon, namespace, &other);
+    assert!(wait::holds_within(SOON, || holds(2)), "{}{}", ours.log(), pair.logs());
+}
+
+/// What systemd says of the unit: 0 to 100, the less the better.
+const EXPOSURE_MAX: &str = "--threshold=68";
+
+#[test]
+fn systemd_finds_no_fault_with_the_unit() {
+    if !require::require_daemon() || !require::require_tools(&[("systemd-analyze", "systemd")]) {
+        return;
+    }
+    let directory = TempDir::new("unit");
+    let daemon = env::var("HA_BINARY").expect("required above");
+    let unit = UNIT.replace("/usr/sbin/ha-userspace", &daemon);
+    directory.write("ha.service", &unit);
+    let path = directory.path().join("ha.service");
+    for words in [["verify", "--man=no"].as_slice(), &["security", "--offline=true", EXPOSURE_MAX]]
+    {
+        let mut command = Command::new("systemd-analyze");
+        let output = command.args(words).arg(&path).output().expect("it is there");
+        let said =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{words:?}: {said}");
+        assert!(!said.contains("Unknown"), "{said}");
+    }
+}
