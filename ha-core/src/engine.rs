@@ -84,6 +84,7 @@ impl Engine {
             Input::AddressesMissing { instance } => {
                 self.handle_addresses_missing(now, instance, actions);
             }
+            Input::Order { instance, order } => self.handle_order(now, instance, order, actions),
             Input::Shutdown => self.handle_shutdown(actions),
         }
     }
@@ -409,7 +410,7 @@ impl Engine {
         }
     }
 
-    fn update_priority(&mut self, id: InstanceId, actions: &mut Actions) {
+    pub(crate) fn update_priority(&mut self, id: InstanceId, actions: &mut Actions) {
         let weighted = self.instance(id).map(|entry| entry.weighted_priority(&self.trackers));
         let (Some(priority), Some(instance)) = (weighted, self.instance_mut(id)) else {
             return;

@@ -82,6 +82,7 @@ pub(crate) enum Round {
 
 /// A virtual router's state, open to be read.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub struct Instance {
     pub(crate) config: InstanceConfig,
     /// Place in the engine's groups: an instance of no sync group has a group of its own.
@@ -115,6 +116,8 @@ pub struct Instance {
     pub(crate) tolerates_until: Option<Instant>,
     /// What was said last that counted for a Backup.
     pub(crate) said: Option<Said>,
+    /// By an operator.
+    pub(crate) is_demoted: bool,
     pub(crate) removals: Removals,
     pub(crate) peers: Peers,
     pub(crate) statistics: Statistics,
@@ -143,6 +146,7 @@ impl Instance {
             next_round: Round::Second,
             tolerates_until: None,
             said: None,
+            is_demoted: false,
             removals: Removals::default(),
             peers: Peers::default(),
             statistics: Statistics::default(),
@@ -156,7 +160,7 @@ impl Instance {
         self.state
     }
 
-    /// Effective priority: the configured one, moved by weighted trackers.
+    /// Effective priority: the configured one, moved by weighted trackers; 1 while it is demoted.
     #[must_use]
     pub fn priority(&self) -> u8 {
         self.priority
@@ -313,9 +317,13 @@ impl Instance {
         if is_known { Condition::Ready } else { Condition::Unknown }
     }
 
-    /// The configured priority moved by the weights of what is tracked, within 1 to 254.
+    /// The configured priority moved by the weights of what is tracked, within 1 to 254; 1 while it is
+    /// demoted.
     pub(crate) fn weighted_priority(&self, trackers: &[Option<Verdict>]) -> u8 {
         let base = self.config.priority.as_u8();
+        if self.is_demoted && !self.is_owner() {
+            return 1;
+        }
         let weights = self.weights(trackers).map(|(_, weight)| weight);
         let sum = weights.fold(i32::from(base), i32::saturating_add);
         if self.is_owner() { base } else { u8::try_from(sum.clamp(1, 254)).unwrap_or(base) }

@@ -6,7 +6,7 @@
 use core::{fmt, net::IpAddr, time::Duration};
 
 use crate::{
-    GroupId, InstanceId, Instant, TrackerId, Verdict,
+    GroupId, InstanceId, Instant, Order, TrackerId, Verdict,
     wire::{DecodeError, Dialect},
 };
 
@@ -64,6 +64,13 @@ pub enum Input<'a> {
     AddressesMissing {
         /// Whose.
         instance: InstanceId,
+    },
+    /// An operator wants something of an instance and its sync group.
+    Order {
+        /// Whose.
+        instance: InstanceId,
+        /// What.
+        order: Order,
     },
     /// The daemon stops: release everything, tell the peers.
     Shutdown,
@@ -228,6 +235,10 @@ pub enum Cause {
     AddressesFailed,
     /// Somebody kept removing the virtual addresses.
     AddressesRemoved,
+    /// An operator has given mastership away.
+    Demoted,
+    /// An operator wanted it, and the Master has a lower priority.
+    Promoted,
     /// Another member of the sync group moved.
     Group(InstanceId),
     /// The daemon stops.

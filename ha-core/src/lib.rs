@@ -19,6 +19,7 @@ mod clash;
 mod expect;
 mod group;
 mod master;
+mod order;
 mod reload;
 mod restore;
 
@@ -43,6 +44,7 @@ pub use self::{
         Action, Actions, Cause, Event, Input, Notice, Notify, Received, Rejection, State, Subject,
         Transition,
     },
+    order::{Order, Refusal},
     reload::Reload,
     types::{AdvertInterval, Instant, Priority, Version, Vrid},
 };

@@ -81,6 +81,13 @@ impl Engine {
         }
     }
 
+    /// The next removal is the first one in a row.
+    pub(crate) fn forget_removals(&mut self, id: InstanceId) {
+        if let Some(instance) = self.instance_mut(id) {
+            instance.removals.last = None;
+        }
+    }
+
     /// The instance gives its addresses up, or has just set them: nothing is to be set again.
     pub(crate) fn cancel_restore(&mut self, id: InstanceId) {
         self.set_timer(id, Timer::Restore, None);

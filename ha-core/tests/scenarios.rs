@@ -45,6 +45,7 @@ scenarios! {
     late_master,
     master,
     notices,
+    orders,
     preempt_delay,
     preemption,
     recorded,

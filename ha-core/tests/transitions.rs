@@ -11,7 +11,7 @@ use std::{
 
 use ha_core::{
     Action, Actions, AdvertInterval, Config, Engine, Input, InstanceConfig, InstanceId, Instant,
-    Priority, Received, State, Track, TrackerId, Verdict, Version, Vrid,
+    Order, Priority, Received, State, Track, TrackerId, Verdict, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 
@@ -170,6 +170,10 @@ fn an_input_for_nobody_changes_nothing() {
             Input::Source { instance: nobody, address: None },
             Input::AddressesUsable { instance: nobody, usable: false },
             Input::AddressesMissing { instance: nobody },
+            Input::Order { instance: nobody, order: Order::Demote },
+            Input::Order { instance: nobody, order: Order::Promote },
+            Input::Order { instance: nobody, order: Order::Announce },
+            Input::Order { instance: nobody, order: Order::Reset },
             Input::Tracker { tracker: TrackerId(9), verdict: Verdict::Down },
             Input::Advertisement(received),
             Input::Deadline { heard: None },

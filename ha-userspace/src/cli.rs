@@ -13,20 +13,23 @@ use std::{
 };
 
 use clap::Parser as _;
+use ha_core::Order;
 use nix::sys::{
     resource::{RLIM_INFINITY, Resource, setrlimit},
     stat::{Mode, umask},
 };
 use tracing::{error, warn};
 
-use self::arguments::{Arguments, DaemonArguments, LogArguments, Scheduling, UnknownVrid, Work};
+use self::arguments::{
+    Arguments, DaemonArguments, LogArguments, Scheduling, Subject, UnknownVrid, Work,
+};
 pub(crate) use self::{
     arguments::{ProcessEvents, XdpChoice},
     lookup::print,
 };
 use crate::{
     check::{self, Effective, Format, Source},
-    control::{Client, Form},
+    control::{Client, Form, protocol::Request},
     daemon,
     host::ThisHost,
     io::schedule::Policy,
@@ -135,6 +138,16 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             let client = client(arguments, daemon);
             exit_code(client.and_then(|client| top::run(|| client.ask_status())))
         }
+        (Some(Work::Demote { subject, until_restart }), _) => {
+            order(arguments, Order::Demote, subject, *until_restart)
+        }
+        (Some(Work::Promote { subject }), _) => order(arguments, Order::Promote, subject, false),
+        (Some(Work::Announce { subject }), _) => order(arguments, Order::Announce, subject, false),
+        (Some(Work::Reset { subject }), _) => order(arguments, Order::Reset, subject, false),
+        (Some(Work::Reload { daemon }), _) => {
+            let client = client(arguments, daemon);
+            exit_code(client.and_then(|client| client.order(&Request::Reload)))
+        }
         (Some(Work::History { name, json, daemon }), _) => {
             let form = if *json { Form::Json } else { Form::Table };
             let client = client(arguments, daemon);
@@ -152,6 +165,12 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
         }
         (None, None) => exit_code(run_daemon(arguments, settings, file(&None))),
     }
+}
+
+fn order(arguments: &Arguments, order: Order, subject: &Subject, until_restart: bool) -> ExitCode {
+    let request = Request::Order { order, name: subject.name.clone(), until_restart };
+    let client = client(arguments, &subject.daemon);
+    exit_code(client.and_then(|client| client.order(&request)))
 }
 
 fn client(arguments: &Arguments, daemon: &DaemonArguments) -> Result<Client, String> {

@@ -1,6 +1,7 @@
 //! The main thread: starts the engine thread, runs everything slow beside it, and cleans up.
 
 mod asking;
+mod reloading;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +20,14 @@ use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
 };
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use self::asking::Taken;
 use crate::{
     cli::{Options, XdpChoice},
     clock,
-    control::{ControlServer, Opening, Question, Questions},
+    control::{Answer, ControlServer, Opening, Question, Questions, protocol::Request},
+    demotions::Demotions,
     engine::{Command, EngineThread, Handover, Setup},
     firewall::{self, Filter},
     history::History,
@@ -66,6 +68,7 @@ struct Held {
     _control: Option<ControlServer>,
     questions: mpsc::Receiver<Question>,
     manager: Manager,
+    demotions: Demotions,
 }
 
 /// What a signal asks for.
@@ -167,8 +170,18 @@ async fn supervise(options: &Options, plan: Plan, manager: Manager) -> io::Resul
         http::serve(address, asker)?;
     }
     let filter = Filter::default();
-    let mut held =
-        Held { locks, filter, recorder, files, routing, _control: control, questions, manager };
+    let demotions = Demotions::read(files.demoted());
+    let mut held = Held {
+        locks,
+        filter,
+        recorder,
+        files,
+        routing,
+        _control: control,
+        questions,
+        manager,
+        demotions,
+    };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);
     let is_stopped = tokio::select! {
@@ -231,8 +244,18 @@ impl Run {
         let absorbs = options.absorbs;
         let leftovers = held.routing.begin(&plan).await;
         let watchdog = held.manager.watchdog();
-        let shared = Arc::clone(&plan);
-        let setup = Setup { plan: shared, leftovers, choice, absorbs, policy, xdp, tap, watchdog };
+        let demoted = held.demotions.of(&plan);
+        let setup = Setup {
+            plan: Arc::clone(&plan),
+            leftovers,
+            demoted,
+            choice,
+            absorbs,
+            policy,
+            xdp,
+            tap,
+            watchdog,
+        };
         let status_writer = StatusWriter::start()?;
         let engine = EngineThread::start(setup).await?;
         held.routing.write(routing_of(&[&plan])).await;
@@ -297,33 +320,30 @@ impl Run {
                 // One reading at a time: a second thread would only wait behind the first.
                 order = signals.next(reading.is_none()) => match order {
                     Order::Stop => return Ok(()),
-                    Order::Reload => {
-                        held.manager.tell_reloading();
-                        match reading::start(options) {
-                            Ok(started) => reading = Some(started),
-                            Err(error) => {
-                                error!("the running configuration stays: {error}");
-                                held.manager.tell_reloaded();
-                            }
-                        }
-                    },
+                    Order::Reload => reading = self.begin_reload(options, held, None),
                     Order::Status(asked) => {
                         self.write_status(held.files.status(asked)).await;
                     }
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
-                Some(question) = held.questions.recv() => self.answer(question).await,
+                Some(question) = held.questions.recv() => {
+                    if question.request != Request::Reload {
+                        self.answer(question, held).await;
+                    } else if reading.is_some() {
+                        let words = "a configuration is being read already".to_owned();
+                        // Whoever asked may have gone away.
+                        drop(question.answer.send(Answer::Refused(words)));
+                    } else {
+                        reading = self.begin_reload(options, held, Some(question));
+                    }
+                }
                 plan = reading::answer(&mut reading, &options.source.path) => {
-                    reading = None;
+                    let asked = reading.take().and_then(|reading| reading.asked);
                     let reloaded = match plan {
                         Ok(plan) => self.reload(plan, held).await,
                         Err(error) => Err(error),
                     };
-                    match reloaded {
-                        Ok(changes) => info!("{}: read again: {changes}", options.source.path.display()),
-                        Err(error) => error!("the running configuration stays: {error}"),
-                    }
-                    held.manager.tell_reloaded();
+                    self.end_reload(options, held, reloaded, asked);
                 }
                 () = held.manager.due() => match self.ask(Command::Census).await {
                     Some(census) => held.manager.tell_census(&census),
@@ -369,6 +389,7 @@ impl Run {
         held.files.follow(&plan.identity);
         held.routing.write(routing_of(&[&plan])).await;
         self.plan = plan;
+        self.demote_again(&held.demotions).await;
         Ok(changes)
     }
 

@@ -119,6 +119,8 @@ pub(crate) fn evidence(at: Instant, moved: &Moved) -> Entry {
         | Cause::NoSource
         | Cause::AddressesFailed
         | Cause::AddressesRemoved
+        | Cause::Demoted
+        | Cause::Promoted
         | Cause::Group(_)
         | Cause::Shutdown
         | Cause::Reload => None,
@@ -149,6 +151,8 @@ const fn name(cause: Cause) -> &'static str {
         Cause::NoSource => "no_source",
         Cause::AddressesFailed => "addresses_failed",
         Cause::AddressesRemoved => "addresses_removed",
+        Cause::Demoted => "demoted",
+        Cause::Promoted => "promoted",
         Cause::Group(_) => "group",
         Cause::Shutdown => "shutdown",
         Cause::Reload => "reload",

@@ -9,6 +9,7 @@ mod check;
 mod cli;
 mod control;
 mod daemon;
+mod demotions;
 mod firewall;
 mod history;
 mod host;

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{cli::Options, plan::Plan, scripts::security};
+use crate::{cli::Options, control::Question, plan::Plan, scripts::security};
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
 const SLOW_READING: Duration = Duration::from_secs(5);
@@ -19,6 +19,8 @@ pub(crate) struct Reading {
     /// It, or why it cannot be run.
     answer: oneshot::Receiver<Result<Plan, String>>,
     slow: Pin<Box<Sleep>>,
+    /// Who has ordered it, if it was no signal.
+    pub(crate) asked: Option<Question>,
 }
 
 /// Reads a configuration beside everything else: its file may be slow, and so may who reads the
@@ -33,12 +35,12 @@ pub(crate) fn start(options: &Options) -> io::Result<Reading> {
     })?;
     #[expect(clippy::disallowed_methods, reason = "a hint to the operator may be late")]
     let slow = Box::pin(sleep(SLOW_READING));
-    Ok(Reading { answer, slow })
+    Ok(Reading { answer, slow, asked: None })
 }
 
 /// What the reading gives, or why it cannot be run; never, where nothing is read.
 pub(crate) async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result<Plan, String> {
-    let Some(Reading { answer, slow }) = reading else { return future::pending().await };
+    let Some(Reading { answer, slow, .. }) = reading else { return future::pending().await };
     let is_news = !slow.is_elapsed();
     let answered = tokio::select! {
         answered = &mut *answer => answered,

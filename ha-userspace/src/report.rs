@@ -290,6 +290,10 @@ impl Reporter {
                 "somebody keeps removing its virtual addresses: find out who manages them too"
                     .to_owned()
             }
+            Cause::Demoted => "an operator has demoted it".to_owned(),
+            Cause::Promoted => {
+                "an operator has promoted it, and the Master has a lower priority".to_owned()
+            }
             Cause::Group(instance) => {
                 format!("{} of the same sync group moved", self.name(instance))
             }

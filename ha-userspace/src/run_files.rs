@@ -93,6 +93,11 @@ impl RunFiles {
         self.in_directory(CONTROL, "sock")
     }
 
+    /// What names the demoted.
+    pub(crate) fn demoted(&self) -> PathBuf {
+        self.in_directory("demoted", "list")
+    }
+
     /// What names the routes and rules that may be set.
     pub(crate) fn routing(&self) -> PathBuf {
         self.in_directory("ha-routing", "conf")

@@ -229,6 +229,7 @@ mod tests {
                 state: ha_core::State::Master,
                 priority: 100,
                 weights: vec![(TrackerId(1), -10)],
+                is_demoted: false,
                 source: None,
                 master: None,
                 dialect: None,

@@ -154,6 +154,13 @@ impl Node {
         self.router = Some(Router::start_with(program, &self.namespace, config, &start));
     }
 
+    /// Stops the daemon, and starts it again with `config` where it was.
+    pub fn restart(&mut self, config: &str) {
+        let router = self.router.as_mut().expect("a router was started");
+        router.stop();
+        router.restart(&self.namespace, config);
+    }
+
     /// The running router; panics if there is none.
     pub fn router(&mut self) -> &mut Router {
         self.router.as_mut().expect("a router was started")

@@ -12,6 +12,7 @@ use std::{
 };
 
 use ha_tests::{
+    clock::Stamp,
     config::{self, Dialect},
     pair::{Pair, Side},
     process::{Program, Router},
@@ -95,6 +96,32 @@ fn start(pair: &mut Pair, side: Side, priority: u8) {
     assert!(runs, "{}", router.log());
 }
 
+/// A planned switch-over, there and back, which a restart does not forget.
+fn switches_over(pair: &mut Pair) {
+    let text = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    let since = Stamp::now();
+    assert!(done(pair.node_mut(Side::A).router(), &["demote", "VI_1"]).contains("BACKUP now"));
+    await_state(pair.node_mut(Side::B).router(), "MASTER");
+    let is_told = || pair.heard("bond0", since).iter().any(|one| one.advert.priority == 0);
+    assert!(wait::holds_within(SOON, is_told), "no priority 0 on the wire");
+    pair.node_mut(Side::A).restart(&text);
+    let router = pair.node_mut(Side::A).router();
+    await_state(router, "BACKUP");
+    assert!(done(router, &["status", "VI_1"]).contains("1: demoted, else 150"));
+    let hears = || status(router)["instances"][0]["master"]["priority"] == 100;
+    assert!(wait::holds_within(SOON, hears), "{}", router.log());
+    assert!(done(router, &["promote", "VI_1"]).contains("MASTER now"));
+    assert!(done(router, &["announce", "VI_1"]).contains("announced"));
+    let told = done(router, &["history"]);
+    assert!(
+        told.contains("promote, ordered by uid 0") && told.contains("BACKUP -> MASTER"),
+        "{told}"
+    );
+    let router = pair.node_mut(Side::B).router();
+    await_state(router, "BACKUP");
+    assert!(done(router, &["promote", "VI_1"]).contains("with priority 150"));
+}
+
 #[test]
 fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
     if !require::require_daemon() {
@@ -136,6 +163,15 @@ fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
     let goes_on = || ha(router, &["status"]).status.success();
     assert!(wait::holds_within(SOON, goes_on), "{}", router.log());
     assert_eq!(state(router), "BACKUP");
+
+    // A reader orders nothing.
+    refused(&ha_as(router, NOBODY, &["demote", "VI_1"]), "only root");
+    refused(&ha(router, &["announce", "VI_1"]), "VI_1 is BACKUP");
+    refused(&ha(router, &["demote", "VI_2"]), "no instance and no sync group");
+    assert!(done(router, &["reset", "VI_1"]).contains("BACKUP now"));
+    assert!(done(router, &["reload"]).contains("read again"));
+
+    switches_over(&mut pair);
 
     assert!(pair.node_mut(Side::A).router().stop().success());
     let router = pair.node_mut(Side::B).router();

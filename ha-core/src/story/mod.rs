@@ -48,6 +48,7 @@
 
 mod names;
 mod value;
+mod word;
 
 mod play;
 mod read;

@@ -8,14 +8,15 @@ use core::{
 use ha_common::proto;
 
 use crate::{
-    Config, Family, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Reload, Track,
-    TrackerId, Verdict,
+    Config, GroupConfig, Input, InstanceConfig, InstanceId, Instant, Reload, Track, TrackerId,
+    Verdict,
     story::{
         KeptInput, Names,
         value::{
-            USUAL_VRID, bytes, duration, instant, interval, list, parse, priority, stamp,
+            USUAL_VRID, bytes, duration, instant, interval, list, order, parse, stamp,
             usual_address, version, vrid, wrong,
         },
+        word,
     },
     wire::{Authentication, ChecksumScope, Template},
 };
@@ -113,7 +114,7 @@ impl Setting {
                 "addresses" => addresses = Some(list(value)?),
                 "group" => self.add_members(value, &[InstanceId(id)]),
                 "track" => config.tracks.push(self.read_track(value)?),
-                _ => read_word(&mut config, key, value)?,
+                _ => word::read(&mut config, key, value)?,
             }
         }
         config.addresses = addresses.unwrap_or_else(|| vec![usual_address(config.family)]);
@@ -168,6 +169,9 @@ impl Setting {
                     "missing" => input(Input::AddressesMissing { instance }),
                     _ => Err(wrong("usable, unusable or missing", word)),
                 }
+            }
+            ["order", name, word] => {
+                input(Input::Order { instance: self.instance(name)?, order: order(word)? })
             }
             ["track", name, word] => {
                 let verdict = match word {
@@ -280,31 +284,6 @@ struct Claim {
     priority: u8,
 }
 
-fn read_word(config: &mut InstanceConfig, key: &str, value: &str) -> Result<(), String> {
-    match key {
-        "vrid" => config.vrid = vrid(value)?,
-        "version" => config.version = version(value)?,
-        "ipv6" => config.family = Family::V6,
-        "priority" => config.priority = priority(value)?,
-        "interval" => config.interval = interval(value)?,
-        "nopreempt" => config.preempt = false,
-        "preempt_delay" => config.preempt_delay = duration(value)?,
-        "owner_ignore_adverts" => config.owner_ignore_adverts = true,
-        "skip_check_adv_addr" => config.skip_check_adv_addr = true,
-        "down_adverts" => config.down_adverts = parse("a number", value)?,
-        "lower_prio_no_advert" => config.lower_prio_no_advert = true,
-        "higher_prio_send_advert" => config.higher_prio_send_advert = true,
-        "announce" => config.announce.repeat = parse("a number", value)?,
-        "delay" => config.announce.delay = duration(value)?,
-        "lower_prio_repeat" => config.announce.lower_prio_repeat = parse("a number", value)?,
-        "lower_prio_delay" => config.announce.lower_prio_delay = duration(value)?,
-        "refresh" => config.announce.refresh = duration(value)?,
-        "refresh_repeat" => config.announce.refresh_repeat = parse("a number", value)?,
-        _ => return Err(wrong("a word about an instance", key)),
-    }
-    Ok(())
-}
-
 /// Steps of a recorded story alone.
 fn read_recorded_step(words: &[&str]) -> Result<Step, String> {
     let due = |heard| Ok(Step::Input(KeptInput::Other(Input::Deadline { heard })));
@@ -335,6 +314,7 @@ fn read_played_step(words: &[&str]) -> Result<Step, String> {
 mod tests {
     use super::*;
     use crate::{AdvertInterval, AnnouncePlan, Version, story::Writer};
+    use crate::{Family, story::value::priority};
 
     const ORIGIN: Instant = Instant::from_nanos(86_400_000_000_001);
 
@@ -468,6 +448,10 @@ mod tests {
             Input::AddressesUsable { instance, usable: true },
             Input::AddressesUsable { instance, usable: false },
             Input::AddressesMissing { instance },
+            Input::Order { instance, order: crate::Order::Demote },
+            Input::Order { instance, order: crate::Order::Promote },
+            Input::Order { instance, order: crate::Order::Announce },
+            Input::Order { instance, order: crate::Order::Reset },
             Input::Shutdown,
         ];
         for input in inputs {

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ha_common::proto;
 
-use crate::{AdvertInterval, Family, Instant, Priority, Version, Vrid};
+use crate::{AdvertInterval, Family, Instant, Order, Priority, Version, Vrid};
 
 /// The address that an instance has if its story names none.
 pub(super) fn usual_address(family: Family) -> IpAddr {
@@ -25,6 +25,21 @@ pub(super) fn wrong(what: &str, word: &str) -> String {
 
 pub(super) fn parse<T: FromStr>(what: &str, word: &str) -> Result<T, String> {
     word.parse().ok().ok_or_else(|| wrong(what, word))
+}
+
+pub(super) fn order(word: &str) -> Result<Order, String> {
+    let orders = [Order::Demote, Order::Promote, Order::Announce, Order::Reset];
+    let order = orders.into_iter().find(|order| order_word(*order) == word);
+    order.ok_or_else(|| wrong("demote, promote, announce or reset", word))
+}
+
+pub(super) const fn order_word(order: Order) -> &'static str {
+    match order {
+        Order::Demote => "demote",
+        Order::Promote => "promote",
+        Order::Announce => "announce",
+        Order::Reset => "reset",
+    }
 }
 
 pub(super) fn vrid(word: &str) -> Result<Vrid, String> {

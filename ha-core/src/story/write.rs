@@ -9,7 +9,7 @@ use crate::{
     Transition, Verdict, Version,
     story::{
         Names,
-        value::{blank_password, hex, millis},
+        value::{blank_password, hex, millis, order_word},
     },
 };
 
@@ -48,6 +48,7 @@ impl From<Input<'_>> for KeptInput {
                 Input::AddressesUsable { instance, usable }
             }
             Input::AddressesMissing { instance } => Input::AddressesMissing { instance },
+            Input::Order { instance, order } => Input::Order { instance, order },
             Input::Shutdown => Input::Shutdown,
         })
     }
@@ -223,6 +224,9 @@ impl Writer {
                 Input::AddressesMissing { instance } => {
                     write!(out, "addresses {} missing", names.instance(instance))
                 }
+                Input::Order { instance, order } => {
+                    write!(out, "order {} {}", names.instance(instance), order_word(order))
+                }
                 Input::Shutdown => write!(out, "shutdown"),
             }
         })
@@ -318,6 +322,8 @@ impl Writer {
             Cause::NoSource => write!(out, "no source address"),
             Cause::AddressesFailed => write!(out, "addresses cannot be set"),
             Cause::AddressesRemoved => write!(out, "addresses were removed again and again"),
+            Cause::Demoted => write!(out, "demoted"),
+            Cause::Promoted => write!(out, "promoted"),
             Cause::Group(instance) => write!(out, "with {}", self.names.instance(instance)),
             Cause::Shutdown => write!(out, "shutdown"),
             Cause::Reload => write!(out, "another configuration"),

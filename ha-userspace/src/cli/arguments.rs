@@ -136,6 +136,36 @@ pub(super) enum Work {
         #[command(flatten)]
         daemon: DaemonArguments,
     },
+    /// Have a Master and its sync group give mastership away, and until promote take it only if nobody
+    /// else is there: their priority is 1. It lasts over restarts of the daemon
+    Demote {
+        #[command(flatten)]
+        subject: Subject,
+        /// Only until the daemon ends
+        #[arg(long)]
+        until_restart: bool,
+    },
+    /// End a demotion, and take over at once from a Master of lower priority, whatever `nopreempt` and
+    /// `preempt_delay` say
+    Promote {
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Announce the virtual addresses once more, by gratuitous ARP and neighbour advertisements
+    Announce {
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Try at once what waits after addresses could not be set, and count removed ones anew
+    Reset {
+        #[command(flatten)]
+        subject: Subject,
+    },
+    /// Have the daemon read its configuration again, and say what came of it
+    Reload {
+        #[command(flatten)]
+        daemon: DaemonArguments,
+    },
     /// Say everything that is wrong with a configuration; exit 0 if there are at most warnings,
     /// 4 if there are errors, 1 if it cannot be read
     Check {
@@ -182,6 +212,16 @@ pub(super) enum Work {
         #[arg(long)]
         decisions: bool,
     },
+}
+
+/// Whom an order is about.
+#[derive(Args, Debug)]
+pub(super) struct Subject {
+    /// An instance, or a sync group; an instance's sync group moves with it
+    #[arg(value_name = "INSTANCE|GROUP")]
+    pub(super) name: String,
+    #[command(flatten)]
+    pub(super) daemon: DaemonArguments,
 }
 
 /// Which daemon is asked.

@@ -118,6 +118,15 @@ impl Client {
         }
     }
 
+    /// Has the daemon do something, and prints what came of it.
+    ///
+    /// # Errors
+    /// One sentence: why not.
+    pub(crate) fn order(&self, request: &Request) -> Result<(), String> {
+        let done = self.ask(request, "done")?;
+        print(&format!("{}\n", done.as_str().unwrap_or_default()))
+    }
+
     /// What is in the answer's member `name`.
     fn ask(&self, request: &Request, name: &str) -> Result<serde_json::Value, String> {
         let path = self.0.display();

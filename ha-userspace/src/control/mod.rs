@@ -36,6 +36,8 @@ pub(crate) struct Asker {
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) request: Request,
+    /// Whose request it is; `None`: HTTP's, by which nothing is changed.
+    pub(crate) asker: Option<Asker>,
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
@@ -44,6 +46,8 @@ pub(crate) struct Question {
 pub(crate) enum Answer {
     Status(Arc<Status>),
     History(Remembered),
+    /// What came of an order.
+    Done(String),
     /// Why not, in one sentence.
     Refused(String),
 }
@@ -60,9 +64,9 @@ impl Questions {
     }
 
     /// Waits for the main thread's answer. Not for a thread that runs a runtime of tokio.
-    pub(crate) fn ask(&self, request: Request) -> Answer {
+    pub(crate) fn ask(&self, request: Request, asker: Asker) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let sent = self.0.blocking_send(Question { request, answer });
+        let sent = self.0.blocking_send(Question { request, asker: Some(asker), answer });
         let answered = sent.ok().and_then(|()| answered.blocking_recv().ok());
         answered.unwrap_or_else(|| Answer::Refused("the daemon is about to end".to_owned()))
     }
@@ -70,7 +74,7 @@ impl Questions {
     /// The same for threads that run a runtime. `None`: the daemon ends.
     pub(crate) async fn wonder(&self, request: Request) -> Option<Answer> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(Question { request, answer }).await.ok()?;
+        self.0.send(Question { request, asker: None, answer }).await.ok()?;
         answered.await.ok()
     }
 }

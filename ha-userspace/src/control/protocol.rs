@@ -6,6 +6,7 @@
 //! ```
 //! Nothing here reads or writes: `docs/status.md` has all of it.
 
+use ha_core::Order;
 use serde_json::{Value, json};
 
 /// Of the lines; another one is refused.
@@ -20,7 +21,19 @@ pub(crate) enum Request {
     Status,
     /// All entries that are remembered.
     History,
+    /// Read the configuration again.
+    Reload,
+    /// Something for an instance and its sync group; `name` is the one's or the other's.
+    Order { order: Order, name: String, until_restart: bool },
 }
+
+/// Orders and what they are called.
+pub(crate) const ORDERS: [(&str, Order); 4] = [
+    ("demote", Order::Demote),
+    ("promote", Order::Promote),
+    ("announce", Order::Announce),
+    ("reset", Order::Reset),
+];
 
 impl Request {
     /// Reads a line.
@@ -43,6 +56,8 @@ impl Request {
         match value.get("request").and_then(Value::as_str) {
             Some("status") => Ok(Self::Status),
             Some("history") => Ok(Self::History),
+            Some("reload") => Ok(Self::Reload),
+            Some(word) if ORDERS.iter().any(|(name, _)| *name == word) => read_order(word, &value),
             Some(other) => Err(format!("`{other}` is no request")),
             None => Err("a request has a member `request`".to_owned()),
         }
@@ -50,12 +65,51 @@ impl Request {
 
     /// The line, with its line feed.
     pub(crate) fn line(&self) -> String {
-        let name = match self {
+        let name = self.name();
+        let mut value = json!({ "version": VERSION, "request": name });
+        if let (Self::Order { name, until_restart, .. }, Some(members)) =
+            (self, value.as_object_mut())
+        {
+            members.insert("name".to_owned(), json!(name));
+            members.insert("until_restart".to_owned(), json!(until_restart));
+        }
+        format!("{value}\n")
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
             Self::Status => "status",
             Self::History => "history",
-        };
-        format!("{}\n", json!({ "version": VERSION, "request": name }))
+            Self::Reload => "reload",
+            Self::Order { order, .. } => {
+                ORDERS.iter().find(|(_, one)| one == order).map_or("", |(name, _)| name)
+            }
+        }
     }
+
+    /// Whether it changes something, which only root may.
+    pub(crate) const fn is_change(&self) -> bool {
+        match self {
+            Self::Status | Self::History => false,
+            Self::Reload | Self::Order { .. } => true,
+        }
+    }
+}
+
+fn read_order(word: &str, value: &Value) -> Result<Request, String> {
+    let order = ORDERS.iter().find(|(name, _)| *name == word).map(|(_, order)| *order);
+    let name = value.get("name").and_then(Value::as_str);
+    let (Some(order), Some(name)) = (order, name) else {
+        return Err(format!("`{word}` has a member `name`: of an instance or a sync group"));
+    };
+    let until_restart = value.get("until_restart").and_then(Value::as_bool).unwrap_or(false);
+    Ok(Request::Order { order, name: name.to_owned(), until_restart })
+}
+
+/// The line that says that it is done, and what came of it.
+pub(crate) fn done(sentence: &str) -> String {
+    format!("{}\n", json!({ "version": VERSION, "done": sentence }))
 }
 
 /// The line that says why there is no answer.
@@ -90,6 +144,10 @@ mod tests {
         };
         check(Request::Status);
         check(Request::History);
+        check(Request::Reload);
+        for (_, order) in ORDERS {
+            check(Request::Order { order, name: "VI \"1\"".to_owned(), until_restart: true });
+        }
     }
 
     #[test]
@@ -100,6 +158,7 @@ mod tests {
         assert!(refused(r#"{"version": 2, "request": "status"}"#).contains("version 2"));
         assert!(refused(r#"{"version": 1}"#).contains("`request`"));
         assert!(refused(r#"{"version": 1, "request": "dance"}"#).contains("`dance`"));
+        assert!(refused(r#"{"version": 1, "request": "demote"}"#).contains("`name`"));
         let deep = "[".repeat(REQUEST_BYTES_MAX);
         assert!(refused(&deep).contains("recursion"));
     }

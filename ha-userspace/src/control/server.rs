@@ -30,7 +30,7 @@ use tracing::warn;
 use super::{
     Answer, Asker, Questions,
     line::OneLine,
-    protocol::{REQUEST_BYTES_MAX, Request, VERSION, refusal},
+    protocol::{REQUEST_BYTES_MAX, Request, VERSION, done, refusal},
 };
 use crate::clock;
 
@@ -42,6 +42,8 @@ const READERS_MAX: usize = 12;
 const REQUEST_WITHIN: Duration = Duration::from_secs(10);
 /// For each part of an answer that the other end has to take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// Before it is said that only root may do that.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(1);
 /// After an error in accepting: most are of want, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -248,11 +250,18 @@ fn next_line(stream: &mut UnixStream, waiting: &mut Vec<u8>) -> io::Result<Line>
 
 fn answer(
     stream: &mut UnixStream,
-    _asker: Asker,
+    asker: Asker,
     request: Request,
     questions: &Questions,
 ) -> io::Result<()> {
-    match questions.ask(request) {
+    if request.is_change() && asker.uid != 0 {
+        let Asker { uid, pid } = asker;
+        warn!("control: {} refused: uid {uid}, process {pid}, is not root", request.name());
+        // One line of the log each second from each connection is the most there is.
+        thread::park_timeout(REFUSAL_PAUSE);
+        return stream.write_all(refusal("only root may do that").as_bytes());
+    }
+    match questions.ask(request, asker) {
         Answer::Status(status) => {
             let mut to = BufWriter::new(stream);
             write!(to, "{{\"version\":{VERSION},\"status\":")?;
@@ -265,6 +274,7 @@ fn answer(
         Answer::History(history) => {
             writeln!(stream, "{{\"version\":{VERSION},\"history\":{}}}", history.text())
         }
+        Answer::Done(sentence) => stream.write_all(done(&sentence).as_bytes()),
         Answer::Refused(sentence) => stream.write_all(refusal(&sentence).as_bytes()),
     }
 }

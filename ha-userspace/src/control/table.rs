@@ -130,7 +130,9 @@ fn priority(one: &Value) -> String {
         format!(", {} {by:+}", text(weight, "tracker"))
     });
     let weights: String = weights.collect();
-    if now == base && weights.is_empty() {
+    if one.get("is_demoted").and_then(Value::as_bool) == Some(true) {
+        format!("{now}: demoted, else {base}{weights}")
+    } else if now == base && weights.is_empty() {
         now.to_string()
     } else {
         format!("{now}: {base}{weights}")

@@ -2,15 +2,21 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use ha_core::Instant;
+use ha_core::{InstanceId, Instant, Order, Refusal, State};
+use serde_json::json;
 use tokio::{sync::oneshot, time::timeout};
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::Run;
+use super::{Held, Run};
 use crate::{
     clock,
-    control::{Answer, Question, protocol::Request},
+    control::{
+        Answer, Asker, Question,
+        protocol::{ORDERS, Request},
+    },
+    demotions::Demotions,
     engine::Command,
+    history::Entry,
     status::{Status, Told},
 };
 
@@ -39,14 +45,117 @@ impl Run {
         }
     }
 
-    pub(super) async fn answer(&mut self, question: Question) {
-        let Question { request, answer } = question;
+    pub(super) async fn answer(&mut self, question: Question, held: &mut Held) {
+        let Question { request, asker, answer } = question;
         let answered = match request {
             Request::Status => self.status_taken().await.map(Answer::Status),
+            // It is begun elsewhere.
+            Request::Reload => Err("not now".to_owned()),
+            Request::Order { order, name, until_restart } => {
+                let result = self.order(order, &name, until_restart, &mut held.demotions).await;
+                self.audit(asker, ordered(order), &name, &result);
+                result.map(Answer::Done)
+            }
             Request::History => Ok(Answer::History(self.reporter.history.remembered())),
         };
         // Whoever asked may have gone away.
         drop(answer.send(answered.unwrap_or_else(Answer::Refused)));
+    }
+
+    /// Says in the log and in the history who has ordered what, and what came of it.
+    pub(super) fn audit(
+        &mut self,
+        asker: Option<Asker>,
+        order: &str,
+        name: &str,
+        result: &Result<String, String>,
+    ) {
+        let Asker { uid, pid } = asker.unwrap_or(Asker { uid: u32::MAX, pid: 0 });
+        let (Ok(words) | Err(words)) = result;
+        info!("control: {order} {name}, ordered by uid {uid}, process {pid}: {words}");
+        let entry = [("instance", name), ("order", order), ("result", words)];
+        let mut entry = Entry::from(entry.map(|(member, words)| (member, json!(words))));
+        entry.set("uid", json!(uid));
+        entry.set("pid", json!(pid));
+        entry.set("is_done", json!(result.is_ok()));
+        self.reporter.history.add(clock::now(), entry);
+    }
+
+    async fn order(
+        &mut self,
+        order: Order,
+        name: &str,
+        until_restart: bool,
+        demotions: &mut Demotions,
+    ) -> Result<String, String> {
+        let Some(instance) = self.plan.named(name) else {
+            return Err(format!("`{name}` is no instance and no sync group of this daemon"));
+        };
+        let result = self.give(instance, order).await?;
+        let noted = match order {
+            Order::Demote if result.is_ok() => demotions.add(name, until_restart),
+            Order::Promote => demotions.remove(&self.plan, instance),
+            Order::Demote | Order::Announce | Order::Reset => Ok(()),
+        };
+        let mut words = match result {
+            Ok(state) => {
+                let members = self.plan.members_with(instance);
+                let names = members.iter().map(|member| self.name(*member));
+                format!("{}: {}, {state} now", names.collect::<Vec<_>>().join(", "), past(order))
+            }
+            Err(refusal) if order == Order::Promote => {
+                format!("not demoted, but not Master: {}", self.describe(refusal))
+            }
+            Err(refusal) => return Err(self.describe(refusal)),
+        };
+        if let Err(error) = noted {
+            words = format!("{words}; {error}");
+        }
+        Ok(words)
+    }
+
+    /// Has the engine thread demote again those whose instances began anew.
+    pub(super) async fn demote_again(&self, demotions: &Demotions) {
+        for instance in demotions.of(&self.plan) {
+            if let Err(error) = self.give(instance, Order::Demote).await {
+                warn!("{}: not demoted any more: {error}", self.name(instance));
+            }
+        }
+    }
+
+    async fn give(
+        &self,
+        instance: InstanceId,
+        order: Order,
+    ) -> Result<Result<State, Refusal>, String> {
+        let given = self.ask(|answer| Command::Order { instance, order, answer }).await;
+        given.ok_or_else(|| "the engine thread does not answer".to_owned())
+    }
+
+    fn name(&self, instance: InstanceId) -> &str {
+        self.plan.instance(instance).map_or("?", |instance| instance.name.as_str())
+    }
+
+    fn describe(&self, refusal: Refusal) -> String {
+        match refusal {
+            Refusal::Unknown => "nothing runs by that name".to_owned(),
+            Refusal::Owner(id) => format!(
+                "{} owns its addresses, and its priority is always 255: stop the daemon instead",
+                self.name(id)
+            ),
+            Refusal::State(id, state) => format!("{} is {state}", self.name(id)),
+            Refusal::Listening(id) => {
+                format!("{} was late, and listens before it acts: try again", self.name(id))
+            }
+            Refusal::NoMaster(id) => format!(
+                "{} has heard no Master, and takes over by itself when its time has come",
+                self.name(id)
+            ),
+            Refusal::Better { instance, source, priority, own } => format!(
+                "{source} is Master with priority {priority}, and that of {} is {own}",
+                self.name(instance)
+            ),
+        }
     }
 
     /// How things are, or were a moment ago.
@@ -87,6 +196,19 @@ impl Run {
         let (plan, standings) = (Arc::clone(&self.plan), self.reporter.standings());
         Ok(Arc::new(Status { snapshot, plan, standings, told, since_epoch }))
     }
+}
+
+const fn past(order: Order) -> &'static str {
+    match order {
+        Order::Demote => "demoted",
+        Order::Promote => "promoted",
+        Order::Announce => "announced",
+        Order::Reset => "begins anew",
+    }
+}
+
+fn ordered(order: Order) -> &'static str {
+    ORDERS.iter().find(|(_, one)| *one == order).map_or("", |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ha_core::{
     Absorption, Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant,
-    Received, Reload, TrackerId, Transition,
+    Order, Received, Refusal, Reload, TrackerId, Transition,
 };
 
 use crate::{
@@ -53,6 +53,7 @@ impl Decider {
             | Input::Source { .. }
             | Input::AddressesUsable { .. }
             | Input::AddressesMissing { .. }
+            | Input::Order { .. }
             | Input::Shutdown => self.catch_up_all(now),
         }
         self.give(now, input);
@@ -155,6 +156,17 @@ impl Decider {
             sent,
             placed,
         }
+    }
+
+    /// See [`Engine::refusal`].
+    pub(crate) fn refusal(
+        &mut self,
+        now: Instant,
+        instance: InstanceId,
+        order: Order,
+    ) -> Option<Refusal> {
+        self.catch_up_all(now);
+        self.engine.refusal(instance, order)
     }
 
     /// See [`Engine::weights`].

@@ -15,8 +15,8 @@ use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use ha_config::Statics;
 use ha_core::{
-    Action, InstanceId, Instant, Reload, State, Statistics, TrackerId, Transition, Verdict,
-    wire::Dialect,
+    Action, InstanceId, Instant, Order, Refusal, Reload, State, Statistics, TrackerId, Transition,
+    Verdict, wire::Dialect,
 };
 use tokio::{
     runtime,
@@ -55,6 +55,8 @@ pub(crate) struct Setup {
     pub(crate) plan: Arc<Plan>,
     /// Routes and rules of a run before this one.
     pub(crate) leftovers: Statics,
+    /// Who is demoted from the start.
+    pub(crate) demoted: Vec<InstanceId>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -91,10 +93,11 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, leftovers, choice, absorbs, policy, xdp, tap, watchdog } = setup;
+        let Setup { plan, leftovers, demoted, choice, absorbs, policy, xdp, tap, watchdog } = setup;
         let parts = Parts {
             plan,
             leftovers,
+            demoted,
             choice,
             absorbs,
             xdp,
@@ -182,6 +185,8 @@ pub(crate) enum Command {
     Tracker { tracker: TrackerId, verdict: Verdict },
     /// Go on with another plan, whose numbers follow those of the one before.
     Reload(Box<Handover>),
+    /// Do what an operator wants of an instance and its sync group.
+    Order { instance: InstanceId, order: Order, answer: oneshot::Sender<Result<State, Refusal>> },
     /// Say how things are.
     Status(oneshot::Sender<Snapshot>),
     /// Say how many instances are in which state.
@@ -286,6 +291,8 @@ pub(crate) struct InstanceSnapshot {
     pub(crate) priority: u8,
     /// What moves the priority, and by how much.
     pub(crate) weights: Vec<(TrackerId, i32)>,
+    /// By an operator: then the priority is 1.
+    pub(crate) is_demoted: bool,
     pub(crate) source: Option<IpAddr>,
     /// The Master heard last.
     pub(crate) master: Option<(IpAddr, u8)>,

@@ -84,6 +84,14 @@ impl Retries {
         }
     }
 
+    /// Tries at once what waits, and begins anew with the first pause.
+    pub(crate) fn hurry(&mut self, now: Instant, instance: InstanceId) {
+        if let Some(retry) = self.0.get_mut(&instance) {
+            retry.pause = Duration::ZERO;
+            retry.at = retry.at.map(|at| at.min(now));
+        }
+    }
+
     /// Nothing that happened to the instance matters any more.
     pub(crate) fn forget(&mut self, instance: InstanceId) {
         self.0.remove(&instance);
@@ -121,6 +129,20 @@ mod tests {
     use super::*;
 
     const ONE: InstanceId = InstanceId(1);
+
+    #[test]
+    fn who_is_hurried_begins_anew() {
+        let mut retries = Retries::default();
+        let start = Instant::from_nanos(0);
+        for _ in 0..5 {
+            retries.put_off(start, ONE);
+        }
+        retries.hurry(start, ONE);
+        assert_eq!(retries.due(start, |_| true), [ONE]);
+        retries.put_off(start, ONE);
+        assert_eq!(retries.next(), Some(start + PAUSE_FIRST));
+        retries.hurry(start, InstanceId(9));
+    }
 
     fn at(secs: u64) -> Instant {
         Instant::from_nanos(secs * 1_000_000_000)

@@ -135,7 +135,7 @@ async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
             }
             _ => plain(StatusCode::OK, "ok\n"),
         },
-        Some(Told::Refused(_)) | None => {
+        Some(Told::Done(_) | Told::Refused(_)) | None => {
             let text = "the engine thread does not answer\n";
             plain(StatusCode::SERVICE_UNAVAILABLE, text)
         }

@@ -122,6 +122,24 @@ impl Plan {
         Some(config.priority.as_u8())
     }
 
+    /// The instance and the other members of its sync group.
+    pub(crate) fn members_with(&self, instance: InstanceId) -> Vec<InstanceId> {
+        let mut groups = self.engine.groups.iter();
+        let group = groups.find(|group| group.members.contains(&instance));
+        group.map_or_else(|| vec![instance], |group| group.members.clone())
+    }
+
+    /// The instance of this name, else the first member of the sync group.
+    pub(crate) fn named(&self, name: &str) -> Option<InstanceId> {
+        let mut instances = self.instances.numbered();
+        let instance = instances.find(|(_, instance)| instance.name == name);
+        if let Some((number, _)) = instance {
+            return Some(InstanceId(number));
+        }
+        let place = self.groups.iter().position(|group| group.name == name)?;
+        self.engine.groups.get(place)?.members.first().copied()
+    }
+
     /// The sync group of an instance.
     pub(crate) fn group_of(&self, instance: InstanceId) -> Option<&GroupPlan> {
         let mut members = self.engine.groups.iter();

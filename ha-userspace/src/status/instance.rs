@@ -91,6 +91,7 @@ fn of_engine(instance: &InstanceSnapshot) -> Value {
         "name": instance.name,
         "state": instance.state.to_string(),
         "priority": instance.priority,
+        "is_demoted": instance.is_demoted,
         "source": instance.source,
         "master": master,
         "is_listening": instance.is_listening,

@@ -8,6 +8,7 @@
 mod host;
 pub(crate) mod leftovers;
 mod mending;
+mod ordering;
 mod ports;
 mod snapshot;
 mod telling;
@@ -16,7 +17,7 @@ use std::{collections::BTreeMap, io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use ha_common::{abi::Sender, check::Reason};
 use ha_config::Statics;
-use ha_core::{Action, Cause, Input, Instant, Received, Transition};
+use ha_core::{Action, Cause, Input, InstanceId, Instant, Order, Received, Transition};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -97,6 +98,8 @@ pub(crate) struct Parts {
     pub(crate) plan: Arc<Plan>,
     /// Routes and rules of a run before this one.
     pub(crate) leftovers: Statics,
+    /// Who is demoted from the start.
+    pub(crate) demoted: Vec<InstanceId>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -113,8 +116,18 @@ impl Driver {
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
     pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts { plan, leftovers, choice, absorbs, xdp, commands, reports, tap, watchdog } =
-            parts;
+        let Parts {
+            plan,
+            leftovers,
+            demoted,
+            choice,
+            absorbs,
+            xdp,
+            commands,
+            reports,
+            tap,
+            watchdog,
+        } = parts;
         let changes = ChangeSocket::open()?;
         let ledger = changes.ledger();
         let announcer = Announcer::open()?;
@@ -159,6 +172,9 @@ impl Driver {
             return Err(error);
         }
         driver.tell_engine(clock::now())?;
+        for instance in demoted {
+            driver.engine.handle(clock::now(), Input::Order { instance, order: Order::Demote });
+        }
         driver.engine.handle(clock::now(), Input::Start);
         Ok((driver, ledger))
     }
@@ -214,6 +230,10 @@ impl Driver {
                     let Handover { plan, reload, answer } = *handover;
                     // Whoever asked may have gone away.
                     drop(answer.send(self.reload(plan, reload)));
+                }
+                Wake::Command(Some(Command::Order { instance, order, answer })) => {
+                    // Whoever asked may have gone away.
+                    answer.send(self.order(instance, order)).ok();
                 }
                 Wake::Command(Some(Command::Status(answer))) => {
                     // Whoever asked may have gone away.

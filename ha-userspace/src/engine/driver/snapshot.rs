@@ -37,6 +37,7 @@ impl Driver {
                 state: instance.state(),
                 priority: instance.priority(),
                 weights: self.engine.weights(id),
+                is_demoted: instance.is_demoted(),
                 source: instance.source(),
                 master: instance.master(),
                 dialect: instance.dialect(),
