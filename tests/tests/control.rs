@@ -106,9 +106,14 @@ fn switches_over(pair: &mut Pair) {
     assert!(wait::holds_within(SOON, is_told), "no priority 0 on the wire");
     pair.node_mut(Side::A).restart(&text);
     let router = pair.node_mut(Side::A).router();
+    let runs = wait::holds_within(SOON, || ha(router, &["status"]).status.success());
+    assert!(runs, "{}", router.log());
     await_state(router, "BACKUP");
     assert!(done(router, &["status", "VI_1"]).contains("1: demoted, else 150"));
-    let hears = || status(router)["instances"][0]["master"]["priority"] == 100;
+    let hears = || {
+        let status = status(router);
+        status.pointer("/instances/0/master/priority").and_then(Value::as_u64) == Some(100)
+    };
     assert!(wait::holds_within(SOON, hears), "{}", router.log());
     assert!(done(router, &["promote", "VI_1"]).contains("MASTER now"));
     assert!(done(router, &["announce", "VI_1"]).contains("announced"));
