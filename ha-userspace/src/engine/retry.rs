@@ -27,6 +27,12 @@ impl Backoff {
         self.pause
     }
 
+    /// Tries at once what waits, and begins anew with the first pause.
+    fn hurry(&mut self, now: Instant) {
+        self.pause = Duration::ZERO;
+        self.at = self.at.map(|at| at.min(now));
+    }
+
     /// When its turn comes, if it has failed.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.at
@@ -84,11 +90,10 @@ impl Retries {
         }
     }
 
-    /// Tries at once what waits, and begins anew with the first pause.
+    /// [`Backoff::hurry`].
     pub(crate) fn hurry(&mut self, now: Instant, instance: InstanceId) {
         if let Some(retry) = self.0.get_mut(&instance) {
-            retry.pause = Duration::ZERO;
-            retry.at = retry.at.map(|at| at.min(now));
+            retry.backoff.hurry(now);
         }
     }
 
