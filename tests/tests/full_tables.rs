@@ -14,12 +14,12 @@ use ha_tests::{
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_mins(1);
-/// Interfaces with an instance each, and as many of the host's own addresses as fit beside the two
-/// groups that VRRP is sent to.
+/// Interfaces with an instance each, and as many of the host's own addresses as fit beside each one's
+/// link-local one and the two groups that VRRP is sent to.
 const INTERFACES: u32 = 16;
-const ADDRESSES: u32 = ADDRESSES_MAX / INTERFACES - 1;
-/// Enough to be too many.
-const MORE: u32 = INTERFACES + 1;
+const ADDRESSES: u32 = ADDRESSES_MAX / INTERFACES - 2;
+/// Enough to be too many, also without IPv6.
+const MORE: u32 = 3 * INTERFACES;
 
 fn interface(number: u32) -> String {
     format!("d{number}")
