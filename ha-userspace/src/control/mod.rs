@@ -19,6 +19,7 @@ pub(crate) use self::protocol::Request;
 pub(crate) use self::{
     client::{Client, Form},
     server::{ControlServer, Opening},
+    table::{GOOD, list},
 };
 use crate::{history::Remembered, status::Status};
 

@@ -12,7 +12,7 @@ const INDENT: &str = "             ";
 /// So many instances are told of at length without being asked for.
 const AT_LENGTH_MAX: usize = 4;
 /// Counters of frames that nothing is wrong with.
-const GOOD: [&str; 2] = ["accepted", "absorbed"];
+pub(crate) const GOOD: [&str; 2] = ["accepted", "absorbed"];
 
 /// The table of `status`: a line for each instance, and all of those that `name` is about, or of all
 /// where there are few.
@@ -200,7 +200,8 @@ fn is_of(one: &Value, name: &str) -> bool {
     text(one, "name") == name || text(one, "group") == name
 }
 
-fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
+/// What is in the member, if it is a list.
+pub(crate) fn list<'a>(value: &'a Value, member: &str) -> &'a [Value] {
     value.get(member).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 

@@ -18,7 +18,7 @@ use ratatui::{
 use serde_json::Value;
 
 use self::trend::Trends;
-use crate::clock;
+use crate::{clock, control::list};
 
 /// Between two questions.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -93,10 +93,6 @@ impl Shown {
     fn instances(&self) -> &[Value] {
         list(&self.status, "instances")
     }
-}
-
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
-use super::{list, text};
+use super::text;
+use crate::control::list;
 
 /// Of each instance: what is wide enough to be seen.
 const REMEMBERED: usize = 24;

@@ -9,12 +9,11 @@ use ratatui::{
 };
 use serde_json::Value;
 
-use super::{Shown, list, text};
+use super::{Shown, text};
+use crate::control::{GOOD, list};
 
 /// Interfaces get at most so many lines.
 const INTERFACES_MAX: usize = 6;
-/// Counters of frames that nothing is wrong with.
-const GOOD: [&str; 2] = ["accepted", "absorbed"];
 const FAINT: Style = Style::new().add_modifier(Modifier::DIM);
 
 pub(super) fn draw(frame: &mut Frame<'_>, shown: &Shown) {

@@ -39,10 +39,15 @@ pub(crate) fn svg(section: &Section) -> String {
     let grid = grid(&decades, y);
     let legend = legend();
     let height = y + 20.0;
+    document(WIDTH, height, 11, &format!("{grid}{legend}{body}"))
+}
+
+/// A white sheet of this size in pixels, and what is on it.
+pub(crate) fn document(width: f64, height: f64, font_size: u32, body: &str) -> String {
     format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"11\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{grid}{legend}{body}</svg>\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"{font_size}\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
     )
 }
 

@@ -7,7 +7,7 @@ use ha_tests::{clock::Stamp, pair::Side};
 use crate::{
     contender::Contender,
     figure::millis,
-    plot::{colour, label, push},
+    plot::{colour, document, label, push},
     wire::{Said, What},
 };
 
@@ -62,12 +62,7 @@ pub(crate) fn svg<'a>(stories: impl Iterator<Item = &'a Story>) -> String {
         label(&mut body, x - 10.0, y + 14.0, &format!("{} ms", at.as_millis()));
         at += STEP;
     }
-    let height = y + 24.0;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
-         viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
-    )
+    document(WIDTH, y + 24.0, 12, &body)
 }
 
 /// Time from the last advertisement on to the place in the picture.
