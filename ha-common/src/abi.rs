@@ -46,10 +46,23 @@ pub const INTERFACES_MAX: u32 = 4_096;
 pub const REFUSED_MAX: u32 = 65_536;
 /// Senders of a kind of refused frames that are counted by themselves.
 pub const SENDERS_MAX: usize = 8;
-/// 1 MiB: a changed advertisement of 120 bytes (136 with the ring's own header) from each of 7,700
-/// instances at once, before the daemon has read one. It is resident twice: the daemon maps it twice
-/// in a row, so that no record is in two pieces.
-pub const RING_BYTES: u32 = 1 << 20;
+/// 256 KiB: what the object declares, and the least that is asked for ([`ring_bytes`]).
+pub const RING_BYTES: u32 = 256 << 10;
+/// A changed advertisement of 120 bytes, with the ring's own header.
+const RECORD_BYTES: u32 = 136;
+
+/// Bytes of the ring for so many instances: room for a changed advertisement of each at once, before
+/// the daemon has read one. A reload that adds instances does not change it: what finds no room is
+/// counted, and its stamp stands all the same.
+///
+/// It is resident twice: the daemon maps it twice in a row, so that no record is in two pieces.
+#[must_use]
+pub const fn ring_bytes(instances: u32) -> u32 {
+    // 16,384 instances: 4 MiB.
+    let records = if instances < INSTANCES_MAX { instances } else { INSTANCES_MAX };
+    let bytes = (records * RECORD_BYTES).next_power_of_two();
+    if bytes < RING_BYTES { RING_BYTES } else { bytes }
+}
 /// `BPF_F_MMAPABLE`, for the slots.
 pub const MMAPABLE: u32 = 1 << 10;
 

@@ -229,7 +229,7 @@ struct Run {
 
 impl Run {
     async fn start(options: &Options, mut plan: Plan, held: &Held) -> io::Result<Self> {
-        let mut xdp = load_xdp(options)?;
+        let mut xdp = load_xdp(options, plan.instances.count())?;
         let refused = xdp.as_mut().map(Xdp::refused).transpose()?;
         let (choice, policy) = (options.xdp, options.scheduling);
         let startup_delay = plan.startup_delay(clock::since_boot());
@@ -449,11 +449,11 @@ fn watch_carriers(plan: &Plan) -> JoinSet<()> {
     task
 }
 
-fn load_xdp(options: &Options) -> io::Result<Option<Xdp>> {
+fn load_xdp(options: &Options, instances: u32) -> io::Result<Option<Xdp>> {
     if options.xdp == XdpChoice::Off {
         return Ok(None);
     }
-    match clock::check_stamps().and_then(|()| Xdp::load(options.pass_unknown_vrids)) {
+    match clock::check_stamps().and_then(|()| Xdp::load(options.pass_unknown_vrids, instances)) {
         Ok(xdp) => Ok(Some(xdp)),
         Err(error) if options.xdp == XdpChoice::Auto => {
             warn!("packet sockets are used instead of XDP: {error}");

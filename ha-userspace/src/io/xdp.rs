@@ -79,11 +79,11 @@ pub(crate) struct Xdp {
 }
 
 impl Xdp {
-    /// Loads the program; nothing is attached yet.
+    /// Loads the program, with a ring for so many instances; nothing is attached yet.
     ///
     /// # Errors
     /// One sentence for the operator: not built in, not permitted, or refused by the kernel.
-    pub(crate) fn load(pass_unknown_vrids: bool) -> io::Result<Self> {
+    pub(crate) fn load(pass_unknown_vrids: bool, instances: u32) -> io::Result<Self> {
         if OBJECT.is_empty() {
             return Err(io::Error::other(
                 "the XDP program is not in this binary: build it with `cargo xtask build`",
@@ -92,6 +92,7 @@ impl Xdp {
         let pass = u32::from(pass_unknown_vrids);
         let mut ebpf = EbpfLoader::new()
             .override_global(names::UNKNOWN_VRID_PASS, &pass, true)
+            .map_max_entries(names::RING, abi::ring_bytes(instances))
             .load(OBJECT)
             .map_err(|error| refused(WHAT, &error))?;
         let program = program(&mut ebpf)?;
