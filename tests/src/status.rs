@@ -40,6 +40,16 @@ impl Status {
         self.0.pointer(&format!("/told/clock{pointer}")).cloned().unwrap_or_default()
     }
 
+    /// What is known of the notification FIFOs.
+    pub fn fifos(&self) -> impl Iterator<Item = &Value> {
+        self.0.pointer("/told/fifos").and_then(Value::as_array).into_iter().flatten()
+    }
+
+    /// What is known of the first of them, at this JSON pointer (RFC 6901).
+    pub fn fifo(&self, pointer: &str) -> Value {
+        self.fifos().next().and_then(|fifo| fifo.pointer(pointer)).cloned().unwrap_or_default()
+    }
+
     /// How many frames on `interface` ended for `reason`; panics if there is no such reason.
     pub fn counter(&self, interface: &str, reason: &str) -> u64 {
         let value = self.interface(interface).and_then(|one| one.get("counters")?.get(reason));

@@ -179,6 +179,14 @@ const ROWS: &[Row] = &[
         kind: Kind::Counter,
     },
     Row {
+        name: "fifo_reopened",
+        help: "How often a notify FIFO was not there any more",
+        list: "/told/fifos",
+        label: ("fifo", "/path"),
+        value: "/reopened",
+        kind: Kind::Counter,
+    },
+    Row {
         name: "time_server_offset",
         help: "How far the host's clock is from a time server",
         list: "/told/clock/servers",

@@ -1,7 +1,8 @@
 //! Notification FIFOs: a line for each change, in order, for whoever reads.
 //!
 //! Nobody waits for a reader. What it is behind with waits here up to a bound; beyond that lines are
-//! lost and counted, and as soon as it reads again it is told the state of everything.
+//! lost and counted, and as soon as it reads again it is told the state of everything. So is whoever
+//! reads the FIFO that is made in the place of one that somebody has removed.
 
 mod backlog;
 mod open;
@@ -20,6 +21,7 @@ use tracing::{error, info, warn};
 
 use self::{backlog::Backlog, open::Opened};
 use crate::{
+    clock,
     plan::Plan,
     scripts::{child, news::News},
 };
@@ -29,6 +31,8 @@ static SLOTS: Semaphore = Semaphore::const_new(2);
 /// From the end of a FIFO's script to its next start, the first time; doubled each time in a row.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_mins(1);
+/// Between tries to open a FIFO, at most: whoever has put right what is wrong waits so long.
+const RETRY_MAX: Duration = Duration::from_secs(10);
 /// At the stop: how often a pipe is looked at that its reader has not emptied.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -76,7 +80,7 @@ impl Fifos {
 
     /// For `status.json`.
     pub(crate) fn status(&self) -> Vec<Value> {
-        self.0.iter().map(|fifo| fifo.backlog.status(&fifo.config.path)).collect()
+        self.0.iter().map(|fifo| fifo.backlog.status()).collect()
     }
 
     /// Lets readers read what waits and scripts end, for at most `limit` (`child_wait_time`).
@@ -101,7 +105,7 @@ fn is_same(one: &ha_config::Fifo, other: &ha_config::Fifo) -> bool {
 
 impl Fifo {
     fn start(config: ha_config::Fifo) -> Self {
-        let backlog = Arc::new(Backlog::default());
+        let backlog = Arc::new(Backlog::new(config.path.clone()));
         let (ends, is_ending) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(serve(config.clone(), Arc::clone(&backlog), is_ending));
@@ -129,39 +133,110 @@ impl Fifo {
 
 /// Writes until the backlog is closed and empty, while the script runs.
 async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, is_ending: watch::Receiver<bool>) {
-    let (path, owner) = (config.path.clone(), config.user.clone());
-    // A disk or a name service may keep it waiting.
-    let opened = spawn_blocking(move || Opened::new(&path, owner.as_ref())).await;
-    let opened = opened.unwrap_or_else(|_panic| Err("opening it failed".to_owned()));
-    let mut opened = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
-            let (path, place) = (&config.path, &config.place);
-            error!("nothing is written to the FIFO {path} ({place}): {error}");
-            return backlog.fail(error);
-        }
-    };
+    let path = &config.path;
+    let (over, is_over) = watch::channel(false);
     let mut script = JoinSet::new();
-    if let Some(command) = config.script {
-        script.spawn(keep_running(command, config.path.clone(), is_ending.clone()));
-    }
-    while let Some(line) = backlog.next().await {
-        if let Err(error) = opened.pipe.write_all(line.as_bytes()).await {
-            warn!("{}: {error}", config.path);
+    let mut pause = PAUSE_MIN;
+    while let Some(mut opened) = open(&config, &backlog).await {
+        if script.is_empty()
+            && let Some(command) = config.script.clone()
+        {
+            let (ending, over) = (is_ending.clone(), is_over.clone());
+            script.spawn(keep_running(command, path.clone(), ending, over));
         }
+        let since = clock::now();
+        if write(&mut opened, &backlog).await == Left::Nothing {
+            over.send_replace(true);
+            let mut is_ending = is_ending;
+            tokio::select! {
+                () = opened.await_empty(LOOK) => {}
+                _ = is_ending.changed() => {}
+            }
+            break;
+        }
+        let unread = opened.take_unread();
+        // Its readers see the end of the file.
+        drop(opened);
+        warn!(
+            "{path}: it is not there any more, nor {unread} lines that nobody has read: it is opened again"
+        );
+        backlog.begin_anew(unread);
+        if clock::now().since(since) >= PAUSE_MAX {
+            pause = PAUSE_MIN;
+        }
+        if timeout(pause, backlog.closed()).await.is_ok() {
+            break;
+        }
+        pause = PAUSE_MAX.min(pause * 2);
     }
-    let mut is_ending = is_ending;
-    tokio::select! {
-        () = opened.await_empty(LOOK) => {}
-        _ = is_ending.changed() => {}
-    }
-    // Its readers see the end of the file.
-    drop(opened);
+    over.send_replace(true);
     while script.join_next().await.is_some() {}
 }
 
+/// Opens the FIFO, as soon as that can be done; `None`: nothing is to be written any more.
+async fn open(config: &ha_config::Fifo, backlog: &Backlog) -> Option<Opened> {
+    let ha_config::Fifo { path, place, .. } = config;
+    let mut pause = PAUSE_MIN;
+    loop {
+        let (at, owner) = (path.clone(), config.user.clone());
+        // A disk or a name service may keep it waiting.
+        let opened = spawn_blocking(move || Opened::new(&at, owner.as_ref())).await;
+        match opened.unwrap_or_else(|_panic| Err("opening it failed".to_owned())) {
+            Ok(opened) => {
+                if backlog.set_error(None) {
+                    info!("{path}: it is written to");
+                }
+                return Some(opened);
+            }
+            Err(error) => {
+                if backlog.set_error(Some(error.clone())) {
+                    error!("nothing is written to the FIFO {path} ({place}): {error}");
+                }
+            }
+        }
+        if timeout(pause, backlog.closed()).await.is_ok() {
+            return None;
+        }
+        pause = RETRY_MAX.min(pause * 2);
+    }
+}
+
+/// What is left when no more can be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Left {
+    /// All is written.
+    Nothing,
+    /// It is not there any more.
+    Lines,
+}
+
+async fn write(opened: &mut Opened, backlog: &Backlog) -> Left {
+    let mut gone = pin!(opened.node().gone());
+    loop {
+        let line = tokio::select! {
+            line = backlog.next() => line,
+            () = &mut gone => return Left::Lines,
+        };
+        let Some(line) = line else { return Left::Nothing };
+        tokio::select! {
+            written = opened.pipe.write_all(line.as_bytes()) => if written.is_err() {
+                backlog.lose();
+            },
+            () = &mut gone => {
+                backlog.lose();
+                return Left::Lines;
+            }
+        }
+    }
+}
+
 /// A FIFO without its script is read by nobody: it is started again.
-async fn keep_running(command: Command, path: String, mut is_ending: watch::Receiver<bool>) {
+async fn keep_running(
+    command: Command,
+    path: String,
+    mut is_ending: watch::Receiver<bool>,
+    mut is_over: watch::Receiver<bool>,
+) {
     let program = command.argv.join(" ");
     let mut pause = PAUSE_MIN;
     let arguments = [path.clone()];
@@ -174,13 +249,18 @@ async fn keep_running(command: Command, path: String, mut is_ending: watch::Rece
         if run.duration >= PAUSE_MAX {
             pause = PAUSE_MIN;
         }
-        let is_gone = !std::path::Path::new(&path).exists();
         info!("{path}: its script {program} ({}): {run}", command.place);
         run.finish().await;
-        if is_gone {
+        if *is_over.borrow() {
             return;
         }
-        if timeout(pause, is_ending.changed()).await.is_ok() {
+        let ends = async {
+            tokio::select! {
+                _ = is_ending.changed() => {}
+                _ = is_over.changed() => {}
+            }
+        };
+        if timeout(pause, ends).await.is_ok() {
             return;
         }
         pause = PAUSE_MAX.min(pause * 2);

@@ -1,4 +1,4 @@
-//! Making, checking and opening a FIFO.
+//! Making, checking and opening a FIFO, and noticing that it is not there any more.
 
 use std::{
     fs,
@@ -15,31 +15,75 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
     sys::stat::{Mode, fstat},
-    unistd::{Gid, Uid, fchown, geteuid, mkfifo},
+    unistd::{Gid, Uid, fchown, geteuid, mkfifo, read},
 };
-use tokio::{net::unix::pipe, time::interval};
+use tokio::{
+    net::unix::pipe,
+    task::spawn_blocking,
+    time::{MissedTickBehavior, interval, timeout},
+};
 
-use crate::{io::sys, scripts::launch::Identity};
+use crate::{
+    io::{file_events::FileEvents, sys},
+    scripts::launch::Identity,
+};
+
+/// Between two looks whether it is still there: its directory may be one in which much happens.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+/// For what inotify does not see, as a directory further up that is moved.
+const LOOK_MAX: Duration = Duration::from_mins(1);
+/// More than a pipe holds (`fs.pipe-max-size`, unless an administrator has raised that).
+const PIPE_BYTES_MAX: usize = 1 << 20;
 
 /// An open FIFO; removed at its end if it was made here.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) pipe: pipe::Sender,
     _made: Option<Made>,
+    node: Node,
+    // After `_made`: as long as it is open, no other file gets its number.
+    pub(super) pipe: pipe::Sender,
 }
 
-/// A FIFO that was made here.
-#[derive(Debug)]
-struct Made {
+/// Which file is meant by a path.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
     path: PathBuf,
     inode: (u64, u64),
 }
 
+/// A FIFO that was made here.
+#[derive(Debug)]
+struct Made(Node);
+
 impl Drop for Made {
     fn drop(&mut self) {
         // Another one of this name is not ours to remove.
-        if fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.inode) {
-            drop(fs::remove_file(&self.path));
+        if self.0.is_there() {
+            drop(fs::remove_file(&self.0.path));
+        }
+    }
+}
+
+impl Node {
+    fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|it| (it.dev(), it.ino()) == self.inode)
+    }
+
+    /// Ends when another file is there, or none.
+    pub(super) async fn gone(self) {
+        let mut looks = interval(LOOK_MIN);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            // Before looking: what changes meanwhile is an event then.
+            let events = FileEvents::open(&self.path);
+            let node = self.clone();
+            if !spawn_blocking(move || node.is_there()).await.unwrap_or(true) {
+                return;
+            }
+            if let Ok(events) = events {
+                timeout(LOOK_MAX, events.next()).await.ok();
+            }
         }
     }
 }
@@ -71,10 +115,24 @@ impl Opened {
                 format!("it cannot be opened: {error}")
             }
         })?;
-        let made = check_owner(&file, uid, gid, is_made)?;
-        let made = is_made.then(|| Made { path: path.into(), inode: made });
+        let inode = check_owner(&file, uid, gid, is_made)?;
+        let node = Node { path: path.into(), inode };
+        let made = is_made.then(|| Made(node.clone()));
         let pipe = pipe::Sender::from_owned_fd(file).map_err(|error| error.to_string())?;
-        Ok(Self { pipe, _made: made })
+        Ok(Self { _made: made, node, pipe })
+    }
+
+    pub(super) fn node(&self) -> Node {
+        self.node.clone()
+    }
+
+    /// Takes what readers have not read, and says how many lines that is.
+    pub(super) fn take_unread(&self) -> u64 {
+        let mut bytes = vec![0; PIPE_BYTES_MAX];
+        let count = read(self.pipe.as_fd(), &mut bytes).unwrap_or(0);
+        bytes.truncate(count);
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').count();
+        u64::try_from(lines).unwrap_or(u64::MAX)
     }
 
     /// Until readers have read all of it; looks each `pause`.
@@ -124,6 +182,8 @@ mod tests {
         process,
     };
 
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     /// A path of this test alone, at which `make` has made something.
@@ -143,6 +203,20 @@ mod tests {
         assert_eq!(made.mode() & 0o7777, 0o600);
         drop(opened);
         assert!(fs::symlink_metadata(&path).is_err());
+    }
+
+    #[tokio::test]
+    async fn it_is_noticed_that_another_one_is_there() {
+        let path = there("replaced", |_| {});
+        let mut opened = Opened::new(&path, None).unwrap();
+        opened.pipe.write_all(b"one\ntwo\n").await.unwrap();
+        let gone = tokio::spawn(opened.node().gone());
+        fs::remove_file(&path).unwrap();
+        mkfifo(path.as_str(), Mode::S_IRUSR | Mode::S_IWUSR).unwrap();
+        timeout(Duration::from_secs(20), gone).await.unwrap().unwrap();
+        assert_eq!(opened.take_unread(), 2);
+        drop(opened);
+        fs::remove_file(&path).expect("it is not the one that was made");
     }
 
     #[tokio::test]
