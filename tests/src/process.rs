@@ -211,6 +211,24 @@ impl Router {
         Self { process, directory }
     }
 
+    /// Starts a program that is told of processes. keepalived is so in the initial network namespace
+    /// only, which is ours: there it starts, and goes where `net_namespace` says.
+    pub fn start_told_of_processes(
+        program: Program,
+        namespace: &Namespace,
+        config: &str,
+        start: &Start<'_>,
+    ) -> Self {
+        match program {
+            Program::Daemon => Self::start_with(program, namespace, config, start),
+            Program::Keepalived => {
+                let here = format!("--net=/proc/{}/ns/net", std::process::id());
+                let config = format!("net_namespace {}\n{config}", namespace.name());
+                Self::start_under(&["nsenter", &here], program, namespace, &config, start)
+            }
+        }
+    }
+
     /// Starts the daemon again where it was, after its end.
     pub fn restart(&mut self, namespace: &Namespace, config: &str) {
         let config = self.directory.write("keepalived.conf", config);

@@ -12,6 +12,7 @@ use ha_tests::{
     require,
     tempdir::TempDir,
 };
+use nix::sys::signal::Signal;
 
 const BASE: u8 = 100;
 /// What the number in the file is multiplied with.
@@ -142,4 +143,29 @@ fn a_file_is_initialised_as_it_is_asked_for() {
         let router = scene.start(program, "init_file 5 overwrite");
         router.await_priority(BASE + 5 * WEIGHT);
     });
+}
+
+/// What the kernel would have told of the file it has not, because there was no room.
+#[test]
+fn after_a_loss_of_events_the_file_is_read_again() {
+    if !require::require_daemon() {
+        return;
+    }
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").expect("inotify");
+    let limit: u32 = limit.trim().parse().expect("a number");
+    let scene = Scene::new();
+    scene.write("5");
+    let mut router = scene.start(Program::Daemon, "");
+    router.await_priority(BASE + 5 * WEIGHT);
+    router.router().process().signal(Signal::SIGSTOP);
+    // Two events each, of which none is like the one before.
+    for _ in 0..limit {
+        fs::write(scene.path("another"), "").expect("a file of our own");
+        fs::remove_file(scene.path("another")).expect("it is there");
+    }
+    scene.write("6");
+    router.router().process().signal(Signal::SIGCONT);
+    router.await_priority(BASE + 6 * WEIGHT);
+    scene.write("7");
+    router.await_priority(BASE + 7 * WEIGHT);
 }

@@ -1,20 +1,29 @@
 //! `vrrp_track_process` with real processes: what the router's priority says, on the wire.
 
+#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
+
 use core::time::Duration;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
+    thread,
+};
 
 use ha_tests::{
     alone::Alone,
     clock::Stamp,
     config::{self, Dialect},
-    pair::Side,
-    process::Program,
+    pair::{Pair, Side},
+    process::{Program, Router, Start},
     require,
     service::{Running, Service},
+    tempdir::TempDir,
     wait,
 };
 use nix::sys::signal::Signal;
 
 const BASE: u8 = 100;
+const SOON: Duration = Duration::from_secs(20);
 /// Added while what is tracked is as it is to be.
 const WEIGHT: u8 = 50;
 
@@ -188,4 +197,157 @@ fn after_a_loss_of_events_all_processes_are_looked_at_again() {
     alone.await_priority(UP);
     again.end();
     alone.await_priority(BASE);
+}
+
+/// Neither is one of them taken for the one that counts, nor is its end missed among them.
+#[test]
+fn among_ten_thousand_short_processes_the_right_one_counts() {
+    /// In each of two halves.
+    const COUNT: u32 = 5_000;
+    /// A machine that does other things starts a hundred in a second.
+    const STORM: Duration = Duration::from_mins(3);
+    if !require::require_daemon() {
+        return;
+    }
+    let service = service('t');
+    let routers =
+        ["ebpf", "scan"].map(|source| start(&block(&service, ""), &["--process-events", source]));
+    let await_priority =
+        |priority| routers.iter().for_each(|router| router.await_priority(priority));
+    let first = run(&service);
+    await_priority(UP);
+    let since = Stamp::now();
+    let directory = TempDir::new("storm");
+    let half = directory.path().join("half");
+    let short = format!("[ $((i%100)) = 0 ] && {} 0", service.path().display());
+    let each = |what: &str| {
+        format!(
+            "read x; i=0; while [ $i -lt {COUNT} ]; do (:); /bin/true; {what}; i=$((i+1)); done"
+        )
+    };
+    let script = format!("{}; : >{}; {}; true", each(&short), half.display(), each(":"));
+    let mut storm = Service::new("/bin/sh", 'u').start(&["-c", &script]);
+    storm.go();
+    assert!(wait::holds_within(STORM, || half.exists()), "the storm is not over");
+    for router in &routers {
+        let heard = router.heard(since);
+        let is_right = heard.iter().all(|one| one.advert.priority == UP);
+        assert!(!heard.is_empty() && is_right, "{}", router.log());
+    }
+    storm.go();
+    first.end();
+    await_priority(BASE);
+    let second = run(&service);
+    await_priority(UP);
+    assert!(wait::holds_within(STORM, || storm.has_ended()), "the storm is not over");
+    await_priority(UP);
+    second.end();
+    await_priority(BASE);
+}
+
+/// What one router told of processes that end and come back, and by which means.
+#[derive(Debug, Eq, PartialEq)]
+struct Told {
+    scripts: Vec<String>,
+    fifo: Vec<String>,
+    /// Each priority on the wire that differs from the one before.
+    wire: Vec<u8>,
+}
+
+/// A process whose end is Fault, and a quorum of two of another one that moves the priority.
+fn tell(program: Program) -> Told {
+    let [sole, many] = ['v', 'w'].map(service);
+    let directory = TempDir::new("told");
+    let [fifo, told] = ["fifo", "told"].map(|name| directory.path().join(name));
+    let script = format!("#!/bin/sh\necho \"$*\" >>{}\n", told.display());
+    let script = directory.write("tell.sh", &script);
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("our own file");
+    let config = format!(
+        "global_defs {{\n    script_user root\n    vrrp_notify_fifo {}\n}}\n{}\
+         vrrp_track_process many {{\n    process {}\n    quorum 2\n    weight {WEIGHT}\n}}\n{}",
+        fifo.display(),
+        block(&sole, "").replace(&format!("weight {WEIGHT}"), ""),
+        many.name(),
+        config::instance(
+            Dialect::V3Multicast,
+            Side::A,
+            BASE,
+            &format!(
+                "    track_process {{\n        svc\n        many\n    }}\n    notify_priority_changes\n    \
+                 notify_fault \"{0} fault 'a b'\"\n    notify {0}\n",
+                script.display()
+            ),
+        )
+    );
+    let pair = Pair::new();
+    let since = Stamp::now();
+    let mut one = run(&sole);
+    let namespace = pair.node(Side::A).namespace();
+    let mut router =
+        Router::start_told_of_processes(program, namespace, &config, &Start::default());
+    // keepalived has not made it before it reads its configuration.
+    assert!(wait::holds_within(SOON, || fifo.exists()), "{}", router.log());
+    let path = fifo.clone();
+    let read = thread::spawn(move || fs::read_to_string(path).expect("the FIFO"));
+    let wire = || {
+        let mut wire: Vec<u8> =
+            pair.heard("bond0", since).iter().map(|heard| heard.advert.priority).collect();
+        wire.dedup();
+        wire
+    };
+    let await_wire = |expected: &[u8], router: &Router| {
+        let comes = wait::holds_within(SOON, || wire() == expected);
+        assert!(comes, "{program:?}: {:?}, not {expected:?}{}", wire(), router.log());
+    };
+    await_wire(&[BASE], &router);
+    // One is not enough.
+    let first = run(&many);
+    let second = run(&many);
+    await_wire(&[BASE, UP], &router);
+    second.end();
+    await_wire(&[BASE, UP, BASE], &router);
+    let second = run(&many);
+    await_wire(&[BASE, UP, BASE, UP], &router);
+    one.kill();
+    await_wire(&[BASE, UP, BASE, UP, 0], &router);
+    let one = run(&sole);
+    await_wire(&[BASE, UP, BASE, UP, 0, UP], &router);
+    router.stop();
+    drop((one, first, second));
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let fifo = lines(&read.join().expect("the FIFO is read"));
+    let mut scripts = lines(&directory.read("told"));
+    if program == Program::Keepalived {
+        // Its scripts run beside each other, and it does not wait for the last ones.
+        let all = || lines(&directory.read("told")).len() >= 7;
+        assert!(wait::holds_within(SOON, all), "{:?}{}", directory.read("told"), router.log());
+        scripts = lines(&directory.read("told"));
+    }
+    Told { scripts, fifo, wire: wire() }
+}
+
+#[test]
+fn of_processes_the_same_is_told_as_by_keepalived() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let ours = tell(Program::Daemon);
+    let instance = |state: &str, priority: u8| format!("INSTANCE VI_1 {state} {priority}");
+    let expected = [
+        instance("BACKUP", BASE),
+        instance("MASTER", BASE),
+        "fault a b".to_owned(),
+        instance("FAULT", UP),
+        instance("BACKUP", UP),
+        instance("MASTER", UP),
+        instance("STOP", UP),
+    ];
+    assert_eq!(ours.scripts, expected);
+    let mut theirs = tell(Program::Keepalived);
+    let sorted = |mut list: Vec<String>| {
+        list.sort();
+        list
+    };
+    theirs.scripts = sorted(theirs.scripts);
+    assert_eq!(Told { scripts: sorted(ours.scripts.clone()), ..ours }, theirs);
 }

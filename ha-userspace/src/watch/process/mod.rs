@@ -9,6 +9,8 @@ mod judge;
 mod pattern;
 mod sight;
 mod source;
+#[cfg(test)]
+mod storm;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

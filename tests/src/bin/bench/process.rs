@@ -71,7 +71,7 @@ fn delays(
 ) -> Vec<Duration> {
     let service = Service::new();
     let pair = Pair::new();
-    let _router = start(contender, &pair, &service.config(contender, means, &pair));
+    let _router = start(contender, &pair, &service.config(contender, means));
     let deaths = u32::try_from(deaths).expect("a few hundred");
     let mut delays = Vec::new();
     for death in 0..deaths {
@@ -86,16 +86,12 @@ fn delays(
 }
 
 fn start(contender: Contender, pair: &Pair, config: &str) -> Router {
-    let namespace = pair.node(Side::A).namespace();
-    // keepalived can be told of processes in the initial network namespace only, which is ours: there
-    // it starts, and goes where `net_namespace` says.
-    let here = format!("--net=/proc/{}/ns/net", std::process::id());
-    let (wrapper, words): (&[&str], &[&str]) = match contender.program() {
-        Program::Daemon => (&[], &["--iface", SEGMENT]),
-        Program::Keepalived => (&["nsenter", &here], &[]),
+    let words: &[&str] = match contender.program() {
+        Program::Daemon => &["--iface", SEGMENT],
+        Program::Keepalived => &[],
     };
-    let start = Start { words, etc: None };
-    Router::start_under(wrapper, contender.program(), namespace, config, &start)
+    let (namespace, start) = (pair.node(Side::A).namespace(), Start { words, etc: None });
+    Router::start_told_of_processes(contender.program(), namespace, config, &start)
 }
 
 /// A program under a name that no other process of the host has, and a script that looks for it.
@@ -116,13 +112,7 @@ impl Service {
         Self { name, directory }
     }
 
-    fn config(&self, contender: Contender, means: Means, pair: &Pair) -> String {
-        let namespace = match contender.program() {
-            Program::Daemon => String::new(),
-            Program::Keepalived => {
-                format!("net_namespace {}\n", pair.node(Side::A).namespace().name())
-            }
-        };
+    fn config(&self, contender: Contender, means: Means) -> String {
         let (block, word) = match means {
             Means::Tracked => {
                 (format!("vrrp_track_process svc {{\n    process {}\n}}\n", self.name), "process")
@@ -138,7 +128,7 @@ impl Service {
         };
         let track = format!("    track_{word} {{\n        svc\n    }}\n");
         let instance = config::instance(Dialect::V3Multicast, Side::A, 100, &track);
-        namespace + contender.globals() + &block + &instance
+        contender.globals().to_owned() + &block + &instance
     }
 
     /// Starts it, and kills it once the router is Master and has been for `since_master`. How long
