@@ -64,6 +64,12 @@ impl Alone {
         self.0.node(Side::A).namespace()
     }
 
+    /// A host on the same segments.
+    #[must_use]
+    pub fn client(&self) -> &Namespace {
+        self.0.client()
+    }
+
     /// Has our daemon read this configuration, and waits until it has.
     ///
     /// # Panics

@@ -38,6 +38,7 @@ pub mod rules;
 pub mod sandbox;
 pub mod scene;
 pub mod service;
+pub mod smtp;
 pub mod status;
 mod sys;
 pub mod tempdir;

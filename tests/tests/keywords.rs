@@ -1,6 +1,7 @@
 //! Keywords of the file whose effect is on the wire or on the interface, one by one.
 
 use core::{net::Ipv4Addr, time::Duration};
+use std::fs;
 
 use ha_tests::{
     clock::Stamp,
@@ -198,6 +199,32 @@ fn a_start_up_delay_keeps_everything_silent() {
     let claim = claim.unwrap_or_else(|| panic!("{}", master.log()));
     assert!(claim.since(since) >= Duration::from_millis(2500), "{:?}", claim.since(since));
     await_state(&mut master, "MASTER");
+}
+
+#[test]
+fn a_host_that_has_just_booted_is_silent() {
+    const DELAY: &str = "global_defs {\n    vrrp_delay_after_boot 10\n}\n";
+    if !require::require_daemon() {
+        return;
+    }
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime.split('.').next().and_then(|text| text.parse::<u64>().ok());
+    let text = DELAY.to_owned() + &config::instance(Dialect::V3Multicast, Side::A, 255, "");
+    // In a time namespace of its own the daemon is on a host that has booted a second ago, or long since.
+    for (booted_before, silence) in [(1, Duration::from_secs(4)), (1000, Duration::ZERO)] {
+        let pair = Pair::new();
+        let offset = booted_before - seconds.unwrap_or_default().cast_signed();
+        let wrapper = ["unshare", "--time", "--boottime", &offset.to_string()];
+        let since = Stamp::now();
+        let namespace = pair.node(Side::A).namespace();
+        let start = Start { words: &[], etc: None };
+        let router = Router::start_under(&wrapper, Program::Daemon, namespace, &text, &start);
+        let claim = wait::some_within(SOON, || pair.first_claim(INTERFACE, Side::A, since));
+        let claim = claim.unwrap_or_else(|| panic!("{}", router.log()));
+        assert!(claim.since(since) >= silence, "{:?}{}", claim.since(since), router.log());
+        let waits = router.log().contains("all instances wait for");
+        assert_eq!(waits, !silence.is_zero(), "{}", router.log());
+    }
 }
 
 #[test]

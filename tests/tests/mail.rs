@@ -6,16 +6,13 @@ use core::time::Duration;
 use std::{
     collections::BTreeSet,
     fs,
-    net::{TcpListener, TcpStream},
-    path::Path,
-    process::Command,
+    net::{SocketAddr, TcpListener},
 };
 
 use ha_tests::{
     config::Dialect,
-    process::Process,
-    require,
     scene::{Make, SOON, Scene},
+    smtp::{SmtpServer, require_smtp_server},
     tempdir::TempDir,
     wait,
 };
@@ -29,8 +26,7 @@ const TRIED_AGAIN: Duration = Duration::from_mins(1);
 
 /// A router with two further instances in a group, and a mail server on its host.
 struct Stage {
-    // Ended first: it writes into the directory.
-    server: Option<Process>,
+    server: Option<SmtpServer>,
     directory: TempDir,
     scene: Scene,
 }
@@ -57,7 +53,7 @@ const DIFFERENT: [&str; 4] = [
 
 impl Stage {
     fn new(make: Make) -> Option<Self> {
-        if !require::require_tools(&[("aiosmtpd", "python3-aiosmtpd")]) {
+        if !require_smtp_server() {
             return None;
         }
         let scene = Scene::new(Dialect::V3Multicast, &[(make, 150), (make, 100)])?;
@@ -65,21 +61,8 @@ impl Stage {
         Some(Self { server: None, directory: TempDir::new("mail"), scene })
     }
 
-    /// Mails become files of a maildir.
     fn start_server(&mut self) {
-        let mut command = Command::new("aiosmtpd");
-        let place = self.directory.path().join("box");
-        command.args(["-n", "-l", &format!("127.0.0.1:{PORT}"), "-c", "aiosmtpd.handlers.Mailbox"]);
-        command.arg(&place);
-        let log = self.directory.path().join("server.log");
-        self.server = Some(Process::start(self.scene.namespace(ROUTER), command, &log, None));
-        let listens = || {
-            self.scene.namespace(ROUTER).run(|| {
-                let address = format!("127.0.0.1:{PORT}").parse().expect("an address");
-                TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
-            })
-        };
-        wait::eventually(SOON, "the mail server", listens);
+        self.server = Some(SmtpServer::start(self.scene.namespace(ROUTER), address()));
     }
 
     fn config(&self, globals: &str) -> String {
@@ -105,12 +88,8 @@ impl Stage {
     }
 
     fn mails(&self) -> Vec<Mail> {
-        let read = |directory: &Path| {
-            let files = fs::read_dir(directory).into_iter().flatten().flatten();
-            files.map(|file| fs::read_to_string(file.path()).unwrap_or_default())
-        };
-        let mut mails: Vec<Mail> =
-            read(&self.directory.path().join("box/new")).map(|text| parse(&text)).collect();
+        let texts = self.server.as_ref().map(SmtpServer::mails).unwrap_or_default();
+        let mut mails: Vec<Mail> = texts.iter().map(|text| parse(text)).collect();
         mails.sort();
         mails
     }
@@ -129,6 +108,10 @@ impl Stage {
         let come = wait::holds_within(SOON, || self.mails().len() >= count);
         assert!(come, "{:#?}{}", self.subjects(), self.scene.logs());
     }
+}
+
+fn address() -> SocketAddr {
+    format!("127.0.0.1:{PORT}").parse().expect("an address")
 }
 
 fn parse(text: &str) -> Mail {
@@ -192,8 +175,7 @@ fn faults_may_be_left_out_and_vrrp_asked_for_alone() {
 fn nobody_waits_for_a_server_that_hangs() {
     let Some(mut stage) = Stage::new(Make::Ours) else { return };
     // Takes connections, and says nothing.
-    let server =
-        stage.scene.namespace(ROUTER).run(|| TcpListener::bind(format!("127.0.0.1:{PORT}")));
+    let server = stage.scene.namespace(ROUTER).run(|| TcpListener::bind(address()));
     let server = server.expect("a port");
     let told = stage.directory.path().join("told");
     let more = format!("notify \"/bin/sh -c 'echo $3 >>{}' -\" root", told.display());
@@ -226,4 +208,20 @@ fn a_server_that_comes_late_gets_all_of_them() {
     let status = stage.scene.status(ROUTER);
     assert_eq!((status.mails("sent"), status.mails("failed"), status.mails("lost")), (6, 0, 0));
     assert_eq!(stage.scene.held(OTHER), 0);
+}
+
+#[test]
+fn a_mail_that_is_refused_for_good_is_not_tried_again() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    let server = SmtpServer::start_refusing(stage.scene.namespace(ROUTER), address());
+    let config = stage.config("smtp_alert");
+    stage.scene.launch(ROUTER, &config);
+    stage.scene.await_master(ROUTER);
+    let all = || stage.scene.status(ROUTER).mails("failed") == 6;
+    assert!(wait::holds_within(SOON, all), "{}", stage.scene.logs());
+    let status = stage.scene.status(ROUTER);
+    assert_eq!((status.mails("sent"), status.mails("tries_failed")), (0, 6));
+    let logs = stage.scene.logs();
+    assert!(logs.contains("mail not sent: ") && logs.contains("127.0.0.1 port 8025: "), "{logs}");
+    assert!(server.mails().is_empty());
 }

@@ -7,10 +7,13 @@ use std::{env, fs, os::unix::fs::PermissionsExt as _, process::Command};
 use ha_tests::{
     alone::Alone,
     clock::Stamp,
-    pair::{Pair, Side},
-    process::{Process, Program, describe},
+    pair::{Node, Pair, SEGMENTS, Side},
+    prober::Prober,
+    process::{Process, Program, Router, Start, describe},
     require,
+    routing::routing,
     service::Service,
+    smtp::{SmtpServer, require_smtp_server},
     tempdir::TempDir,
     wait,
 };
@@ -54,6 +57,14 @@ fn start(heading: &str) -> Alone {
     Alone::start(Program::Daemon, &example(heading), &[])
 }
 
+/// The script of the FIFO: notes what it reads where `notify.sh` does, behind the same word too many.
+fn write_reader(node: &Node) {
+    let script = node.etc().join("fifo.sh");
+    let text = "#!/bin/sh\nexec sed -u 's/^/- /' \"$1\" >>\"${0%/*}/notify.log\"\n";
+    fs::write(&script, text).expect("a directory of our own");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("our own file");
+}
+
 #[test]
 fn the_checker_has_nothing_to_say_of_any() {
     if !require::require_daemon() {
@@ -62,9 +73,7 @@ fn the_checker_has_nothing_to_say_of_any() {
     let pair = Pair::new();
     let node = pair.node(Side::A);
     // The example's own; the other scripts of the text are the scene's.
-    let script = node.etc().join("fifo.sh");
-    fs::write(&script, "#!/bin/sh\nexec cat \"$1\"\n").expect("a directory of our own");
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("our own file");
+    write_reader(node);
     let sections = DOCUMENT.lines().filter(|line| line.starts_with("## ")).count();
     assert_eq!(examples().len(), sections, "each section has one example");
     for (heading, text) in examples() {
@@ -195,4 +204,143 @@ fn another_interface_lowers_the_priority() {
     router.await_priority(PRIORITY - 30);
     router.mend("eth2");
     router.await_priority(PRIORITY);
+}
+
+#[test]
+fn the_first_election_is_put_off() {
+    if !require::require_daemon() {
+        return;
+    }
+    let begin = Stamp::now();
+    let router = start("A host that has just started");
+    router.await_priority(PRIORITY);
+    let first = router.heard(begin).first().map(|heard| heard.at.since(begin));
+    assert!(first >= Some(core::time::Duration::from_secs(2)), "{first:?}{}", router.log());
+}
+
+#[test]
+fn scripts_run_as_somebody_who_may_do_little() {
+    if !require::require_daemon() {
+        return;
+    }
+    let router = start("Who may change what runs as root");
+    // What the script wants to know here is who it is.
+    let script = router.etc().join("notify.sh");
+    let text = "#!/bin/sh\necho \"- $1 $(id -un) $(id -Gn)\" >>\"${0%/*}/notify.log\"\n";
+    fs::write(&script, text).expect("our own file");
+    let told = || router.notified() == ["master nobody nogroup"];
+    assert!(wait::holds_within(SOON, told), "{:?}{}", router.notified(), router.log());
+}
+
+#[test]
+fn a_program_reads_the_fifo() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let node = pair.node(Side::A);
+    write_reader(node);
+    // The FIFO is in /run, which is the whole host's otherwise.
+    let wrapper =
+        ["unshare", "--mount", "sh", "-ec", "mount -t tmpfs tmpfs /run; exec \"$@\"", "sh"];
+    let etc = node.etc();
+    let start = Start { words: &[], etc: etc.parent() };
+    let text = example("A FIFO");
+    let mut router =
+        Router::start_under(&wrapper, Program::Daemon, node.namespace(), &text, &start);
+    let states = ["BACKUP", "MASTER"].map(|state| format!("INSTANCE \"VI_1\" {state} 100"));
+    let told = || node.notified() == states;
+    assert!(wait::holds_within(SOON, told), "{:?}{}", node.notified(), router.log());
+    assert!(router.stop().success(), "{}", router.log());
+    let last = node.notified().pop();
+    assert_eq!(last.as_deref(), Some("INSTANCE \"VI_1\" STOP 100"), "{}", router.log());
+}
+
+#[test]
+fn the_operators_get_mail() {
+    if !require::require_daemon() || !require_smtp_server() {
+        return;
+    }
+    let router = start("Mail");
+    router.namespace().ip("link set lo up");
+    router.namespace().ip("address add 192.0.2.25/32 dev lo");
+    // The first try is before it is there.
+    let address = "192.0.2.25:25".parse().expect("an address");
+    let server = SmtpServer::start(router.namespace(), address);
+    let is_told = |state: &str| {
+        let words = format!("VRRP Instance VI_1 - {state}");
+        let is_it = |mail: &String| {
+            let mail = mail.replace(['\r', '\n'], "");
+            mail.contains("To: ops@example.net")
+                && mail.contains("From: ha@node-a.example.net")
+                && mail.to_lowercase().contains(&words.to_lowercase())
+        };
+        server.mails().iter().any(is_it)
+    };
+    let both = || is_told("Entering BACKUP state") && is_told("Entering MASTER state");
+    assert!(wait::holds_within(SOON, both), "{:#?}{}", server.mails(), router.log());
+}
+
+#[test]
+fn routes_and_rules_come_and_go_with_the_master() {
+    if !require::require_daemon() {
+        return;
+    }
+    let mut router = start("Routes and rules");
+    let count = |router: &Alone| {
+        let all = routing(router.namespace());
+        let is = |one: &String, words: &[&str]| words.iter().all(|words| one.contains(words));
+        let wanted: [&[&str]; 3] = [
+            &[
+                "-4 route",
+                "\"default\"",
+                "198.51.100.1\"",
+                "\"prefsrc\":\"198.51.100.13\"",
+                "\"100\"",
+            ],
+            &["-4 route", "203.0.113.0/24", "198.51.100.1\""],
+            &["-4 rule", "198.51.100.13", "\"priority\":500", "\"100\""],
+        ];
+        wanted.iter().filter(|words| all.iter().any(|one| is(one, words))).count()
+    };
+    let log = |router: &Alone| format!("{:#?}{}", routing(router.namespace()), router.log());
+    assert!(wait::holds_within(SOON, || count(&router) == 3), "{}", log(&router));
+    assert!(router.router().stop().success(), "{}", router.log());
+    assert_eq!(count(&router), 0, "{}", log(&router));
+}
+
+#[test]
+fn what_is_static_is_there_without_a_master_and_makes_one() {
+    if !require::require_daemon() {
+        return;
+    }
+    let router = start("Addresses, routes and rules that do not move");
+    router.await_priority(PRIORITY);
+    let since = Stamp::now();
+    router.cut("eth2");
+    router.await_priority_since(since, 0);
+    let has = |words: &str| routing(router.namespace()).iter().any(|one| one.contains(words));
+    assert!(router.namespace().has_address("eth2", "192.0.2.60"), "{}", router.log());
+    assert!(has("\"priority\":501"), "{}", router.log());
+    router.mend("eth2");
+    router.await_priority(PRIORITY);
+    assert!(wait::holds_within(SOON, || has("203.0.113.0/24")), "{}", router.log());
+}
+
+#[test]
+fn the_addresses_take_no_packets() {
+    if !require::require_daemon() || !require::require_tools(&[("nft", "nftables")]) {
+        return;
+    }
+    let router = start("Addresses that take no packets");
+    router.await_priority(PRIORITY);
+    let [segment, _] = SEGMENTS;
+    let (own, [address, _]) = (segment.host(Side::A.number()), segment.virtual_addresses);
+    let since = Stamp::now();
+    let prober = Prober::start(router.client(), &[own, address], SOON);
+    let answers = wait::holds_within(SOON, || prober.replies_since(own, since) > 100);
+    assert!(answers, "{own} does not answer ping{}", router.log());
+    assert_eq!(prober.replies_since(address, since), 0, "{address} answers ping");
+    let entry = router.client().ip(&format!("neigh show to {address} dev bond0"));
+    assert!(entry.contains("lladdr"), "no answer to ARP: {entry}");
 }
