@@ -30,7 +30,7 @@ use tracing::error;
 
 use crate::{
     cli::XdpChoice,
-    engine::driver::{Driver, Parts},
+    engine::driver::Driver,
     io::{
         changes::Ledger,
         schedule::{self, Policy},
@@ -93,22 +93,9 @@ impl EngineThread {
         let (report_queue, reports) = mpsc::channel(REPORTS_MAX);
         let (ready, is_ready) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
-        let Setup { plan, leftovers, demoted, choice, absorbs, policy, xdp, tap, watchdog } = setup;
-        let parts = Parts {
-            plan,
-            leftovers,
-            demoted,
-            choice,
-            absorbs,
-            xdp,
-            commands: command_queue,
-            reports: report_queue,
-            tap,
-            watchdog,
-        };
         let work = move || {
             LocalSet::new().block_on(&runtime, async {
-                match open(parts, policy).await {
+                match open(setup, command_queue, report_queue).await {
                     Ok((driver, ledger, warning)) => {
                         // Whoever started us may be gone; then so is the command queue.
                         drop(ready.send(Ok((ledger, warning))));
@@ -171,8 +158,13 @@ impl Drop for EngineThread {
     }
 }
 
-async fn open(parts: Parts, policy: Policy) -> io::Result<(Driver, Ledger, Option<String>)> {
-    let (mut driver, ledger) = Driver::open(parts).await?;
+async fn open(
+    setup: Setup,
+    commands: mpsc::Receiver<Command>,
+    reports: mpsc::Sender<Report>,
+) -> io::Result<(Driver, Ledger, Option<String>)> {
+    let policy = setup.policy;
+    let (mut driver, ledger) = Driver::open(setup, commands, reports).await?;
     let outcome = schedule::apply(policy)?;
     driver.set_scheduling(outcome.description);
     Ok((driver, ledger, outcome.warning))

@@ -16,8 +16,7 @@ mod telling;
 use std::{collections::BTreeMap, io, os::fd::OwnedFd, rc::Rc, sync::Arc};
 
 use ha_common::{abi::Sender, check::Reason};
-use ha_config::Statics;
-use ha_core::{Action, Cause, Input, InstanceId, Instant, Order, Received, Transition};
+use ha_core::{Action, Cause, Input, Instant, Order, Received, Transition};
 use tokio::{
     io::unix::AsyncFd,
     sync::{Notify, mpsc},
@@ -27,7 +26,7 @@ use crate::{
     cli::XdpChoice,
     clock,
     engine::{
-        Command, Handover, Message, Report,
+        Command, Handover, Message, Report, Setup,
         associations::Associations,
         debounce::Debounce,
         decide::Decider,
@@ -47,7 +46,6 @@ use crate::{
         xdp::{Advert, Xdp},
     },
     plan::Plan,
-    record::Tap,
     refused::Refusal,
     service::Watchdog,
 };
@@ -93,41 +91,17 @@ enum Wake {
     Command(Option<Command>),
 }
 
-/// What a driver is made of.
-pub(crate) struct Parts {
-    pub(crate) plan: Arc<Plan>,
-    /// Routes and rules of a run before this one.
-    pub(crate) leftovers: Statics,
-    /// Who is demoted from the start.
-    pub(crate) demoted: Vec<InstanceId>,
-    pub(crate) choice: XdpChoice,
-    /// Whether advertisements that say nothing new wake nobody.
-    pub(crate) absorbs: bool,
-    pub(crate) xdp: Option<Xdp>,
-    pub(crate) commands: mpsc::Receiver<Command>,
-    pub(crate) reports: mpsc::Sender<Report>,
-    pub(crate) tap: Option<Tap>,
-    pub(crate) watchdog: Option<Watchdog>,
-}
-
 impl Driver {
     /// Opens everything on the interfaces that exist, and starts the engine.
     ///
     /// # Errors
     /// One sentence for the operator: what is missing and what to do about it.
-    pub(crate) async fn open(parts: Parts) -> io::Result<(Self, Ledger)> {
-        let Parts {
-            plan,
-            leftovers,
-            demoted,
-            choice,
-            absorbs,
-            xdp,
-            commands,
-            reports,
-            tap,
-            watchdog,
-        } = parts;
+    pub(crate) async fn open(
+        setup: Setup,
+        commands: mpsc::Receiver<Command>,
+        reports: mpsc::Sender<Report>,
+    ) -> io::Result<(Self, Ledger)> {
+        let Setup { plan, leftovers, demoted, choice, absorbs, xdp, tap, watchdog, .. } = setup;
         let changes = ChangeSocket::open()?;
         let ledger = changes.ledger();
         let announcer = Announcer::open()?;
