@@ -35,6 +35,11 @@ impl Status {
         script.get("last_failure").filter(|failure| !failure.is_null()).cloned()
     }
 
+    /// How the last notify script of `name` ended.
+    pub fn last_notification(&self, name: &str) -> Option<&Value> {
+        named(self.0.get("told")?.get("notifications")?, name)?.pointer("/last/run")
+    }
+
     /// What is known of the host's clock, at this JSON pointer (RFC 6901).
     pub fn clock(&self, pointer: &str) -> Value {
         self.0.pointer(&format!("/told/clock{pointer}")).cloned().unwrap_or_default()

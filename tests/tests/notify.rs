@@ -390,6 +390,24 @@ fn a_script_that_cannot_run_hangs_or_is_killed_holds_nothing_up() {
 }
 
 #[test]
+fn of_what_a_script_floods_its_output_with_the_end_is_kept() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    perform(
+        &mut stage,
+        "global_defs {\n    script_user root\n}\n",
+        "    notify_master \"/bin/sh -c 'yes flood | head -n 1000000; echo last words; exit 3'\"\n",
+    );
+    await_log(&stage, &["exit code 3", "last words"]);
+    let status = stage.scene.status(ROUTER);
+    let last = status.last_notification("VI_1").cloned().unwrap_or_default();
+    assert_eq!(last["exit_code"], 3, "{last}");
+    assert!(last["duration_ms"].as_f64() > Some(0.0), "{last}");
+    let output = last["output"].as_str().unwrap_or_default();
+    assert_eq!(output.len(), 4096);
+    assert!(output.ends_with("flood\nlast words\n"), "{output}");
+}
+
+#[test]
 fn a_fifo_keeps_lines_for_a_reader_that_comes_late() {
     let Some(mut stage) = Stage::new(Make::Ours) else { return };
     perform(&mut stage, "global_defs {\n    vrrp_notify_fifo PLACE/vrrp\n}\n", "");
