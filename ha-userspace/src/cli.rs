@@ -1,10 +1,12 @@
 //! The command line: what it says, and to whom it is passed on.
 
 mod arguments;
+mod getopt;
 mod keepalived;
 mod lookup;
 
 use std::{
+    env,
     fmt::Display,
     io::{self, Write as _},
     net::SocketAddr,
@@ -76,7 +78,7 @@ pub(crate) fn main() -> ExitCode {
     if let Some(exit_code) = launch::main() {
         return exit_code;
     }
-    let arguments = Arguments::parse();
+    let arguments = Arguments::parse_from(getopt::as_clap_reads_it(env::args_os()));
     if let Some(signal) = arguments.signum {
         return if print(&format!("{}\n", signal.number())).is_ok() {
             ExitCode::SUCCESS
@@ -271,13 +273,16 @@ fn default_file() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::CommandFactory as _;
 
     use super::*;
 
     fn parse(line: &str) -> Arguments {
         let words = format!("ha-userspace {line}");
-        Arguments::try_parse_from(words.split_whitespace()).unwrap()
+        let words = words.split_whitespace().map(OsString::from);
+        Arguments::try_parse_from(getopt::as_clap_reads_it(words)).unwrap()
     }
 
     fn refused(line: &str) -> clap::Error {
@@ -393,6 +398,9 @@ mod tests {
         assert_eq!(arguments.config_test, Some(Some("/tmp/log".into())));
         assert_eq!(arguments.config, Some("/x".into()));
         assert_eq!(parse("-t -f /x").config_test, Some(None));
+        // Glued, as getopt(3) takes it.
+        assert_eq!(parse("-nt/tmp/log -f/x").config_test, Some(Some("/tmp/log".into())));
+        assert_eq!(parse("-nt/tmp/log -f/x -S0 -iNAME").config, Some("/x".into()));
         // A configuration where no value belongs must not be taken for the file to write to.
         refused("-t /etc/keepalived/keepalived.conf");
     }
