@@ -236,6 +236,19 @@ pub(crate) fn find(block: Block, name: &str) -> Option<&'static Keyword> {
     of(block).iter().find(|keyword| keyword.name == name)
 }
 
+/// Whether what follows `name` somewhere is a command, the quotes and escapes of which are its own.
+pub(crate) fn takes_command(name: &str) -> bool {
+    let is_it =
+        |keyword: &Keyword| keyword.name == name && keyword.argument(0) == Some(Argument::Command);
+    TABLE.iter().any(|(_, keywords)| keywords.iter().any(is_it))
+}
+
+/// Whether `name` begins a list somewhere.
+pub(crate) fn begins_list(name: &str) -> bool {
+    let is_it = |keyword: &Keyword| keyword.name == name && keyword.body == Some(List);
+    TABLE.iter().any(|(_, keywords)| keywords.iter().any(is_it))
+}
+
 /// Whether a line beginning with `name` and ending in `{` can only be at the top level, so that
 /// an unclosed block must have ended before it.
 pub(crate) fn begins_top_block(name: &str, inside: Block) -> bool {
@@ -248,8 +261,10 @@ pub(crate) fn begins_top_block(name: &str, inside: Block) -> bool {
 /// Reasons that several keywords share.
 mod reason {
     pub(super) const NO_BFD: &str = "there are no BFD sessions";
-    pub(super) const NO_SNMP: &str = "there is no SNMP agent";
-    pub(super) const NO_DBUS: &str = "there is no D-Bus interface";
+    pub(super) const NO_SNMP: &str = "SNMP is not for this daemon: `--http` has the same \
+        numbers for Prometheus, and alerts are made of them (docs/operate.md)";
+    pub(super) const NO_DBUS: &str = "D-Bus is not for this daemon: `status --json`, \
+        `history` and `announce` ask it, and notify FIFOs and scripts are told of transitions";
     pub(super) const NO_VMAC: &str = "there are no virtual MAC addresses: gratuitous ARP and \
         neighbour advertisements tell the network where the addresses are";
     pub(super) const SCHEDULING: &str =

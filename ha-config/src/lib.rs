@@ -5,6 +5,7 @@
 mod build;
 mod diagnostic;
 mod effective;
+mod escape;
 mod keywords;
 mod lexer;
 mod model;

@@ -53,6 +53,7 @@ pub(crate) fn parse(tokens: Vec<Token>, sink: &mut Sink) -> Vec<Statement> {
         pending: None,
         last_close: None,
         too_deep: 0,
+        foresight: FORESIGHT,
     };
     let mut tokens = tokens.into_iter();
     let mut row_before = 0;
@@ -76,6 +77,9 @@ pub(crate) fn parse(tokens: Vec<Token>, sink: &mut Sink) -> Vec<Statement> {
 
 /// Blocks in blocks in real files: three. The limit keeps recursion over the tree harmless.
 const DEPTH_MAX: usize = 16;
+
+/// So many words are looked at in advance, in all of the files.
+const FORESIGHT: usize = 4 << 20;
 
 /// What ends a statement that has no brace of its own.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -106,6 +110,8 @@ struct Parser<'a> {
     last_close: Option<Span>,
     /// Braces open beyond [`DEPTH_MAX`].
     too_deep: usize,
+    /// What is left of [`FORESIGHT`].
+    foresight: usize,
 }
 
 impl Parser<'_> {
@@ -205,6 +211,7 @@ impl Parser<'_> {
     fn resynchronise(&mut self, word: &Word, row: u32, tail: &[Token]) {
         let Some(innermost) = self.frames.last() else { return };
         if !keywords::begins_top_block(&word.text, innermost.kind) {
+            self.resynchronise_inside(word, tail);
             return;
         }
         let same_line = |token: &&Token| matches!(token.kind, Kind::Word(_)) && token.row == row;
@@ -222,7 +229,63 @@ impl Parser<'_> {
         }
     }
 
+    /// Closes what cannot have `word` in it, if a block around it can and a brace is missing.
+    fn resynchronise_inside(&mut self, word: &Word, tail: &[Token]) {
+        let Some((innermost, around)) = self.frames.split_last() else { return };
+        let parent = around.last().map_or(Block::Top, |frame| frame.kind);
+        let list = innermost.statement.as_ref().filter(|_| innermost.kind == Block::List);
+        let entry = list
+            .and_then(|list| keywords::find(parent, &list.head.text))
+            .and_then(|keyword| keyword.entry);
+        let is_known = innermost.kind == Block::Skipped
+            || entry.is_some_and(|entry| entry.option(&word.text).is_some())
+            || keywords::find(innermost.kind, &word.text).is_some();
+        let knows = |frame: &Frame| keywords::find(frame.kind, &word.text).is_some();
+        let Some(home) = around.iter().rposition(knows).filter(|_| !is_known) else { return };
+        if !self.lacks_brace(tail) {
+            return;
+        }
+        let block = self.frames.get(home).map_or(Block::Top, |frame| frame.kind).name();
+        let place = self.sink.place(word.span);
+        self.close_down_to(
+            home.saturating_add(1),
+            &format!("`{}`, which belongs in {block}, is in {place}", word.text),
+        );
+    }
+
+    /// Whether the blocks that are open are not all closed before the next one of the top level, which
+    /// begins after some of `tail`.
+    fn lacks_brace(&mut self, tail: &[Token]) -> bool {
+        let mut depth = self.frames.len().saturating_add(self.too_deep);
+        let mut row_before = tail.first().map_or(0, |first| first.row);
+        // A name and the word that may begin its block.
+        let mut begins = false;
+        for token in tail {
+            let Some(left) = self.foresight.checked_sub(1) else { return true };
+            self.foresight = left;
+            match &token.kind {
+                Kind::Open if begins => return true,
+                Kind::Open => depth = depth.saturating_add(1),
+                Kind::Close if depth <= 1 => return false,
+                Kind::Close => depth = depth.saturating_sub(1),
+                Kind::Word(word) if token.row != row_before => {
+                    begins = keywords::begins_top_block(word, Block::Instance);
+                }
+                Kind::Word(_) => {}
+            }
+            row_before = token.row;
+        }
+        true
+    }
+
     fn close_all(&mut self, before: &str) {
+        self.close_down_to(0, before);
+        self.last_close = None;
+        self.too_deep = 0;
+    }
+
+    /// Closes what is open but for the outermost `depth` blocks.
+    fn close_down_to(&mut self, depth: usize, before: &str) {
         let Some(innermost) = self.frames.last() else { return };
         let message = match &innermost.statement {
             Some(statement) => format!("`{}` is not closed", statement.head.text),
@@ -230,11 +293,9 @@ impl Parser<'_> {
         };
         let help = format!("a `}}` is missing: {before}");
         self.sink.error_help(innermost.span, message, help);
-        while !self.frames.is_empty() {
+        while self.frames.len() > depth {
             self.pop_frame(None);
         }
-        self.last_close = None;
-        self.too_deep = 0;
     }
 
     fn push(&mut self, item: Statement) {

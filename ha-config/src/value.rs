@@ -4,6 +4,7 @@ use core::{net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use crate::{
     diagnostic::{Sink, Span},
+    escape::escape,
     model::{Command, InitialState, ScriptUser, Weight},
     tree::{Statement, Word},
 };
@@ -83,7 +84,8 @@ pub(crate) fn state(sink: &mut Sink, word: &Word) -> InitialState {
         "BACKUP" => InitialState::Backup,
         other => {
             let message = format!("`{other}` is no state: BACKUP, as keepalived takes it");
-            sink.warning_help(word.span, message, "states are MASTER and BACKUP");
+            let help = sign_at_end(other).unwrap_or("states are MASTER and BACKUP");
+            sink.warning_help(word.span, message, help);
             InitialState::Backup
         }
     }
@@ -94,11 +96,16 @@ pub(crate) fn bad(sink: &mut Sink, word: &Word, expected: &str) {
     let message = format!("`{}` is not {expected}", word.text);
     if word.text.contains(CURLY_QUOTES) {
         sink.error_help(word.span, message, "quotes are straight: `\"` or `'`");
-    } else if word.text.ends_with([';', ',']) {
-        sink.error_help(word.span, message, "remove the sign at its end");
+    } else if let Some(help) = sign_at_end(&word.text) {
+        sink.error_help(word.span, message, help);
     } else {
         sink.error(word.span, message);
     }
+}
+
+/// What to do about a sign that ends a statement in other languages.
+pub(crate) fn sign_at_end(text: &str) -> Option<&'static str> {
+    text.ends_with([';', ',']).then_some("remove the sign at its end")
 }
 
 /// `user [group]`.
@@ -161,7 +168,8 @@ pub(crate) fn weight(sink: &mut Sink, most: i64, value: &Word, reverse: &[Word])
     Some(Weight { value, reverse })
 }
 
-/// The words of a command: its line is split once more, because quotes joined it.
+/// The words of a command: its line is split once more, because quotes joined it. Escapes count once
+/// more too, as keepalived (2.2.7) has it.
 pub(crate) fn command(sink: &mut Sink, word: &Word) -> Option<Command> {
     let argv = match split(&word.text) {
         Ok(argv) => argv,
@@ -176,7 +184,7 @@ pub(crate) fn command(sink: &mut Sink, word: &Word) -> Option<Command> {
     };
     match argv.first() {
         Some(program) if !program.is_empty() => {
-            warn_of_slips(sink, word, program);
+            warn_of_slips(sink, word, program, argv.get(1..).unwrap_or_default());
             Some(Command { argv, user: None, place: sink.place(word.span) })
         }
         Some(_) | None => {
@@ -186,13 +194,17 @@ pub(crate) fn command(sink: &mut Sink, word: &Word) -> Option<Command> {
     }
 }
 
-/// Signs that belong to the program's name as it is written, and hardly as it is meant.
-fn warn_of_slips(sink: &mut Sink, word: &Word, program: &str) {
+/// Signs that belong to the program's name, or to the last of its `arguments`, as it is written, and hardly
+/// as it is meant.
+fn warn_of_slips(sink: &mut Sink, word: &Word, program: &str, arguments: &[String]) {
     if program.contains(CURLY_QUOTES) {
         let message = "curly quotes are a part of the program's name";
         sink.warning_help(word.span, message, "quotes are straight: `\"` or `'`");
     } else if program.ends_with([';', ',']) {
         let message = "the sign at its end is a part of the program's name";
+        sink.warning_help(word.span, message, "remove the sign at its end");
+    } else if arguments.last().is_some_and(|last| last.len() > 1 && last.ends_with(';')) {
+        let message = "the `;` at its end is a part of the last argument: no shell reads it";
         sink.warning_help(word.span, message, "remove the sign at its end");
     }
 }
@@ -202,7 +214,7 @@ fn split(text: &str) -> Result<Vec<String>, char> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut chars = text.chars().peekable();
+    let mut chars = text.chars();
     while let Some(next) = chars.next() {
         match (quote, next) {
             (_, '\\') => word.get_or_insert_default().push(escape(&mut chars)),
@@ -220,51 +232,6 @@ fn split(text: &str) -> Result<Vec<String>, char> {
         Some(open) => Err(open),
         None => Ok(words),
     }
-}
-
-/// What a backslash and the characters after it stand for (keepalived.conf(5), "Quoted strings").
-fn escape(chars: &mut core::iter::Peekable<core::str::Chars<'_>>) -> char {
-    let Some(next) = chars.next() else { return '\\' };
-    match next {
-        'a' => '\x07',
-        'b' => '\x08',
-        'E' => '\x1b',
-        'f' => '\x0c',
-        'n' => '\n',
-        'r' => '\r',
-        't' => '\t',
-        'v' => '\x0b',
-        'x' => code(chars, 16, 2, 0).unwrap_or('x'),
-        'c' => chars.next().map_or('c', control),
-        digit if digit.is_digit(8) => {
-            code(chars, 8, 2, digit.to_digit(8).unwrap_or(0)).unwrap_or(digit)
-        }
-        other => other,
-    }
-}
-
-/// What a keyboard's Ctrl makes of `c`, but for NUL.
-fn control(c: char) -> char {
-    match u8::try_from(c) {
-        Ok(byte) if byte & 0x1f != 0 => char::from(byte & 0x1f),
-        Ok(_) | Err(_) => c,
-    }
-}
-
-/// Up to `most` more digits; NUL, which no argument can hold, is no code.
-fn code(
-    chars: &mut core::iter::Peekable<core::str::Chars<'_>>,
-    radix: u32,
-    most: usize,
-    first: u32,
-) -> Option<char> {
-    let mut value = first;
-    for _ in 0..most {
-        let Some(digit) = chars.peek().and_then(|c| c.to_digit(radix)) else { break };
-        value = value * radix + digit;
-        chars.next();
-    }
-    u8::try_from(value).ok().filter(|byte| *byte != 0).map(char::from)
 }
 
 /// A value and where it was given.

@@ -213,14 +213,25 @@ fn notes(parsed: &Parsed) -> Vec<String> {
     notes
 }
 
-/// The interfaces of instances that this host has not; they may come later, or be another host's.
+/// The interfaces that the file names and this host has not; they may come later, or be another host's.
 fn missing_interfaces(config: &Config) -> Vec<String> {
-    let names: BTreeSet<&str> = config.instances.iter().map(|one| &*one.interface).collect();
-    let missing = names.into_iter().filter(|name| if_nametoindex(*name).is_err());
-    let note = |name: &str| {
+    let instances = || config.instances.iter();
+    let own: BTreeSet<&str> = instances().map(|one| &*one.interface).collect();
+    let addresses = instances().flat_map(|one| one.addresses.iter().chain(&one.excluded));
+    let tracked = instances().map(|one| &one.track_interfaces);
+    let tracked = tracked.chain(config.groups.iter().map(|group| &group.track_interfaces));
+    let others = addresses.map(|one| &*one.interface);
+    let others: BTreeSet<&str> =
+        others.chain(tracked.flatten().map(|one| &*one.interface)).collect();
+    let is_missing = |name: &&&str| if_nametoindex(**name).is_err();
+    let note = |name: &&str| {
         format!("there is no interface {name} here: its instances are in FAULT until it is there")
     };
-    missing.map(note).collect()
+    let note_other = |name: &&str| {
+        format!("there is no interface {name} here, which an address or a `track_interface` names")
+    };
+    let missing_others = others.difference(&own).filter(is_missing);
+    own.iter().filter(is_missing).map(note).chain(missing_others.map(note_other)).collect()
 }
 
 fn summary(parsed: &Parsed, name: &str) -> String {
@@ -361,6 +372,12 @@ mod tests {
         let note =
             "there is no interface no-such-if here: its instances are in FAULT until it is there";
         assert!(notes(&parsed).contains(&note.to_owned()), "{:?}", notes(&parsed));
+        let tracks = "interface lo\n track_interface {\n no-such-if\n }\n";
+        let text = SOUND.replace("interface eth0\n", tracks);
+        let found = notes(&ha_config::parse("f", &text)).join("\n");
+        let note =
+            "there is no interface no-such-if here, which an address or a `track_interface` names";
+        assert!(found.contains(note), "{found}");
         let tracked = "vrrp_script s {\n script \"/nonexistent/x y\"\n user root\n}\n";
         let tracks = "interface eth0\n track_script {\n s\n }\n notify /nonexistent/notify\n";
         let text = format!("{tracked}{}", SOUND.replace("interface eth0\n", tracks));

@@ -1,13 +1,26 @@
-//! A real keepalived takes what `check --effective` prints: it says nothing of it that it does not
-//! say of the file itself.
+//! What `check --effective` prints is a fixed point, and a real keepalived takes it: it says nothing of it
+//! that it does not say of the file itself.
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, env, fs, path::Path};
+    use std::{
+        collections::BTreeSet,
+        env, fs,
+        path::Path,
+        process::{Command, Stdio},
+    };
 
     use ha_tests::{
-        netns::Namespace, pair::Side, reference, require, tempdir::TempDir, tool, verdict::Verdict,
+        grammar, netns::Namespace, pair::Side, reference, require, tempdir::TempDir, tool,
+        verdict::Verdict,
     };
+    use proptest::{
+        prop_assert_eq,
+        test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+    };
+
+    /// Each of them runs the daemon's binary twice.
+    const CASES: u32 = 300;
 
     /// Those that the reference pair and the golden files name.
     fn namespace() -> Namespace {
@@ -36,6 +49,58 @@ mod tests {
         let file = file.to_str().expect("a name of our own");
         let printed = tool::output_of(&binary, &["check", "--effective", file]);
         printed.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// What the daemon prints of `file`, also if there are errors in it.
+    fn effective_of_any(file: &Path) -> String {
+        let binary = env::var("HA_BINARY").expect("HA_BINARY=<path of ha-userspace>");
+        let mut command = Command::new(binary);
+        command.args(["check", "--effective", "--keep-going", "--config-id", "this"]).arg(file);
+        let output = command.stdin(Stdio::null()).output().expect("the daemon's binary");
+        String::from_utf8(output.stdout).expect("a configuration")
+    }
+
+    /// What is printed of `config`, and what of that, from files in `directory`.
+    fn effective_twice(directory: &TempDir, config: &str) -> [String; 2] {
+        let once = effective_of_any(&directory.write("main.conf", config));
+        let twice = effective_of_any(&directory.write("effective.conf", &once));
+        [once, twice]
+    }
+
+    #[test]
+    fn of_generated_files_it_is_a_fixed_point() {
+        if !require::require_daemon() {
+            return;
+        }
+        let directory = TempDir::new("effective");
+        for (name, text) in grammar::INCLUDED {
+            directory.write(name, text);
+        }
+        let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
+        let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
+        let result = TestRunner::new_with_rng(config, random).run(&grammar::case(), |case| {
+            let [once, twice] = effective_twice(&directory, &case.text());
+            prop_assert_eq!(&once, &twice, "of {}", case.text());
+            Ok(())
+        });
+        result.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn of_keepalived_s_samples_it_is_a_fixed_point() {
+        if !require::require_keepalived_samples() || !require::require_daemon() {
+            return;
+        }
+        let directory = TempDir::new("effective");
+        for entry in fs::read_dir(require::KEEPALIVED_SAMPLES).expect("the samples") {
+            let path = entry.expect("a sample").path();
+            if path.is_file() {
+                let sample = fs::read(&path).expect("a sample that can be read");
+                let sample = String::from_utf8_lossy(&sample);
+                let [once, twice] = effective_twice(&directory, &sample);
+                assert_eq!(once, twice, "of {}", path.display());
+            }
+        }
     }
 
     #[test]

@@ -217,10 +217,22 @@ pub(super) fn prefixed(sink: &mut Sink, word: &Word) -> Option<(IpAddr, u8)> {
         Ok(length) if length <= most => Some((address, length)),
         Ok(_) | Err(_) => {
             let message = format!("`/{prefix}` is not a prefix length from 0 to {most}");
-            sink.error(word.span, message);
+            match (value::sign_at_end(prefix), mask_len(prefix)) {
+                (Some(help), _) => sink.error_help(word.span, message, help),
+                (None, Some(length)) => {
+                    sink.error_help(word.span, message, format!("this mask is `/{length}`"));
+                }
+                (None, None) => sink.error(word.span, message),
+            }
             None
         }
     }
+}
+
+/// The length of a prefix that is written as a mask.
+fn mask_len(text: &str) -> Option<u32> {
+    let bits = text.parse::<Ipv4Addr>().ok()?.to_bits();
+    (bits.leading_ones() == bits.count_ones()).then_some(bits.count_ones())
 }
 
 fn prefix_parts(text: &str) -> Option<(IpAddr, Option<&str>)> {

@@ -8,6 +8,7 @@ use crate::{
     keywords::Block,
     model::{Authentication, Password},
     tree::Statement,
+    value,
 };
 
 /// `auth_type`.
@@ -36,7 +37,11 @@ impl Draft {
                 ("auth_type", "PASS") => self.kind = Some(Kind::Pass),
                 ("auth_type", "AH") => self.kind = Some(Kind::Ah),
                 ("auth_type", other) => {
-                    sink.error(first.span, format!("`{other}` is not PASS or AH"));
+                    let message = format!("`{other}` is not PASS or AH");
+                    match value::sign_at_end(other) {
+                        Some(help) => sink.error_help(first.span, message, help),
+                        None => sink.error(first.span, message),
+                    }
                 }
                 ("auth_pass", password) => {
                     self.password = Password::new(password.as_bytes());

@@ -152,8 +152,8 @@ impl Draft {
         match keyword {
             "authentication" => self.auth.read(sink, statement),
             "virtual_ipaddress" => {
-                self.addresses_given |= !statement.body().is_empty();
                 address::read(sink, &ADDRESS, statement, &mut self.addresses);
+                self.addresses_given |= sink.has_error_in(statement.span);
             }
             "virtual_ipaddress_excluded" => {
                 address::read(sink, &ADDRESS, statement, &mut self.excluded);
@@ -315,6 +315,12 @@ impl Draft {
             strict::enforce(sink, &self.lines, &mut instance);
         }
         Some(instance)
+    }
+
+    /// Where `address` is in the file.
+    pub(super) fn address_span(&self, address: IpAddr) -> Option<Span> {
+        let draft = self.addresses.find(&address).or_else(|| self.excluded.find(&address));
+        Some(draft?.span)
     }
 
     /// Whether the file itself says that the virtual addresses take no packets.

@@ -152,17 +152,23 @@ fn named<T>(
     let block = Built { name: name.clone(), range: statement.span, value };
     if let Err(first) = built.insert(name.text.clone(), block) {
         let place = sink.place(first.name.span);
-        sink.error_help(
-            name.span,
-            format!("`{}` is there already, in {place}", name.text),
-            "the first one counts",
-        );
+        let message = format!("`{}` is there already, in {place}", name.text);
+        let help = "the first one counts";
+        if FIRST_COUNTS.contains(&statement.head.text.as_str()) {
+            sink.warning_help(name.span, message, help);
+        } else {
+            sink.error_help(name.span, message, help);
+        }
         return;
     }
     if name.text.is_empty() {
         sink.error(name.span, "the name is empty");
     }
 }
+
+/// Blocks of which keepalived takes another one with the same name, and says nothing: it goes by the
+/// first of them. Of others it says so, and refuses the file.
+const FIRST_COUNTS: [&str; 3] = ["vrrp_script", "track_file", "vrrp_track_file"];
 
 /// The blocks that are in order.
 fn usable<T: Clone>(sink: &Sink, blocks: &Named<Option<T>>) -> Vec<T> {
@@ -217,7 +223,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     }
     validate::few_tracked(sink, &mut instances, &homes, blocks);
     validate::few_peers(sink, &mut instances, blocks);
-    validate::unique_routers(sink, &instances, &blocks.instances);
+    validate::in_each_other_s_way(sink, &instances, &blocks.instances);
     strict::warn_of_silence(sink, &global, &instances, &blocks.instances);
     validate::something_to_run(sink, blocks);
     validate::unused_trackers(sink, blocks);

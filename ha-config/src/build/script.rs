@@ -43,8 +43,8 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Sc
                 command = read_command(sink, statement);
             }
             "user" => user = value::user(&statement.values),
-            "interval" => interval = first.seconds(sink),
-            "timeout" => timeout = first.seconds(sink),
+            "interval" => interval = first.whole_seconds(sink),
+            "timeout" => timeout = first.whole_seconds(sink),
             "weight" => {
                 let reverse = statement.values.get(1..).unwrap_or_default();
                 let weight = value::weight(sink, value::WEIGHT_MAX, first.word, reverse);

@@ -109,7 +109,7 @@ impl<'a> Value<'a> {
 pub(super) fn entries<'a>(sink: &mut Sink, list: &'a Statement) -> Vec<&'a Statement> {
     let mut found = Vec::new();
     for entry in list.body() {
-        if is_stray_semicolon(sink, &entry.head) {
+        if is_after_semicolon(sink, entry) {
             continue;
         }
         if entry.body.is_some() {
@@ -140,7 +140,7 @@ pub(super) const NO_BUILDER: &str = "is in the table but has no meaning";
 
 fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'static Keyword> {
     let word = &statement.head;
-    if is_stray_semicolon(sink, word) {
+    if is_after_semicolon(sink, statement) {
         return None;
     }
     let keyword = keywords::find(block, &word.text);
@@ -158,7 +158,7 @@ fn known(sink: &mut Sink, block: Block, statement: &Statement) -> Option<&'stati
 /// A word without what may be a password: the value of a definition that is none.
 fn shown(word: &str) -> String {
     match word.split_once('=') {
-        Some((name, value)) if !value.is_empty() => format!("{name}=.."),
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => format!("{name}=.."),
         Some(_) | None => word.to_owned(),
     }
 }
@@ -171,6 +171,12 @@ fn suggestion(block: Block, word: &str) -> Option<String> {
         _ if word.starts_with('$') => Some(
             "a definition is `$NAME=value`: no white space before `=`, letters, digits and `_`",
         ),
+        _ if ["//", "/*", "--", "<!--", ";"].iter().any(|sign| word.starts_with(sign)) => {
+            Some(COMMENT)
+        }
+        _ if ["<<<<<<<", "=======", ">>>>>>>"].contains(&word) => {
+            Some("two versions of the file were merged, and not to the end: choose one of them")
+        }
         _ if word.starts_with('[') || word.contains('@') => {
             Some("a shell prompt was pasted, it seems: remove the line")
         }
@@ -208,6 +214,21 @@ fn suggestion(block: Block, word: &str) -> Option<String> {
 
 /// So much of a keyword at the beginning of a word is no chance.
 const BEGINNING_LEN: usize = 6;
+
+/// Whether the line begins with a `;`, and so with nothing that counts.
+fn is_after_semicolon(sink: &mut Sink, statement: &Statement) -> bool {
+    if statement.values.is_empty() && statement.body.is_none() {
+        return is_stray_semicolon(sink, &statement.head);
+    }
+    let is_it = statement.head.text == ";";
+    if is_it {
+        let message = "a line that begins with `;` is ignored";
+        sink.warning_help(statement.line_span(), message, COMMENT);
+    }
+    is_it
+}
+
+const COMMENT: &str = "a comment begins with `#` or `!`";
 
 fn is_stray_semicolon(sink: &mut Sink, word: &Word) -> bool {
     let stray = word.text == ";";

@@ -224,6 +224,11 @@ fn find<'a, T>(
     let usable = built.value.as_ref().filter(|_| !sink.has_error_in(built.range));
     if usable.is_none() {
         sink.error(name.span, format!("the `{kind}` `{}` has errors", name.text));
+    } else if built.range.at > name.span.at && kind != "vrrp_track_clock" {
+        let message =
+            format!("`{}` is defined after this line: keepalived does not find it", name.text);
+        let help = format!("it is tracked here; put its `{kind}` before what tracks it");
+        sink.warning_help(name.span, message, help);
     }
     usable
 }

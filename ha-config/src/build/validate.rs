@@ -1,5 +1,6 @@
 //! What can only be judged when every block is known.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ha_common::abi::{INSTANCES_MAX, PEERS_MAX};
@@ -109,8 +110,18 @@ pub(super) fn one_group_each(
     }
 }
 
+/// Says of instances that cannot both run, or not without taking something from each other.
+pub(super) fn in_each_other_s_way(
+    sink: &mut Sink,
+    instances: &[(Span, Instance)],
+    drafts: &Named<instance::Draft>,
+) {
+    unique_routers(sink, instances, drafts);
+    shared_addresses(sink, instances, drafts);
+}
+
 /// Two instances with the same interface, family and VRID are one virtual router on the wire.
-pub(super) fn unique_routers(
+fn unique_routers(
     sink: &mut Sink,
     instances: &[(Span, Instance)],
     drafts: &Named<instance::Draft>,
@@ -130,6 +141,31 @@ pub(super) fn unique_routers(
             );
             let help = "the same VRID needs another interface or another address family";
             sink.error_help(vrid.span, message, help);
+        }
+    }
+}
+
+/// Of two instances with the same address, each removes it from the host that the other is Master on.
+fn shared_addresses(
+    sink: &mut Sink,
+    instances: &[(Span, Instance)],
+    drafts: &Named<instance::Draft>,
+) {
+    let mut owners: BTreeMap<(&str, IpAddr), &str> = BTreeMap::new();
+    for (range, instance) in instances {
+        // It does not run, and may be a copy of the other.
+        if sink.has_error_in(*range) {
+            continue;
+        }
+        for one in instance.addresses.iter().chain(&instance.excluded) {
+            let first = *owners.entry((&one.interface, one.address)).or_insert(&instance.name);
+            let draft = drafts.find(&instance.name).filter(|_| first != instance.name);
+            if let Some(span) = draft.and_then(|draft| draft.value.address_span(one.address)) {
+                let (address, interface) = (one.address, &one.interface);
+                let message = format!("`{first}` has the address `{address}` on `{interface}` too");
+                let help = "whichever of the two leaves Master removes it: leave it in one of them";
+                sink.warning_help(span, message, help);
+            }
         }
     }
 }

@@ -2,7 +2,6 @@
 //! the stop.
 
 use super::{
-    quote,
     script::user,
     writer::{Writer, seconds},
 };
@@ -56,5 +55,5 @@ pub(super) fn write_hook(writer: &mut Writer, keyword: &str, hook: &Hook) {
 fn command(writer: &mut Writer, keyword: &str, command: Option<&Command>) {
     let Some(Command { argv, user: run_as, place: _ }) = command else { return };
     let run_as = run_as.iter().flat_map(user);
-    writer.line(keyword, core::iter::once(quote::command(argv)).chain(run_as));
+    writer.command(keyword, argv, run_as);
 }

@@ -1,25 +1,40 @@
 //! Words in such quotes that reading them gives the same words: what is a comment, a brace, a
 //! definition, an `include` or a condition elsewhere is none in quotes.
 //!
-//! Written as keepalived 2.2.7 reads it too, as far as it does: it knows double quotes around a
-//! word, with `\"` inside of them, and both kinds around the arguments of a command.
+//! Written as keepalived 2.2.7 reads it too, which has no escapes and knows double quotes only, but for
+//! the line of a command: see `lexer`.
 
-/// `text` as one word of the file. It has no line feed, as no word of a file has one.
+/// `text` as one word of the file. It has neither a line feed nor a `"`, as no word of a file has.
 pub(super) fn quote(text: &str) -> String {
+    quoted(text, |c, is_reference| if is_reference { DOLLAR.to_owned() } else { c.to_string() })
+}
+
+/// What stands for a `$` that begins no reference: what keepalived defines by itself has a name that
+/// begins with `_`, and nothing else is defined here.
+pub(super) const DOLLAR: &str = "${DOLLAR}";
+/// The line that makes it so.
+pub(super) const DOLLAR_IS: &str = "$DOLLAR=$";
+
+/// `text` as one word of the line of a command.
+pub(super) fn quote_escaped(text: &str) -> String {
+    quoted(text, |c, is_reference| match c {
+        '"' | '\\' => format!("\\{c}"),
+        _ if is_reference || c.is_control() => format!("\\x{:02x}", u32::from(c)),
+        _ => c.to_string(),
+    })
+}
+
+/// In double quotes, if it needs them; `written` is told of each character, and whether it is a `$` that
+/// would begin a reference.
+fn quoted(text: &str, written: impl Fn(char, bool) -> String) -> String {
     if is_plain(text) {
         return text.to_owned();
     }
-    let mut quoted = String::from('"');
     let mut chars = text.chars().peekable();
+    let mut quoted = String::from('"');
     while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('"', _) => quoted.push_str("\\\""),
-            // In quotes it would be the escape of what follows; outside of them it is itself.
-            ('\\', None | Some('\\' | '"' | '\'')) => quoted.push_str("\"\\\""),
-            // What keepalived defines by itself begins with `_`; nothing else is defined here.
-            ('$', Some('_' | '{')) => quoted.push_str("$\"\""),
-            _ => quoted.push(c),
-        }
+        let is_reference = c == '$' && matches!(chars.peek(), Some('_' | '{'));
+        quoted.push_str(&written(c, is_reference));
     }
     quoted.push('"');
     quoted
@@ -82,7 +97,7 @@ mod tests {
     fn read(word: &str) -> [String; 3] {
         let quoted = quote(word);
         let text = format!(
-            "global_defs {{\n router_id {quoted}\n script_user {quoted} x\n \
+            "{DOLLAR_IS}\nglobal_defs {{\n router_id {quoted}\n script_user {quoted} x\n \
              notification_email {{\n {quoted}\n }}\n}}\n"
         );
         let global = parse("", &text).config.global;
@@ -101,15 +116,13 @@ mod tests {
             "{",
             "}",
             "a{b}",
-            "\"",
             "'",
             "it's",
-            "\"it's\"",
+            "'it",
             "\\",
             "\\\\",
             "a\\",
             "\\'",
-            "\\\"\\",
             "\\x41",
             "a\\ b",
             "$",
@@ -142,21 +155,21 @@ mod tests {
         for word in ["VI_1", "192.0.2.1/24", "2001:db8::1", "eth0.10", "a@b.example", "-nodad"] {
             assert_eq!(quote(word), word);
         }
-        assert_eq!(quote("/bin/echo it's"), "\"/bin/echo it's\"");
-        assert_eq!(quote("say \"it\""), r#""say \"it\"""#);
+        assert_eq!(quote_escaped("/bin/echo it's"), "\"/bin/echo it's\"");
+        assert_eq!(quote_escaped("say \"it\""), r#""say \"it\"""#);
     }
 
     #[test]
     fn commands_are_split_as_they_were() {
         for argument in [
             "", "a", "a b", "it's", "\"q\"", "'\"", "\\", "\\n", "\n", "\r", "\u{7f}", "\u{85}",
-            "#", "$_HASH", "{}", "ä", "\u{2028}", " a ", "a\\'b",
+            "#", "$_HASH", "${_HASH}", "{}", "ä", "\u{2028}", " a ", "a\\'b",
         ] {
             let argv = ["/bin/echo", argument, "z"].map(str::to_owned);
             let text = format!(
                 "vrrp_script s {{\n script {}\n}}\nvrrp_instance V {{\n interface eth0\n \
                  virtual_router_id 1\n virtual_ipaddress {{\n 192.0.2.1\n }}\n}}\n",
-                quote(&command(&argv))
+                quote_escaped(&command(&argv))
             );
             let config = parse("", &text).config;
             assert_eq!(config.scripts[0].command.argv, argv, "{text}");

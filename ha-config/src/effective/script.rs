@@ -1,7 +1,6 @@
 //! `vrrp_script`.
 
 use super::{
-    quote,
     track::weight,
     writer::{Writer, seconds},
 };
@@ -20,7 +19,7 @@ pub(super) fn write(writer: &mut Writer, script: &Script) {
         place: _,
     } = script;
     writer.block("vrrp_script", Some(name), |writer| {
-        writer.value("script", quote::command(argv));
+        writer.command("script", argv, []);
         match run_as {
             Some(run_as) => writer.line("user", user(run_as)),
             None => writer.silent("user", "(script_user)"),

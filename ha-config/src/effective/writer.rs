@@ -2,7 +2,7 @@
 
 use core::{fmt::Display, time::Duration};
 
-use super::quote::quote;
+use super::quote::{self, quote, quote_escaped};
 use crate::{
     keywords::{self, Block},
     model::Setting,
@@ -36,6 +36,19 @@ impl Writer {
         self.check(keyword);
         let words = words(core::iter::once(keyword.to_owned()), values);
         self.push(&words);
+    }
+
+    /// `keyword COMMAND` with any number of words, the command being of `argv`.
+    pub(super) fn command(
+        &mut self,
+        keyword: &str,
+        argv: &[String],
+        more: impl IntoIterator<Item = String>,
+    ) {
+        self.check(keyword);
+        let words = core::iter::once(quote::command(argv)).chain(more);
+        let words: Vec<String> = words.map(|word| quote_escaped(&word)).collect();
+        self.push(&format!("{keyword} {}", words.join(" ")));
     }
 
     /// `keyword on` or `keyword off`.
@@ -130,6 +143,9 @@ impl Writer {
     }
 
     pub(super) fn into_text(self) -> String {
+        if self.text.contains(quote::DOLLAR) {
+            return format!("{}\n{}", quote::DOLLAR_IS, self.text);
+        }
         self.text
     }
 

@@ -33,6 +33,8 @@ pub(crate) enum Argument {
     After(&'static [&'static str], &'static Self),
     /// Every word that follows, called so.
     Rest(&'static str),
+    /// What is run, with its arguments.
+    Command,
     /// Any word, which is called so.
     Word(&'static str),
     /// Of a route or a rule.
@@ -40,8 +42,8 @@ pub(crate) enum Argument {
 }
 
 use Argument::{
-    Address, After, FileName, Flag, Group, Integer, Interface, Millis, Number, OneOf, Prefix, Rest,
-    Seconds, Word,
+    Address, After, Command, FileName, Flag, Group, Integer, Interface, Millis, Number, OneOf,
+    Prefix, Rest, Seconds, Word,
 };
 
 /// Any time that keepalived takes.
@@ -72,7 +74,7 @@ impl Argument {
             Interface => is_interface_name(text),
             FileName => is_file_name(text),
             After(_, argument) => argument.accepts(text),
-            Word(_) | Rest(_) => true,
+            Command | Word(_) | Rest(_) => true,
             Self::Routing(word) => word.accepts(text),
         }
     }
@@ -100,6 +102,7 @@ impl Argument {
             | Prefix
             | Interface
             | FileName
+            | Command
             | Word(_)
             | Rest(_)
             | Self::Routing(_) => &[],
@@ -133,6 +136,7 @@ impl Argument {
             Prefix => "an IP address or network".to_owned(),
             Interface => "an interface name of 1 to 15 characters".to_owned(),
             FileName => format!("a name of 1 to {FILE_NAME_MAX} letters, digits and `_.-`"),
+            Command => "a command".to_owned(),
             Word(name) | Rest(name) => name.to_owned(),
             Self::Routing(word) => word.expected().to_owned(),
         }
@@ -160,6 +164,7 @@ impl Argument {
             Prefix => "ADDRESS[/LENGTH]".to_owned(),
             Interface => "INTERFACE".to_owned(),
             FileName => "NAME".to_owned(),
+            Command => "COMMAND".to_owned(),
             Word(name) => name.to_owned(),
             Self::Routing(word) => word.usage().to_owned(),
         }

@@ -6,7 +6,7 @@ use ha_core::Family;
 
 use super::{
     Again, Argument,
-    Argument::{Group, Integer, Interface, Number, OneOf, Seconds, Word},
+    Argument::{Command, Group, Integer, Interface, Number, OneOf, Seconds, Word},
     Keyword,
     argument::{TIME, U32_MAX},
     entry::MAIL_ADDRESSES,
@@ -22,7 +22,7 @@ use super::{
 const NAME: Argument = Word("NAME");
 const PATH: Argument = Word("PATH");
 const WHOM: &[Argument] = &[Word("PATH"), Word("USER"), Word("GROUP")];
-const RUN: &[Argument] = &[Word("COMMAND"), Word("USER"), Word("GROUP")];
+const RUN: &[Argument] = &[Command, Word("USER"), Word("GROUP")];
 const BYTES: Argument = Number(1, 0x7fff_ffff);
 const NICE: Argument = Number(-20, 19);
 const REAL_TIME: Argument = Number(1, 99);
@@ -149,16 +149,16 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_notify_fifo_script", RUN).at_least(1),
     flag("vrrp_notify_priority_changes"),
     row("fifo_write_vrrp_states_on_reload", &[]),
-    row("snmp_socket", &[Word("SOCKET")]).default("unix:/var/agentx/master").inactive(NO_SNMP),
-    row("enable_snmp_keepalived", &[]).inactive(NO_SNMP),
-    row("enable_snmp_vrrp", &[]).inactive(NO_SNMP),
-    row("enable_snmp_rfc", &[]).inactive(NO_SNMP),
-    row("enable_snmp_rfcv2", &[]).inactive(NO_SNMP),
-    row("enable_snmp_rfcv3", &[]).inactive(NO_SNMP),
-    row("enable_traps", &[]).inactive(NO_SNMP),
-    row("enable_dbus", &[]).inactive(NO_DBUS),
-    row("dbus_service_name", &[NAME]).default("org.keepalived.Vrrp1").inactive(NO_DBUS),
-    row("dbus_no_interface_name", &[]).inactive(NO_DBUS),
+    row("snmp_socket", &[Word("SOCKET")]).default("unix:/var/agentx/master").unsupported(NO_SNMP),
+    row("enable_snmp_keepalived", &[]).unsupported(NO_SNMP),
+    row("enable_snmp_vrrp", &[]).unsupported(NO_SNMP),
+    row("enable_snmp_rfc", &[]).unsupported(NO_SNMP),
+    row("enable_snmp_rfcv2", &[]).unsupported(NO_SNMP),
+    row("enable_snmp_rfcv3", &[]).unsupported(NO_SNMP),
+    row("enable_traps", &[]).unsupported(NO_SNMP),
+    row("enable_dbus", &[]).unsupported(NO_DBUS),
+    row("dbus_service_name", &[NAME]).default("org.keepalived.Vrrp1").unsupported(NO_DBUS),
+    row("dbus_no_interface_name", &[]).unsupported(NO_DBUS),
     // Files, and reading the configuration.
     row("tmp_config_directory", &[PATH]).without_effect(NO_COPIES),
     row("config_save_dir", &[PATH]).unsupported(NO_COPIES),

@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{
     Again, Argument,
-    Argument::{Address, After, Interface, Number, OneOf, Seconds, Word},
+    Argument::{Address, After, Command, Interface, Number, OneOf, Seconds, Word},
     Block::{Authentication, Skipped},
     Keyword,
     argument::TIME,
@@ -17,7 +17,7 @@ use super::{
     row,
 };
 
-const WHOM: [Argument; 3] = [Word("COMMAND"), Word("USER"), Word("GROUP")];
+const WHOM: [Argument; 3] = [Command, Word("USER"), Word("GROUP")];
 /// More announcements than any switch needs, and few enough not to flood one.
 pub(super) const REPEAT: Argument = Number(0, 1000);
 

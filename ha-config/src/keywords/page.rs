@@ -31,7 +31,10 @@ pub(crate) fn explain(name: &str) -> Result<String, Option<&'static str>> {
 
 /// Words that begin a line and are no keywords of a block.
 const LANGUAGE: [(&str, &str); 7] = [
-    ("include", "a file, or those that a pattern names, is read here: `include FILE`"),
+    (
+        "include",
+        "a file, or those that a pattern names, is read here; what is not there is a warning",
+    ),
     ("includer", "`include`, but a file that cannot be read is an error"),
     ("includem", "`include`, but a name that is no file is an error"),
     ("includew", "`include`, but a pattern that matches nothing is an error"),
@@ -117,6 +120,10 @@ fn truth(support: Support) -> String {
 /// `docs/keywords.md`.
 pub(crate) fn page() -> String {
     let mut lines = vec![HEAD.to_owned()];
+    lines.push("\n## Files that are read into this one\n\n| keyword | |\n|---|---|\n".to_owned());
+    for (word, meaning) in LANGUAGE.iter().filter(|(word, _)| word.starts_with("include")) {
+        lines.push(format!("| `{word} FILE` | {meaning} |\n"));
+    }
     let mut entries: Vec<(Vec<&str>, &Entry)> = Vec::new();
     for (block, keywords) in TABLE {
         let title = capitalised(block.name());

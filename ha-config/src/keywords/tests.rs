@@ -166,6 +166,7 @@ fn inside(argument: Argument) -> Vec<String> {
             inside
         }
         Argument::FileName => vec!["_".to_owned(), "x-1.y".repeat(12) + "long"],
+        Argument::Command => vec!["x".to_owned()],
         Argument::Word(name) | Argument::Rest(name) => vec![word(name).to_owned()],
         Argument::Routing(word) => routing(word).0.map(String::from).to_vec(),
     }
@@ -213,7 +214,7 @@ fn outside(argument: Argument) -> Vec<String> {
         Argument::Interface => vec!["x".repeat(16), "a/b".to_owned()],
         Argument::After(_, argument) => outside(*argument),
         Argument::FileName => [".", "..", "a/b", "a~"].map(String::from).to_vec(),
-        Argument::Word(_) | Argument::Rest(_) => Vec::new(),
+        Argument::Command | Argument::Word(_) | Argument::Rest(_) => Vec::new(),
         Argument::Routing(word) => routing(word).1.map(String::from).to_vec(),
     }
 }

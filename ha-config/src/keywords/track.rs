@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::{
     Argument,
-    Argument::{Address, Millis, Number, OneOf, Seconds, Word},
+    Argument::{Address, Command, Millis, Number, OneOf, Seconds, Word},
     Keyword,
     entry::REVERSE,
     reason::NO_BFD,
@@ -16,7 +16,7 @@ const SPAN: Argument = Seconds(Duration::from_millis(1), LONGEST);
 const TIMES: Argument = Number(1, 0x7fff_ffff);
 
 pub(super) const SCRIPT_KEYWORDS: &[Keyword] = &[
-    row("script", &[Word("COMMAND")]).repeats(),
+    row("script", &[Command]).repeats(),
     row("interval", &[SPAN]).default("1"),
     row("timeout", &[SPAN]).default("interval"),
     row("weight", &[Number(-253, 253), REVERSE]).at_least(1).default("0"),

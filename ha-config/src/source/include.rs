@@ -274,7 +274,7 @@ impl Reader<'_> {
 
     /// Whether an `include_check` is among the words from `before` on.
     pub(super) fn note_include_check(&mut self, before: usize) {
-        let line = self.tokens.get(before..).unwrap_or_default();
+        let line = self.lexer.tokens().get(before..).unwrap_or_default();
         let head = line.iter().position(
             |token| matches!(&token.kind, Kind::Word(word) if &**word == "include_check"),
         );

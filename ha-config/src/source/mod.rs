@@ -21,7 +21,7 @@ pub(crate) use self::line::Line;
 use self::{expand::Definition, include::Checks, sequence::Unfinished};
 use crate::{
     diagnostic::Span,
-    lexer::{self, Token},
+    lexer::{self, Lexer, Token},
     sink::Sink,
 };
 
@@ -59,7 +59,7 @@ fn read_limited(
     let mut reader = Reader {
         host,
         sink,
-        tokens: Vec::new(),
+        lexer: Lexer::default(),
         row: 0,
         definitions: BTreeMap::new(),
         active: Vec::new(),
@@ -74,13 +74,13 @@ fn read_limited(
     let own_name = name.rsplit('/').next().unwrap_or(name);
     let path = include::join(&directory, own_name);
     reader.file(name, text, path, directory);
-    reader.tokens
+    reader.lexer.into_tokens()
 }
 
 struct Reader<'a> {
     host: &'a dyn Host,
     sink: &'a mut Sink,
-    tokens: Vec<Token>,
+    lexer: Lexer,
     /// Lines that had words, counted.
     row: u32,
     definitions: BTreeMap<String, Rc<Definition>>,
@@ -277,16 +277,16 @@ impl Reader<'_> {
             return;
         }
         let words_max = self.limits.words;
-        if self.tokens.len() >= words_max {
+        if self.lexer.tokens().len() >= words_max {
             self.limit(line, format!("the configuration has more than {words_max} words"));
             return;
         }
         let include = include::find(line.text());
         let mut code = line.emptied();
         code.push_part(line, 0..include.unwrap_or(line.text().len()));
-        let before = self.tokens.len();
+        let before = self.lexer.tokens().len();
         self.row = self.row.saturating_add(1);
-        lexer::tokenize(&code, self.row, &mut self.tokens, self.sink);
+        self.lexer.read(&code, self.row, self.sink);
         self.note_include_check(before);
         if let Some(start) = include {
             self.include(&line.after(start));
@@ -378,7 +378,7 @@ impl Reader<'_> {
 
     /// The span of a complaint about a line, which comes before its words.
     fn span(&self, line: &Line, range: Range<usize>) -> Span {
-        let at = lexer::before(self.tokens.len());
+        let at = lexer::before(self.lexer.tokens().len());
         line.span(range, at..at.saturating_add(1))
     }
 }

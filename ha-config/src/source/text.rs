@@ -2,16 +2,26 @@
 
 use core::ops::Range;
 
-/// Where the comment of `line` begins, if it has one. Quotes protect what is in them.
+use crate::keywords::takes_command;
+
+/// Where the comment of `line` begins, if it has one. Quotes protect what is in them: `"`, and in the line
+/// of a command also `'`, and escaped ones.
 pub(super) fn comment(line: &str) -> Option<usize> {
+    let mut words = line.split_whitespace();
+    let mut first = || words.find(|word| !word.starts_with(['@', '~'])).unwrap_or("");
+    let first = if line.contains(['\'', '\\']) { first() } else { "" };
+    let is_command = takes_command(first);
+    // What it will be part of is not known.
+    let has_escapes = is_command || first.starts_with('$');
     let mut quote = None;
     let mut escaped = false;
     for (at, c) in line.char_indices() {
         match (quote, c) {
             _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
+            (Some(_), '\\') if has_escapes => escaped = true,
             (Some(open), _) if open == c => quote = None,
-            (None, '"' | '\'') => quote = Some(c),
+            (None, '"') => quote = Some(c),
+            (None, '\'') if is_command => quote = Some(c),
             (None, '#' | '!') => return Some(at),
             (Some(_) | None, _) => {}
         }
@@ -101,8 +111,11 @@ mod tests {
         assert_eq!(comment("a # b"), Some(2));
         assert_eq!(comment("a#b"), Some(1));
         assert_eq!(comment("\"a#b\" ! c"), Some(6));
-        assert_eq!(comment("\"a\\\"#b\" 'it\"s' c"), None);
-        assert_eq!(comment("it's # x"), None);
+        assert_eq!(comment("\"a\\\"#b\" it's"), Some(4));
+        assert_eq!(comment("@x notify \"a\\\"#b\" it's"), None);
+        assert_eq!(comment("$X=\"a\\\"#b\" it's"), None);
+        assert_eq!(comment("it's # x"), Some(5));
+        assert_eq!(comment(" notify 'a # b' # x"), Some(16));
     }
 
     #[test]

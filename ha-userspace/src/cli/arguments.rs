@@ -334,10 +334,10 @@ pub(super) struct WithoutEffect {
     /// Changes of addresses are not logged
     #[arg(short = 'a', long)]
     pub(super) address_monitoring: bool,
-    /// There is no SNMP yet
+    /// There is no SNMP: --http has metrics
     #[arg(short = 'x', long)]
     pub(super) snmp: bool,
-    /// There is no SNMP yet
+    /// There is no SNMP: --http has metrics
     #[arg(short = 'A', long, value_name = "SOCKET")]
     pub(super) snmp_agent_socket: Option<String>,
     /// The same as -m: the pattern is the whole host's, and is left as it is

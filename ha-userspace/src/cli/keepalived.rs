@@ -48,7 +48,7 @@ pub(super) fn notes(options: &WithoutEffect) -> Vec<String> {
         (checkers_pid_file.is_some(), "-c: there is no checker process to write the number of"),
         (bfd_pid_file.is_some(), "-b: there is no BFD process to write the number of"),
         (*address_monitoring, "-a: changes of addresses are not logged"),
-        (*snmp || snmp_agent_socket.is_some(), "-x, -A: there is no SNMP yet"),
+        (*snmp || snmp_agent_socket.is_some(), "-x, -A: there is no SNMP: --http has metrics"),
         (
             core_dump_pattern.is_some(),
             "-M: core dumps are allowed, but their pattern is the whole host's and stays as it is",
