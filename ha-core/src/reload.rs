@@ -29,6 +29,59 @@ pub struct Reload {
     pub new_trackers: Vec<TrackerId>,
 }
 
+impl Reload {
+    /// Who of `before` cannot go on, `free` having been numbers of no instance: those that are gone or that
+    /// start anew, and with them their groups, old and new, as all members of a group are in one state. In
+    /// the order of their numbers.
+    #[must_use]
+    pub fn stopped(&self, before: &Config, free: &[InstanceId]) -> Vec<InstanceId> {
+        let (old_groups, old_group_of) = group_by(before, free);
+        let (groups, group_of) = group_by(&self.config, &self.retired);
+        let owns = before.instances.iter().map(|old| old.priority.is_owner());
+        let old: Vec<_> = old_group_of.into_iter().zip(owns).collect();
+        self.stopped_of(&old_groups, &old, &groups, &group_of)
+    }
+
+    /// `old`: the group of each instance, and whether it was an address owner.
+    fn stopped_of(
+        &self,
+        old_groups: &[Group],
+        old: &[(usize, bool)],
+        groups: &[Group],
+        group_of: &[usize],
+    ) -> Vec<InstanceId> {
+        let mut ends = vec![false; old.len()];
+        for id in self.retired.iter().chain(&self.restart) {
+            if let Some(ends) = ends.get_mut(index(*id)) {
+                *ends = true;
+            }
+        }
+        // By old group: a large one is looked at once, not once for each of its members.
+        let mut stopped = vec![false; old_groups.len()];
+        for (place, ((group, owned), ends)) in old.iter().zip(ends).enumerate() {
+            let owns = self.config.instances.get(place);
+            let owns = owns.is_some_and(|config| config.priority.is_owner());
+            if let Some(stopped) = stopped.get_mut(*group) {
+                *stopped |= ends || owns != *owned;
+            }
+        }
+        let sorted = |group: &Group| {
+            let mut members = group.members.clone();
+            members.sort_unstable();
+            members
+        };
+        for (group, stopped) in old_groups.iter().zip(&mut stopped) {
+            // Where one member lost or got another one, all of them did.
+            let first = group.members.first().and_then(|id| group_of.get(index(*id)));
+            let new = first.and_then(|place| groups.get(*place));
+            *stopped |= new.map(sorted) != Some(sorted(group));
+        }
+        let stops = |group: usize| stopped.get(group).copied().unwrap_or(true);
+        let all = (0..).zip(old).filter(|(_, (group, _))| stops(*group));
+        all.map(|(number, _)| InstanceId(number)).collect()
+    }
+}
+
 impl Engine {
     /// Stops what cannot go on with `reload`, while everything outside is still as it was: Masters
     /// say goodbye.
@@ -117,39 +170,10 @@ impl Engine {
         }
     }
 
-    /// Who cannot go on, and with them their groups, old and new: all members of a group are in
-    /// one state. In the order of their numbers.
+    /// See [`Reload::stopped`].
     fn stopped_by(&self, reload: &Reload, groups: &[Group], group_of: &[usize]) -> Vec<InstanceId> {
-        let Reload { config, retired, restart, readdressed: _, new_trackers: _ } = reload;
-        let mut ends = vec![false; self.instances.len()];
-        for id in retired.iter().chain(restart) {
-            if let Some(ends) = ends.get_mut(index(*id)) {
-                *ends = true;
-            }
-        }
-        // By old group: a large one is looked at once, not once for each of its members.
-        let mut stopped = vec![false; self.groups.len()];
-        for (place, (old, ends)) in self.instances.iter().zip(ends).enumerate() {
-            let owns = config.instances.get(place);
-            let owns = owns.is_some_and(|config| config.priority.is_owner());
-            if let Some(stopped) = stopped.get_mut(old.group) {
-                *stopped |= ends || owns != old.is_owner();
-            }
-        }
-        let sorted = |group: &Group| {
-            let mut members = group.members.clone();
-            members.sort_unstable();
-            members
-        };
-        for (group, stopped) in self.groups.iter().zip(&mut stopped) {
-            // Where one member lost or got another one, all of them did.
-            let first = group.members.first().and_then(|id| group_of.get(index(*id)));
-            let new = first.and_then(|place| groups.get(*place));
-            *stopped |= new.map(sorted) != Some(sorted(group));
-        }
-        let stops = |old: &Instance| stopped.get(old.group).copied().unwrap_or(true);
-        let all = (0..).zip(&self.instances).filter(|(_, old)| stops(old));
-        all.map(|(number, _)| InstanceId(number)).collect()
+        let old = self.instances.iter().map(|old| (old.group, old.is_owner()));
+        reload.stopped_of(&self.groups, &old.collect::<Vec<_>>(), groups, group_of)
     }
 
     fn runs(&self, id: InstanceId) -> bool {

@@ -49,17 +49,18 @@ impl Plan {
         let was_there = |id: &InstanceId| before.instance(*id).is_some();
         let numbers = self.instances.numbered().map(|(number, _)| InstanceId(number));
         let (old, new): (Vec<_>, Vec<_>) = numbers.partition(was_there);
+        let free: Vec<InstanceId> = before.instances.free().map(InstanceId).collect();
+        let mut anew = reload.stopped(&before.engine, &free);
+        anew.retain(|id| old.binary_search(id).is_ok());
         let parts = [
             ("new", named(self, &new)),
             ("gone", named(before, &reload.retired)),
-            ("anew", named(self, &reload.restart)),
+            ("anew", named(self, &anew)),
         ];
         let parts = parts.iter().filter(|(_, names)| !names.is_empty());
         let mut words: Vec<String> =
             parts.map(|(what, names)| format!("{what}: {}", shortened(names))).collect();
-        let anew: BTreeSet<&InstanceId> = reload.restart.iter().collect();
-        let goes_on = |id: &&InstanceId| !anew.contains(id);
-        words.push(format!("{} go on", old.iter().filter(goes_on).count()));
+        words.push(format!("{} go on", old.len().saturating_sub(anew.len())));
         words.join("; ")
     }
 
@@ -204,6 +205,12 @@ mod tests {
         let again = instance("b", 2, "") + &instance("c", 7, "") + &instance("d", 4, "");
         let (after, reload) = plan(&again).after(&before);
         assert_eq!(after.changes_from(&before, &reload), "new: d; gone: a; anew: c; 1 go on");
+        // All members of a group move together.
+        let group = "vrrp_sync_group G {\n group {\n b\n c\n }\n}\n";
+        let (grouped, reload) = plan(&(again.clone() + group)).after(&after);
+        assert_eq!(grouped.changes_from(&after, &reload), "anew: b, c; 1 go on");
+        let (again, reload) = plan(&again).after(&grouped);
+        assert_eq!(again.changes_from(&grouped, &reload), "anew: b, c; 1 go on");
     }
 
     #[test]
