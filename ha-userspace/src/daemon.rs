@@ -51,7 +51,7 @@ use crate::{
     scripts::hook,
     service::Manager,
     status::StatusWriter,
-    watch::Watchers,
+    watch::{self, Watchers},
 };
 
 /// One daemon an interface. By the interface's name.
@@ -245,10 +245,12 @@ impl Run {
         let leftovers = held.routing.begin(&plan).await;
         let watchdog = held.manager.watchdog();
         let demoted = held.demotions.of(&plan);
+        let verdicts = watch::first_look(&plan).await;
         let setup = Setup {
             plan: Arc::clone(&plan),
             leftovers,
             demoted,
+            verdicts,
             choice,
             absorbs,
             policy,

@@ -2,6 +2,7 @@
 //! same in the same scene.
 #![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
 
+use core::time::Duration;
 use std::{fs, os::unix::fs::symlink, path::PathBuf};
 
 use ha_tests::{
@@ -11,6 +12,7 @@ use ha_tests::{
     process::Program,
     require,
     tempdir::TempDir,
+    wait,
 };
 use nix::sys::signal::Signal;
 
@@ -37,13 +39,19 @@ impl Scene {
     }
 
     fn start(&self, program: Program, more: &str) -> Alone {
+        self.start_with(program, "", more, "")
+    }
+
+    /// With `globals` before all blocks, `more` lines in the file's, and these in the instance's.
+    fn start_with(&self, program: Program, globals: &str, more: &str, of_instance: &str) -> Alone {
         let path = self.path("value");
         let block = format!(
             "track_file load {{\n    file {}\n    weight {WEIGHT}\n    {more}\n}}\n",
             path.display()
         );
-        let track = "    track_file {\n        load\n    }\n";
-        let config = block + &config::instance(Dialect::V3Multicast, Side::A, BASE, track);
+        let track = format!("    track_file {{\n        load\n    }}\n{of_instance}");
+        let instance = config::instance(Dialect::V3Multicast, Side::A, BASE, &track);
+        let config = [globals, &block, &instance].concat();
         Alone::start(program, &config, &[])
     }
 }
@@ -89,6 +97,22 @@ fn the_number_is_followed_whatever_becomes_of_the_file() {
 }
 
 #[test]
+fn a_router_begins_with_the_priority_that_the_file_gives_it() {
+    for_both(|program| {
+        let scene = Scene::new();
+        scene.write("5");
+        let notify = "    notify /etc/keepalived/notify.sh\n";
+        let globals = "global_defs {\n    script_user root\n}\n";
+        let router = scene.start_with(program, globals, "", notify);
+        router.await_priority(BASE + 5 * WEIGHT);
+        let told = ["BACKUP", "MASTER"].map(|state| format!("INSTANCE VI_1 {state} 110"));
+        let has_told = || router.notified() == told;
+        let is_told = wait::holds_within(Duration::from_secs(20), has_told);
+        assert!(is_told, "{program:?}: {:?}{}", router.notified(), router.log());
+    });
+}
+
+#[test]
 fn a_link_is_followed_and_a_directory_may_come_back() {
     if !require::require_daemon() {
         return;
@@ -122,7 +146,7 @@ fn what_is_no_number_changes_nothing_and_is_said() {
     scene.write("6");
     router.await_priority(BASE + 6 * WEIGHT);
     scene.write("many");
-    let said = ha_tests::wait::holds_within(core::time::Duration::from_secs(20), || {
+    let said = wait::holds_within(Duration::from_secs(20), || {
         router.log().contains("does not begin with a number: its value stays 6")
     });
     assert!(said, "{}", router.log());

@@ -57,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) leftovers: Statics,
     /// Who is demoted from the start.
     pub(crate) demoted: Vec<InstanceId>,
+    /// What is known already of what is tracked.
+    pub(crate) verdicts: Vec<(TrackerId, Verdict)>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,

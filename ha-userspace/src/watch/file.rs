@@ -28,6 +28,17 @@ const WATCHED: Duration = Duration::from_secs(10);
 /// What happens at once is read once.
 const SETTLE: Duration = Duration::from_millis(1);
 
+/// The number that the file has, or will have as soon as it is watched.
+pub(super) fn look(file: &TrackedFile) -> Verdict {
+    let path = Path::new(&file.path);
+    let is_written = |init: &InitFile| init.overwrite || !path.exists();
+    let value = match file.init.filter(is_written) {
+        Some(init) => init.value,
+        None => read(path).unwrap_or(0),
+    };
+    Verdict::Value(value)
+}
+
 /// Tells the number in `file` whenever it changes; ends when nobody listens.
 pub(super) async fn watch(file: TrackedFile, tracker: TrackerId, commands: mpsc::Sender<Command>) {
     let TrackedFile { name, path, init, .. } = file;

@@ -7,12 +7,13 @@ mod opinion;
 mod process;
 mod script;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use ha_core::TrackerId;
+use ha_core::{TrackerId, Verdict};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
+    time::timeout,
 };
 
 pub(crate) use self::process::Event;
@@ -23,6 +24,29 @@ use crate::{
     plan::{Plan, TrackerPlan},
     status::Told,
 };
+
+/// Longer than it takes to look at all processes and to read some files.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// What can be known before the engine starts, so that an instance begins with the priority that it
+/// is to have. What takes longer is told when it is known.
+pub(crate) async fn first_look(plan: &Arc<Plan>) -> Vec<(TrackerId, Verdict)> {
+    let is_told_at_once =
+        |tracked: &TrackerPlan| matches!(tracked, TrackerPlan::Process(_) | TrackerPlan::File(_));
+    if !plan.trackers.numbered().any(|(_, tracked)| is_told_at_once(tracked)) {
+        return Vec::new();
+    }
+    let plan = Arc::clone(plan);
+    let look = spawn_blocking(move || {
+        let processes = process::look(&plan).into_iter().map(|(id, up)| (id, Verdict::from(up)));
+        let files = plan.trackers.numbered().filter_map(|(number, tracked)| {
+            let TrackerPlan::File(file) = tracked else { return None };
+            Some((TrackerId(number), file::look(file)))
+        });
+        processes.chain(files).collect()
+    });
+    timeout(FIRST_LOOK, look).await.ok().and_then(Result::ok).unwrap_or_default()
+}
 
 /// The running trackers; dropping it ends them.
 #[derive(Debug)]

@@ -101,7 +101,9 @@ impl Driver {
         commands: mpsc::Receiver<Command>,
         reports: mpsc::Sender<Report>,
     ) -> io::Result<(Self, Ledger)> {
-        let Setup { plan, leftovers, demoted, choice, absorbs, xdp, tap, watchdog, .. } = setup;
+        let Setup {
+            plan, leftovers, demoted, verdicts, choice, absorbs, xdp, tap, watchdog, ..
+        } = setup;
         let changes = ChangeSocket::open()?;
         let ledger = changes.ledger();
         let announcer = Announcer::open()?;
@@ -148,6 +150,9 @@ impl Driver {
         driver.tell_engine(clock::now())?;
         for instance in demoted {
             driver.engine.handle(clock::now(), Input::Order { instance, order: Order::Demote });
+        }
+        for (tracker, verdict) in verdicts {
+            driver.engine.handle(clock::now(), Input::Tracker { tracker, verdict });
         }
         driver.engine.handle(clock::now(), Input::Start);
         Ok((driver, ledger))

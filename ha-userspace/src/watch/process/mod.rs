@@ -45,6 +45,30 @@ use crate::{
 /// What is tracked, by the engine's numbers.
 type Wanted = BTreeMap<TrackerId, Process>;
 
+fn wanted(plan: &Plan) -> Wanted {
+    let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
+        TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
+        TrackerPlan::Interface(_)
+        | TrackerPlan::Script(_)
+        | TrackerPlan::File(_)
+        | TrackerPlan::Statics(_)
+        | TrackerPlan::Clock(_) => None,
+    });
+    tracked.collect()
+}
+
+/// What is thought of the processes that run now. Needs a runtime of tokio.
+pub(super) fn look(plan: &Plan) -> Vec<(TrackerId, bool)> {
+    let wanted = wanted(plan);
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let mut desk = Desk::default();
+    desk.take(wanted);
+    let verdicts = desk.rescan(&mut Source::scan()).into_iter();
+    verdicts.map(|(tracker, verdict)| (tracker, verdict.up)).collect()
+}
+
 /// The thread that counts processes; dropping this ends it.
 #[derive(Debug)]
 pub(crate) struct ProcessWatch {
@@ -62,15 +86,7 @@ impl ProcessWatch {
 
     /// Counts what `plan` tracks. What was counted before goes on.
     pub(crate) fn run(&mut self, plan: &Plan) {
-        let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
-            TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Script(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Clock(_) => None,
-        });
-        let tracked: Wanted = tracked.collect();
+        let tracked = wanted(plan);
         if let Some(wanted) = &self.wanted {
             wanted.send_replace(tracked);
         } else if !tracked.is_empty() {

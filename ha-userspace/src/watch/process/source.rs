@@ -68,6 +68,11 @@ impl Source {
                 Err(error) => warn!("processes are looked at once a second only: {error}"),
             }
         }
+        Self::scan()
+    }
+
+    /// A look at all processes now and then.
+    pub(super) fn scan() -> Self {
         let mut turns = interval(SCAN_INTERVAL);
         turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         turns.reset();
