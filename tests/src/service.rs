@@ -43,6 +43,14 @@ impl Service {
         self.directory.path().join(&self.name)
     }
 
+    /// The block that tracks it as `svc`, with `more` lines.
+    pub fn block(&self, weight: u8, more: &str) -> String {
+        let name = &self.name;
+        format!(
+            "vrrp_track_process svc {{\n    process {name}\n    weight {weight}\n    {more}\n}}\n"
+        )
+    }
+
     /// Runs it with these words.
     pub fn start(&self, words: &[&str]) -> Running {
         let mut command = Command::new(self.path());

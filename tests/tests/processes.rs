@@ -20,7 +20,6 @@ use ha_tests::{
     tempdir::TempDir,
     wait,
 };
-use nix::sys::signal::Signal;
 
 const BASE: u8 = 100;
 const SOON: Duration = Duration::from_secs(20);
@@ -34,14 +33,6 @@ fn service(letter: char) -> Service {
 
 fn run(service: &Service) -> Running {
     service.start(&["600"])
-}
-
-/// The block that tracks it as `svc`.
-fn block(service: &Service, more: &str) -> String {
-    format!(
-        "vrrp_track_process svc {{\n    process {}\n    weight {WEIGHT}\n    {more}\n}}\n",
-        service.name()
-    )
 }
 
 /// A configuration with `block` that tracks `svc`.
@@ -68,7 +59,7 @@ fn a_process_is_noticed_when_it_comes_and_when_it_goes() {
     for (source, words) in sources {
         let service = service('a');
         let first = run(&service);
-        let alone = start(&block(&service, ""), &["--process-events", source]);
+        let alone = start(&service.block(WEIGHT, ""), &["--process-events", source]);
         alone.await_priority(UP);
         first.end();
         alone.await_priority(BASE);
@@ -93,12 +84,12 @@ fn a_reload_keeps_what_is_known_and_judges_it_anew() {
     }
     let service = service('r');
     let running = run(&service);
-    let mut alone = start(&block(&service, ""), &[]);
+    let mut alone = start(&service.block(WEIGHT, ""), &[]);
     alone.await_priority(UP);
     let since = Stamp::now();
-    alone.reload(&config(&block(&service, "fork_delay 3")));
+    alone.reload(&config(&service.block(WEIGHT, "fork_delay 3")));
     alone.assert_priority_stays(UP);
-    alone.reload(&config(&block(&service, "quorum 2")));
+    alone.reload(&config(&service.block(WEIGHT, "quorum 2")));
     alone.await_priority(BASE);
     let heard = alone.heard(since);
     assert!(heard.iter().all(|one| one.advert.priority != 0), "no restart{}", alone.log());
@@ -115,7 +106,7 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     }
     let service = service('s');
     // Long enough for slow starts, and short enough to be waited for.
-    let block = block(&service, "max_restarts 2\n    restart_window 15");
+    let block = service.block(WEIGHT, "max_restarts 2\n    restart_window 15");
     let alone = start(&block, &[]);
     alone.await_priority(BASE);
     let mut running = run(&service);
@@ -161,90 +152,6 @@ fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
     other.end();
 }
 
-/// The daemon stands still while more happens than there is room for.
-#[test]
-fn after_a_loss_of_events_all_processes_are_looked_at_again() {
-    /// More events, of two each, than the 10,922 that fit into 256 KiB.
-    const COPIES: u32 = 6000;
-    /// A machine that does other things makes a hundred copies in a second.
-    const STORM: Duration = Duration::from_mins(3);
-    if !require::require_daemon() {
-        return;
-    }
-    let (service, storm) = (service('l'), Service::new("/bin/sh", 'm'));
-    let block = format!(
-        "{}vrrp_track_process storm {{\n    process {}\n}}\n",
-        block(&service, ""),
-        storm.name()
-    );
-    let config = config(&block).replace("        svc\n", "        svc\n        storm weight 1\n");
-    let mut alone = Alone::start(Program::Daemon, &config, &["--process-events", "ebpf"]);
-    let first = run(&service);
-    let script = format!("read x; i=0; while [ $i -lt {COPIES} ]; do (:); i=$((i+1)); done; true");
-    let mut copies = storm.start(&["-c", &script]);
-    alone.await_priority(UP + 1);
-    let router = alone.router();
-    router.process().signal(Signal::SIGSTOP);
-    copies.go();
-    let is_over = wait::holds_within(STORM, || copies.has_ended());
-    first.end();
-    router.process().signal(Signal::SIGCONT);
-    assert!(is_over, "the storm is not over");
-    alone.await_priority(BASE);
-    let log = alone.log();
-    assert!(log.contains("events of processes had no room"), "{log}");
-    let again = run(&service);
-    alone.await_priority(UP);
-    again.end();
-    alone.await_priority(BASE);
-}
-
-/// Neither is one of them taken for the one that counts, nor is its end missed among them.
-#[test]
-fn among_ten_thousand_short_processes_the_right_one_counts() {
-    /// In each of two halves.
-    const COUNT: u32 = 5_000;
-    /// A machine that does other things starts a hundred in a second.
-    const STORM: Duration = Duration::from_mins(3);
-    if !require::require_daemon() {
-        return;
-    }
-    let service = service('t');
-    let routers =
-        ["ebpf", "scan"].map(|source| start(&block(&service, ""), &["--process-events", source]));
-    let await_priority =
-        |priority| routers.iter().for_each(|router| router.await_priority(priority));
-    let first = run(&service);
-    await_priority(UP);
-    let since = Stamp::now();
-    let directory = TempDir::new("storm");
-    let half = directory.path().join("half");
-    let short = format!("[ $((i%100)) = 0 ] && {} 0", service.path().display());
-    let each = |what: &str| {
-        format!(
-            "read x; i=0; while [ $i -lt {COUNT} ]; do (:); /bin/true; {what}; i=$((i+1)); done"
-        )
-    };
-    let script = format!("{}; : >{}; {}; true", each(&short), half.display(), each(":"));
-    let mut storm = Service::new("/bin/sh", 'u').start(&["-c", &script]);
-    storm.go();
-    assert!(wait::holds_within(STORM, || half.exists()), "the storm is not over");
-    for router in &routers {
-        let heard = router.heard(since);
-        let is_right = heard.iter().all(|one| one.advert.priority == UP);
-        assert!(!heard.is_empty() && is_right, "{}", router.log());
-    }
-    storm.go();
-    first.end();
-    await_priority(BASE);
-    let second = run(&service);
-    await_priority(UP);
-    assert!(wait::holds_within(STORM, || storm.has_ended()), "the storm is not over");
-    await_priority(UP);
-    second.end();
-    await_priority(BASE);
-}
-
 /// What one router told of processes that end and come back, and by which means.
 #[derive(Debug, Eq, PartialEq)]
 struct Told {
@@ -266,7 +173,7 @@ fn tell(program: Program) -> Told {
         "global_defs {{\n    script_user root\n    vrrp_notify_fifo {}\n}}\n{}\
          vrrp_track_process many {{\n    process {}\n    quorum 2\n    weight {WEIGHT}\n}}\n{}",
         fifo.display(),
-        block(&sole, "").replace(&format!("weight {WEIGHT}"), ""),
+        sole.block(WEIGHT, "").replace(&format!("weight {WEIGHT}"), ""),
         many.name(),
         config::instance(
             Dialect::V3Multicast,

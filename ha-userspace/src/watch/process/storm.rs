@@ -1,5 +1,5 @@
 //! A test: ten thousand short processes beside the one that counts, by the kernel's connector and by
-//! looks. The connector is not to be had in the namespaces of `tests/tests/processes.rs`, which does
+//! looks. The connector is not to be had in the namespaces of `tests/tests/storms.rs`, which does
 //! the same with BPF.
 
 use std::{
