@@ -50,7 +50,17 @@ fn check_with_all_rules(way: Way, frame: &[u8]) {
         for mode in [MODE_MULTICAST, MODE_UNICAST] {
             for ttl_min in [0, 255] {
                 let (slot, password) = (7, PASSWORD);
-                let rule = InstanceRule { slot, version, mode, auth_type, ttl_min, password };
+                let (interval_secs, pad) = (1, [0; 3]);
+                let rule = InstanceRule {
+                    slot,
+                    version,
+                    mode,
+                    auth_type,
+                    ttl_min,
+                    password,
+                    interval_secs,
+                    pad,
+                };
                 check(way, frame, rule);
             }
         }
@@ -267,6 +277,8 @@ fn faults(way: Way, frame: &[u8], datagram: &Datagram, rule: &InstanceRule) -> V
             Reason::Password,
             is_version_2 && header[4] == AUTH_PASS && !message.is_some_and(is_password),
         ),
+        (Reason::Interval, is_version_2 && header[5] != rule.interval_secs),
+        (Reason::Interval, !is_version_2 && header[4] % 16 == 0 && header[5] == 0),
         (Reason::HeaderChecksum, !is_header_intact(frame, datagram)),
         (Reason::Checksum, dialects(frame, datagram, rule).is_empty()),
     ];

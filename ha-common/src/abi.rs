@@ -113,6 +113,11 @@ pub struct InstanceRule {
     pub ttl_min: u8,
     /// `VRRPv2` password, zero padded.
     pub password: [u8; 8],
+    /// The only accepted interval of `VRRPv2`, in seconds as the wire has it; not read in `VRRPv3`, whose
+    /// Backups learn it.
+    pub interval_secs: u8,
+    /// Zero.
+    pub pad: [u8; 3],
 }
 
 /// An address that frames come to or from.
@@ -321,8 +326,9 @@ pub struct AdvertRecord {
 const _: () = {
     assert!(size_of::<InstanceKey>() == 8);
     assert!(offset_of!(InstanceKey, vrid) == 7);
-    assert!(size_of::<InstanceRule>() == 16);
+    assert!(size_of::<InstanceRule>() == 20);
     assert!(offset_of!(InstanceRule, password) == 8);
+    assert!(offset_of!(InstanceRule, interval_secs) == 16);
     assert!(size_of::<AddressKey>() == 24);
     assert!(size_of::<PeerKey>() == 20);
     assert!(size_of::<PeerRule>() == 4);

@@ -56,6 +56,9 @@ pub enum Reason {
     AuthType,
     /// Wrong `VRRPv2` password.
     Password,
+    /// In `VRRPv2` another interval than the configured one (V2-7.1-2); in `VRRPv3`, whose Backups
+    /// learn it, none at all (V-5.2.7).
+    Interval,
     /// The message's checksum does not hold, in either dialect.
     Checksum,
     /// The IPv4 header's checksum does not hold.
@@ -71,7 +74,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Accepted,
         Self::RingFull,
         Self::Absorbed,
@@ -86,6 +89,7 @@ impl Reason {
         Self::NotPeer,
         Self::AuthType,
         Self::Password,
+        Self::Interval,
         Self::Checksum,
         Self::HeaderChecksum,
         Self::AhHeader,
@@ -119,6 +123,7 @@ impl Reason {
             Self::NotPeer => "not-peer",
             Self::AuthType => "auth-type",
             Self::Password => "password",
+            Self::Interval => "interval",
             Self::Checksum => "checksum",
             Self::HeaderChecksum => "header-checksum",
             Self::AhHeader => "ah-header",
@@ -253,7 +258,7 @@ fn check<P: Packet, T: Tables>(
     header: &[u8; proto::HEADER_LEN],
     rule: &InstanceRule,
 ) -> Result<(u8, u64), Reason> {
-    let [version_type, _, _, count, auth_type, ..] = *header;
+    let [version_type, _, _, count, auth_type, byte_5, ..] = *header;
     if datagram.ttl < rule.ttl_min {
         return Err(Reason::Ttl);
     }
@@ -289,6 +294,13 @@ fn check<P: Packet, T: Tables>(
                 return Err(Reason::Password);
             }
         }
+    }
+    // RFC 3768 §7.1: MUST. After the password, which says more about the sender.
+    let interval = u16::from_be_bytes([auth_type, byte_5]);
+    let is_interval_good =
+        if is_version_2 { byte_5 == rule.interval_secs } else { interval & 0x0fff != 0 };
+    if !is_interval_good {
+        return Err(Reason::Interval);
     }
     if !frame::is_header_intact(packet, datagram) {
         return Err(Reason::HeaderChecksum);

@@ -60,10 +60,13 @@ const MULTICAST: InstanceRule = InstanceRule {
     auth_type: AUTH_NONE,
     ttl_min: 255,
     password: [0; 8],
+    interval_secs: 1,
+    pad: [0; 3],
 };
 const UNICAST: InstanceRule = InstanceRule { mode: MODE_UNICAST, ttl_min: 0, ..MULTICAST };
 const VERSION_2: InstanceRule =
     InstanceRule { version: 2, auth_type: AUTH_PASS, password: PASSWORD, ..MULTICAST };
+const THREE_SECONDS: InstanceRule = InstanceRule { interval_secs: 3, ..VERSION_2 };
 const UNAUTHENTICATED: InstanceRule = InstanceRule { auth_type: AUTH_NONE, ..VERSION_2 };
 
 /// A host with VRID 51, untagged and on a VLAN, in both families.
@@ -219,7 +222,7 @@ fn check(rule: InstanceRule, frame: &[u8], expected: Result<u8, Option<Reason>>)
 }
 
 /// V-5.1.1-3, V-5.1.2-1, V-5.2.2, V-5.2.5, V-5.2.8-1, V-7.1-1, V-7.1-2, V-7.1-3, V-7.1-4, V-7.1-5,
-/// V-7.1-6, V2-5.3-1, V2-7.1-1, V2-7.1-3: nothing is wrong with these.
+/// V-7.1-6, V2-5.3-1, V2-7.1-1, V2-7.1-2, V2-7.1-3: nothing is wrong with these.
 #[test]
 fn accepts_advertisements() {
     check(MULTICAST, &version_3(GROUP_V4), Ok(DIALECT_PLAIN));
@@ -231,6 +234,11 @@ fn accepts_advertisements() {
         frame[MESSAGE + 12..].fill(0);
     });
     check(UNAUTHENTICATED, &unauthenticated, Ok(DIALECT_PLAIN));
+    let slower = changed(version_2(), |frame| frame[MESSAGE + 5] = 3);
+    check(THREE_SECONDS, &slower, Ok(DIALECT_PLAIN));
+    // V-7.1-7: in version 3 another interval is no reason to drop.
+    let slower = changed(version_3(GROUP_V4), |frame| frame[MESSAGE + 5] = 200);
+    check(MULTICAST, &slower, Ok(DIALECT_PLAIN));
     check(MULTICAST, &ipv6(), Ok(DIALECT_PSEUDO_HEADER));
     let with_options = changed(version_3(GROUP_V4), |frame| {
         frame.splice(MESSAGE..MESSAGE, [1; 8]);
@@ -240,8 +248,8 @@ fn accepts_advertisements() {
     check(MULTICAST, &with_options, Ok(DIALECT_PLAIN));
 }
 
-/// V-7.1-1 to V-7.1-6, each with one thing wrong; V-5.1.1-3, V-5.2.2, V-5.2.5, V-5.2.8-1,
-/// V2-5.3-1, V2-7.1-1, V2-7.1-3.
+/// V-7.1-1 to V-7.1-6, each with one thing wrong; V-5.1.1-3, V-5.2.2, V-5.2.5, V-5.2.7, V-5.2.8-1,
+/// V2-5.3-1, V2-7.1-1, V2-7.1-2, V2-7.1-3.
 #[test]
 fn drops_for_the_first_reason() {
     let group = || version_3(GROUP_V4);
@@ -286,6 +294,21 @@ fn drops_for_the_first_reason() {
         // V2-7.1-3.
         (VERSION_2, set(version_2(), MESSAGE + 4, AUTH_NONE), Reason::AuthType),
         (VERSION_2, set(version_2(), MESSAGE + 19, 1), Reason::Password),
+        // V2-7.1-2: 0 is nobody's, and what differs in one bit only, or is a multiple, is another one too.
+        (VERSION_2, set(version_2(), MESSAGE + 5, 0), Reason::Interval),
+        (VERSION_2, set(version_2(), MESSAGE + 5, 3), Reason::Interval),
+        (VERSION_2, set(version_2(), MESSAGE + 5, 255), Reason::Interval),
+        (THREE_SECONDS, version_2(), Reason::Interval),
+        // V-5.2.7: erratum 8301, whatever the reserved bits are.
+        (MULTICAST, set(group(), MESSAGE + 5, 0), Reason::Interval),
+        (
+            MULTICAST,
+            changed(group(), |frame| {
+                frame[MESSAGE + 4] = 0xf0;
+                frame[MESSAGE + 5] = 0;
+            }),
+            Reason::Interval,
+        ),
     ] {
         check(rule, &frame, Err(Some(reason)));
     }
@@ -318,6 +341,7 @@ fn drops_over_ipv6_for_the_same_reasons() {
         (set(55, 52), Reason::UnknownVrid),
         (set(57, 0), Reason::Count),
         (set(57, 2), Reason::Length),
+        (set(59, 0), Reason::Interval),
         (ipv6()[..70].to_vec(), Reason::Length),
     ] {
         check(MULTICAST, &frame, Err(Some(reason)));

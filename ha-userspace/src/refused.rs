@@ -108,6 +108,9 @@ pub(crate) const fn describe(reason: Reason) -> &'static str {
         Reason::NotPeer => "its sender is no unicast_peer",
         Reason::AuthType => "another authentication than our auth_type",
         Reason::Password => "a wrong password: compare auth_pass",
+        Reason::Interval => {
+            "an advertisement interval of 0, or with version 2 another one than ours: compare advert_int"
+        }
         Reason::Checksum => "a wrong checksum",
         Reason::HeaderChecksum => "a wrong checksum of the IP header",
         Reason::AhHeader => "an Authentication Header that keepalived does not make",

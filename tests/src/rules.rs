@@ -55,6 +55,8 @@ pub fn tables_for(name: &str) -> Tables {
         },
         ttl_min: if is_unicast { 0 } else { 255 },
         password: if name.contains("pass") { PASSWORD } else { [0; 8] },
+        interval_secs: 1,
+        pad: [0; 3],
     };
     let key = InstanceKey {
         ifindex: IFINDEX,

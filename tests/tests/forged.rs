@@ -35,8 +35,6 @@ const HIGH: u8 = 254;
 enum Count {
     /// Refused before the engine, under this counter of the interface.
     Frame(&'static str),
-    /// Refused by the engine (`rejected` of the instance).
-    Engine,
     /// Not ours to judge: left to the kernel.
     Nothing,
 }
@@ -157,7 +155,7 @@ impl Attack {
                 write(frame, layout.source(), STRANGER);
             }),
             // RFC 3768 §7.1: MUST discard.
-            self.sealed("another interval", Count::Engine, |frame, layout| {
+            self.sealed("another interval", Count::Frame("interval"), |frame, layout| {
                 frame[layout.message + 5] = 2;
             }),
         ]
@@ -173,6 +171,10 @@ impl Attack {
             // RFC 9568 §5.1.1.3: it came over a router.
             self.sealed("TTL 254", Count::Frame("ttl"), |frame, layout| {
                 frame[layout.ttl()] = 254;
+            }),
+            // V-5.2.7: erratum 8301.
+            self.sealed("interval 0", Count::Frame("interval"), |frame, layout| {
+                frame[layout.message + 4..layout.message + 6].fill(0);
             }),
             self.sealed("to the victim alone", Count::Frame("destination"), |frame, layout| {
                 frame[..6].copy_from_slice(&[2, 0, 0, 0, 1, self.victim.number()]);
@@ -223,7 +225,6 @@ fn standing(status: &Status) -> (String, Option<String>, [u64; 4]) {
 fn counted(status: &Status, count: Count) -> u64 {
     match count {
         Count::Frame(reason) => status.counter(INTERFACE, reason),
-        Count::Engine => status.statistic(INSTANCE, "rejected"),
         Count::Nothing => 0,
     }
 }

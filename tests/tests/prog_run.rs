@@ -173,7 +173,7 @@ struct Fault {
 }
 
 /// Faults in frames whose checksums are right.
-const FAULTS: [Fault; 33] = [
+const FAULTS: [Fault; 38] = [
     // RFC 9568 §7.1: "MUST verify that the received packet contains the complete VRRP packet".
     fault(Reason::Length, V3, |frame, layout| frame[layout.message + 3] = 3),
     fault(Reason::Length, V3, |frame, layout| frame[layout.message + 3] = 1),
@@ -227,6 +227,13 @@ const FAULTS: [Fault; 33] = [
     }),
     fault(Reason::Password, V2_PASS, |frame, layout| frame[layout.end - 1] ^= 1),
     fault(Reason::Password, V2_PASS, |frame, layout| frame[layout.end - 8..].fill(0)),
+    // RFC 3768 §7.1: "MUST verify that the Adver Interval in the packet is the same".
+    fault(Reason::Interval, V2, |frame, layout| frame[layout.message + 5] = 2),
+    fault(Reason::Interval, V2, |frame, layout| frame[layout.message + 5] = 0),
+    fault(Reason::Interval, V2_PASS, |frame, layout| frame[layout.message + 5] = 3),
+    // Erratum 8301 of RFC 9568.
+    fault(Reason::Interval, V3, |frame, layout| frame[layout.message + 4..][..2].fill(0)),
+    fault(Reason::Interval, V6, |frame, layout| frame[layout.message + 5] = 0),
 ];
 
 /// Reasons that need a key, which XDP has not: `tests/ah.rs` is about them.
@@ -236,7 +243,8 @@ const fn fault(reason: Reason, vector: &'static str, change: fn(&mut Vec<u8>, La
     Fault { reason, vector, change }
 }
 
-/// V-7.1-1, V-7.1-2, V-7.1-3, V-7.1-4, V-7.1-5, V-7.1-6, V2-7.1-1, V2-7.1-3, in the kernel.
+/// V-5.2.7, V-7.1-1, V-7.1-2, V-7.1-3, V-7.1-4, V-7.1-5, V-7.1-6, V2-7.1-1, V2-7.1-2, V2-7.1-3, in the
+/// kernel.
 #[test]
 fn every_fault_is_dropped_and_counted_by_its_reason() {
     let Some(object) = require_object() else { return };
@@ -325,7 +333,7 @@ fn contents_are_the_engines_affair() {
     let Some(object) = require_object() else { return };
     let mut program = Program::load(&object, false);
     program.fill(tables_for(V3));
-    for (offset, value) in [(4, 0xff), (4, 0x00), (5, 0x00), (2, 0), (2, 255), (8, 0), (8, 224)] {
+    for (offset, value) in [(4, 0xff), (4, 0x00), (5, 1), (2, 0), (2, 255), (8, 0), (8, 224)] {
         let frame = changed(&vectors::load(V3).frame, Cover::PseudoHeader, |frame, layout| {
             frame[layout.message + offset] = value;
         });

@@ -70,6 +70,7 @@ fn the_cheapest_checks_come_first() {
         (set(MESSAGE + 3, 2), Some(Reason::Length), 2, 0),
         (set(MESSAGE + 4, AUTH_NONE), Some(Reason::AuthType), 2, 0),
         (set(MESSAGE + 19, 1), Some(Reason::Password), 2, 0),
+        (set(MESSAGE + 5, 3), Some(Reason::Interval), 2, 0),
         (broken(24), Some(Reason::HeaderChecksum), 2, 0),
         (set(29, 2), Some(Reason::OwnSource), 3, 0),
         (set(29, 7), Some(Reason::NotPeer), 4, 0),

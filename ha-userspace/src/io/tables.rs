@@ -52,6 +52,8 @@ impl Tables {
             // Peers may be behind routers; what is asked of their TTL stands in their own rules.
             ttl_min: if is_unicast { 0 } else { proto::TTL },
             password: authentication.data(),
+            interval_secs: plan.template.interval.to_secs(),
+            pad: [0; 3],
         };
         let family = plan.family.as_u8();
         self.instances.insert(InstanceKey { ifindex, vlan: 0, family, vrid: plan.vrid }, rule);

@@ -15,9 +15,9 @@ use crate::{
 
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Frames between two looks at the clock.
-const BURST: u32 = 32;
+const BURST: usize = 32;
 
-/// Frames of one kind from one host; it ends by its own clock.
+/// Frames of one kind from one host, in turn; it ends by its own clock.
 #[derive(Debug)]
 pub(crate) struct Flood(JoinHandle<u64>);
 
@@ -26,12 +26,12 @@ impl Flood {
     pub(crate) fn start(
         namespace: &Namespace,
         interface: &str,
-        frame: Vec<u8>,
+        frames: Vec<Vec<u8>>,
         rate: Option<u32>,
         duration: Duration,
     ) -> Self {
         let injector = Injector::new(namespace, interface);
-        Self(thread::spawn(move || send(&injector, &frame, rate, duration)))
+        Self(thread::spawn(move || send(&injector, &frames, rate, duration)))
     }
 
     /// Waits for its end; how many frames left.
@@ -40,8 +40,9 @@ impl Flood {
     }
 }
 
-fn send(injector: &Injector, frame: &[u8], rate: Option<u32>, duration: Duration) -> u64 {
+fn send(injector: &Injector, frames: &[Vec<u8>], rate: Option<u32>, duration: Duration) -> u64 {
     let started = clock::monotonic();
+    let mut in_turn = frames.iter().cycle();
     let mut sent: u64 = 0;
     loop {
         let elapsed = clock::monotonic().saturating_sub(started);
@@ -55,7 +56,7 @@ fn send(injector: &Injector, frame: &[u8], rate: Option<u32>, duration: Duration
             thread::sleep(Duration::from_micros(200));
             continue;
         }
-        for _ in 0..BURST {
+        for frame in in_turn.by_ref().take(BURST) {
             sent += u64::from(injector.send_if_room(frame));
         }
     }
@@ -110,11 +111,11 @@ struct Seen {
 }
 
 fn flood(duel: &Duel, kind: Bogus, rate: Option<u32>, duration: Duration) -> Seen {
-    let frame = kind.frame(duel);
+    let frames = kind.frames(duel);
     let from = Stamp::now();
     let before = Side::BOTH.map(|side| duel.processor_time(side));
     let (third, interface) = duel.third();
-    let sent = Flood::start(third, &interface, frame, rate, duration).end();
+    let sent = Flood::start(third, &interface, frames, rate, duration).end();
     let after = Side::BOTH.map(|side| duel.processor_time(side));
     let until = Stamp::now();
     // What is on its way may still arrive at the capture.

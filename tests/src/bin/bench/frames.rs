@@ -1,5 +1,5 @@
-//! Frames that no router accepts, each for one reason: the captured advertisement of the Master,
-//! changed on purpose.
+//! Frames that no router accepts, each for one reason, and those that every router accepts and that
+//! change nothing: the captured advertisement of the Master, changed on purpose.
 
 use core::fmt;
 
@@ -10,7 +10,7 @@ use ha_tests::{
 
 use crate::duel::Duel;
 
-/// What is wrong with a frame.
+/// What is wrong with a frame, if anything.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Bogus {
     UnknownVrid,
@@ -22,10 +22,13 @@ pub(crate) enum Bogus {
     Length,
     Destination,
     OwnSource,
+    Interval,
+    /// Two valid advertisements of another router with the lowest priorities, in turn.
+    LowPriorities,
 }
 
 impl Bogus {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::UnknownVrid,
         Self::Checksum,
         Self::Ttl,
@@ -35,10 +38,12 @@ impl Bogus {
         Self::Length,
         Self::Destination,
         Self::OwnSource,
+        Self::Interval,
+        Self::LowPriorities,
     ];
 
-    /// A frame of this kind, which looks as if it came from the third host.
-    pub(crate) fn frame(self, duel: &Duel) -> Vec<u8> {
+    /// Frames of this kind, to be sent in turn, which look as if they came from the third host.
+    pub(crate) fn frames(self, duel: &Duel) -> Vec<Vec<u8>> {
         let captured = duel.wire().advertisement(Side::A).expect("node A has advertised");
         let (node_a, third) = Duel::host_addresses();
         let changed = |change: &dyn Fn(&mut Vec<u8>, Layout)| {
@@ -48,7 +53,7 @@ impl Bogus {
                 change(frame, layout);
             })
         };
-        match self {
+        let frame = match self {
             // The VRIDs of the scenes are below.
             Self::UnknownVrid => changed(&|frame, layout| set(frame, layout.message + 1, &[255])),
             Self::Checksum => {
@@ -71,7 +76,15 @@ impl Bogus {
             Self::OwnSource => changed(&|frame, layout| {
                 set(frame, layout.source().0, &node_a.octets());
             }),
-        }
+            Self::Interval => changed(&|frame, layout| set(frame, layout.message + 4, &[0, 0])),
+            Self::LowPriorities => {
+                let of = |priority| {
+                    changed(&|frame, layout| set(frame, layout.message + 2, &[priority]))
+                };
+                return [1, 2].map(of).into();
+            }
+        };
+        vec![frame]
     }
 }
 
@@ -87,6 +100,8 @@ impl fmt::Display for Bogus {
             Self::Length => "wrong length",
             Self::Destination => "wrong destination",
             Self::OwnSource => "own source",
+            Self::Interval => "interval 0",
+            Self::LowPriorities => "valid, priorities 1 and 2 in turn",
         })
     }
 }

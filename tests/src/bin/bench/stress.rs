@@ -115,10 +115,10 @@ fn climb(duel: &Duel, rung: Rung, notes: &mut Vec<String>) -> Seen {
             assert!(status.success(), "{rung}: {}", process.log());
         }
         Rung::Flood => {
-            let frame = Bogus::UnknownVrid.frame(duel);
+            let frames = Bogus::UnknownVrid.frames(duel);
             let (third, interface) = duel.third();
             let flood =
-                Flood::start(third, &interface, frame, Some(FLOOD_FRAMES_PER_SECOND), DURATION);
+                Flood::start(third, &interface, frames, Some(FLOOD_FRAMES_PER_SECOND), DURATION);
             wait::through(DIES_AT);
             signal_all(&victims, Signal::SIGSTOP);
             flood.end();
