@@ -150,6 +150,7 @@ impl Status {
         writeln!(to, "  \"daemon\": {},", indented(&daemon, "  "))?;
         writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
         writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
+        writeln!(to, "  \"records_outdated\": {},", snapshot.records_outdated)?;
         let instances = snapshot.instances.iter();
         let groups = self.groups();
         let instances = instances.map(|one| self.instance(one, groups.get(&one.id).copied()));
@@ -246,6 +247,7 @@ mod tests {
                 counters: vec![("accepted", 1)],
             }],
             reports_lost: 0,
+            records_outdated: 0,
         };
         Status {
             snapshot,

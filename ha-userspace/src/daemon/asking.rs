@@ -227,6 +227,7 @@ mod tests {
             instances: Vec::new(),
             interfaces: Vec::new(),
             reports_lost: 0,
+            records_outdated: 0,
         };
         let status = Status {
             snapshot,

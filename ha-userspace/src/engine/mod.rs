@@ -274,6 +274,8 @@ pub(crate) struct Snapshot {
     pub(crate) interfaces: Vec<InterfaceSnapshot>,
     /// Reports that the main thread was too slow to take, and notices beyond the limit.
     pub(crate) reports_lost: u64,
+    /// Advertisements that were for an instance which has left the interface since.
+    pub(crate) records_outdated: u64,
 }
 
 /// How an instance is.

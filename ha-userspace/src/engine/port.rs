@@ -261,7 +261,7 @@ impl Port {
                     let end = datagram.payload_offset + datagram.payload_len;
                     Ok(frame.get(datagram.payload_offset..end).unwrap_or_default())
                 };
-                hand_on(verdict, slots, now, open, &mut take)
+                hand_on(verdict, *ifindex, slots, now, open, &mut take)
             });
         }
         if let Some(listener) = &speech.ah {
@@ -272,7 +272,7 @@ impl Port {
                     let packet = frame.get(datagram.ip_offset..end).unwrap_or_default();
                     associations.open(instance, packet)
                 };
-                hand_on(verdict, slots, now, open, &mut take)
+                hand_on(verdict, *ifindex, slots, now, open, &mut take)
             });
         }
         are_empty
@@ -314,6 +314,7 @@ async fn watch(socket: Rc<PacketSocket>, arrived: Rc<Notify>) {
 /// put a takeover off, but not bring one about.
 fn hand_on<'a>(
     verdict: Verdict,
+    ifindex: u32,
     slots: &[SharedSlot],
     now: Instant,
     open: impl FnOnce(InstanceId, &Datagram) -> Result<&'a [u8], Reason>,
@@ -336,7 +337,7 @@ fn hand_on<'a>(
                 return Fate::Absorbed;
             }
             let source = tables::address(datagram.family, datagram.source);
-            take(Advert { instance, at: now, source, message });
+            take(Advert { instance, ifindex, at: now, source, message });
             Fate::Accepted
         }
     }

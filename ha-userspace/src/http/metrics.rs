@@ -199,6 +199,12 @@ const ROWS: &[Row] = &[
 /// What there is once: its name, where it is, what it is, what is said of it.
 const SINGLE: &[(&str, &str, Kind, &str)] = &[
     ("reports_lost", "/reports_lost", Kind::Counter, "Reports that the log was too slow for"),
+    (
+        "records_outdated",
+        "/records_outdated",
+        Kind::Counter,
+        "Advertisements for an instance that had left the interface",
+    ),
     ("mails_sent", "/told/mail/sent", Kind::Counter, "Mails sent"),
     ("mails_failed", "/told/mail/failed", Kind::Counter, "Mails given up"),
     ("mails_lost", "/told/mail/lost", Kind::Counter, "Mails beyond the queue's limit"),

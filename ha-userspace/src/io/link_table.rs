@@ -11,7 +11,7 @@ use ha_core::Family;
 
 use super::{
     addresses::PROTOCOL_MARK,
-    links::Change,
+    links::News,
     netlink::{self, Message},
 };
 
@@ -88,47 +88,81 @@ impl Address {
 
 /// Interfaces by index.
 #[derive(Debug, Default)]
-pub(super) struct Table(pub(super) BTreeMap<u32, Link>);
+pub(crate) struct Table {
+    links: BTreeMap<u32, Link>,
+    /// Their indexes by name.
+    names: BTreeMap<String, u32>,
+}
 
 impl Table {
-    /// Takes in a message; says what it changed.
-    pub(super) fn handle(&mut self, message: &Message<'_>) -> Option<Change> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Link> {
+        self.by_index(*self.names.get(name)?)
+    }
+
+    pub(crate) fn by_index(&self, index: u32) -> Option<&Link> {
+        self.links.get(&index)
+    }
+
+    /// Takes in a message, and adds what it changes to the news. `None` if it changes nothing.
+    pub(crate) fn handle(&mut self, message: &Message<'_>, news: &mut News) -> Option<()> {
         match message.kind {
-            libc::RTM_NEWLINK => self.handle_new_link(message.payload),
+            libc::RTM_NEWLINK => self.handle_new_link(message.payload, news),
             libc::RTM_DELLINK => {
                 let (index, _, _) = parse_link_header(message.payload)?;
-                self.0.remove(&index).map(|_| Change::Link(index))
+                news.add_link(&self.remove(index)?);
+                Some(())
             }
             libc::RTM_NEWADDR => {
                 let (index, new) = netlink::parse_address(message.payload)?;
-                let addresses = &mut self.0.get_mut(&index)?.addresses;
-                match addresses.iter_mut().find(|old| is_same(old, &new)) {
+                let link = self.links.get_mut(&index)?;
+                match link.addresses.iter_mut().find(|old| is_same(old, &new)) {
                     Some(old) if *old == new => return None,
                     Some(old) => *old = new,
-                    None => addresses.push(new),
+                    None => link.addresses.push(new),
                 }
-                Some(Change::Addresses(index))
+                news.add_address(link, new.address);
+                Some(())
             }
             libc::RTM_DELADDR => {
                 let (index, gone) = netlink::parse_address(message.payload)?;
-                let addresses = &mut self.0.get_mut(&index)?.addresses;
-                let before = addresses.len();
-                addresses.retain(|old| !is_same(old, &gone));
-                (addresses.len() != before).then_some(Change::Addresses(index))
+                let link = self.links.get_mut(&index)?;
+                let before = link.addresses.len();
+                link.addresses.retain(|old| !is_same(old, &gone));
+                (link.addresses.len() != before).then(|| news.add_address(link, gone.address))
             }
             libc::RTM_NEWNETCONF => {
                 let (index, is_router) = parse_netconf(message.payload)?;
-                let link = self.0.get_mut(&index)?;
+                let link = self.links.get_mut(&index)?;
                 let before = core::mem::replace(&mut link.is_router, is_router);
-                (before != is_router).then_some(Change::Link(index))
+                (before != is_router).then(|| news.add_link(link))
             }
             _ => None,
         }
     }
 
-    fn handle_new_link(&mut self, payload: &[u8]) -> Option<Change> {
+    /// An interface, in the place of the one that had its index.
+    pub(crate) fn insert(&mut self, link: Link) {
+        self.remove(link.index);
+        self.names.insert(link.name.clone(), link.index);
+        self.links.insert(link.index, link);
+    }
+
+    fn remove(&mut self, index: u32) -> Option<Link> {
+        let link = self.links.remove(&index)?;
+        // Another one may have taken its name.
+        if self.names.get(&link.name) == Some(&index) {
+            self.names.remove(&link.name);
+        }
+        Some(link)
+    }
+
+    fn handle_new_link(&mut self, payload: &[u8], news: &mut News) -> Option<()> {
         let (index, flags, rest) = parse_link_header(payload)?;
-        let old = self.0.get(&index);
+        let old = self.links.get(&index);
         let mut link = old.cloned().unwrap_or_default();
         link.index = index;
         link.is_up = flags & FLAGS_UP == FLAGS_UP;
@@ -149,11 +183,18 @@ impl Table {
         if old == Some(&link) {
             return None;
         }
-        self.0.insert(index, link);
-        Some(Change::Link(index))
+        if let Some(old) = old {
+            // By its former name it was known, too.
+            news.add_link(old);
+        }
+        news.add_link(&link);
+        self.insert(link);
+        Some(())
     }
 
-    pub(super) fn source_for(
+    /// The address to send from: the configured one if the host has it and it is usable, else the
+    /// interface's primary IPv4 or link-local IPv6 address that is none of `excluded`.
+    pub(crate) fn source_for(
         &self,
         ifindex: u32,
         family: Family,
@@ -172,7 +213,7 @@ impl Table {
             };
             is_primary && !is_ours && address.is_usable()
         };
-        self.0.get(&ifindex)?.addresses.iter().find(is_source).map(|address| address.address)
+        self.links.get(&ifindex)?.addresses.iter().find(is_source).map(|address| address.address)
     }
 
     fn has_usable(&self, ifindex: u32, family: Family, wanted: IpAddr) -> bool {
@@ -181,7 +222,7 @@ impl Table {
             IpAddr::V6(v6) => (family == Family::V6, v6.is_unicast_link_local()),
         };
         // A link-local address means something on its own link only.
-        let mut links = self.0.values().filter(|link| !is_link_local || link.index == ifindex);
+        let mut links = self.links.values().filter(|link| !is_link_local || link.index == ifindex);
         is_family
             && links.any(|link| {
                 link.addresses.iter().any(|own| own.address == wanted && own.is_usable())
@@ -243,11 +284,12 @@ mod tests {
     }
 
     fn table(addresses: &[Address]) -> Table {
-        let link = |index, addresses: &[Address]| {
-            (index, Link { index, addresses: addresses.to_vec(), ..Link::default() })
-        };
+        let mut table = Table::default();
         let other = [address("192.0.2.1", 0, 0), address("fe80::1", 0, 0)];
-        Table(BTreeMap::from([link(1, &other), link(2, addresses)]))
+        for (index, addresses) in [(1, &other[..]), (2, addresses)] {
+            table.insert(Link { index, addresses: addresses.to_vec(), ..Link::default() });
+        }
+        table
     }
 
     /// V-5.1.1-1, V-7.2-1.
@@ -313,30 +355,38 @@ mod tests {
         payload
     }
 
-    fn handle(table: &mut Table, kind: u16, payload: &[u8]) -> Option<Change> {
-        table.handle(&Message { kind, flags: 0, sequence: 0, payload })
+    /// Whether there is news, which is of that interface.
+    fn handle(table: &mut Table, kind: u16, payload: &[u8]) -> bool {
+        let mut news = News::default();
+        let handled = table.handle(&Message { kind, flags: 0, sequence: 0, payload }, &mut news);
+        assert_eq!(handled.is_some(), !news.is_empty());
+        let of_eth0 = handled.is_some().then_some(7);
+        assert_eq!(news.indexes, of_eth0.into_iter().collect());
+        assert_eq!(news.names, of_eth0.map(|_| "eth0".to_owned()).into_iter().collect());
+        handled.is_some()
     }
 
     #[test]
     fn follows_a_link() {
         let mut table = Table::default();
         let up = new_link(FLAGS_UP);
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &up), Some(Change::Link(7)));
-        let link = table.0[&7].clone();
+        assert!(handle(&mut table, libc::RTM_NEWLINK, &up));
+        let link = table.by_name("eth0").unwrap().clone();
+        assert_eq!(Some(&link), table.by_index(7));
         assert_eq!((link.name.as_str(), link.mtu, link.is_up), ("eth0", 1500, true));
         assert_eq!(link.mac, Some([2, 0, 0, 0, 0, 1]));
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &up), None, "nothing new");
+        assert!(!handle(&mut table, libc::RTM_NEWLINK, &up), "nothing new");
 
         // Carrier lost, before the kernel has made up its mind about the operational state.
         let no_carrier = new_link(0x1 | 0x40);
-        assert_eq!(handle(&mut table, libc::RTM_NEWLINK, &no_carrier), Some(Change::Link(7)));
-        assert!(!table.0[&7].is_up);
+        assert!(handle(&mut table, libc::RTM_NEWLINK, &no_carrier));
+        assert!(!table.by_index(7).unwrap().is_up);
 
         let mut bridge_port = up.clone();
         bridge_port[0] = 7;
-        assert_eq!(handle(&mut table, libc::RTM_DELLINK, &bridge_port), None);
-        assert_eq!(handle(&mut table, libc::RTM_DELLINK, &up), Some(Change::Link(7)));
-        assert!(table.0.is_empty());
+        assert!(!handle(&mut table, libc::RTM_DELLINK, &bridge_port));
+        assert!(handle(&mut table, libc::RTM_DELLINK, &up));
+        assert_eq!((table.by_index(7), table.by_name("eth0")), (None, None));
     }
 
     /// As the kernel writes it: `struct netconfmsg`, `NETCONFA_IFINDEX`, `NETCONFA_FORWARDING`.
@@ -354,14 +404,14 @@ mod tests {
         let mut table = Table::default();
         handle(&mut table, libc::RTM_NEWLINK, &new_link(FLAGS_UP));
         let kind = libc::RTM_NEWNETCONF;
-        assert_eq!(handle(&mut table, kind, &message(libc::AF_INET, 7)), None);
+        assert!(!handle(&mut table, kind, &message(libc::AF_INET, 7)));
         // -1 and -2 are "all" and "default".
-        assert_eq!(handle(&mut table, kind, &message(libc::AF_INET6, -1)), None);
-        assert!(!table.0[&7].is_router);
+        assert!(!handle(&mut table, kind, &message(libc::AF_INET6, -1)));
+        assert!(!table.by_index(7).unwrap().is_router);
         let ours = message(libc::AF_INET6, 7);
-        assert_eq!(handle(&mut table, kind, &ours), Some(Change::Link(7)));
-        assert!(table.0[&7].is_router);
-        assert_eq!(handle(&mut table, kind, &ours), None, "nothing new");
+        assert!(handle(&mut table, kind, &ours));
+        assert!(table.by_index(7).unwrap().is_router);
+        assert!(!handle(&mut table, kind, &ours), "nothing new");
         for len in 0..ours.len() {
             assert_eq!(parse_netconf(&ours[..len]), None, "{len}");
         }

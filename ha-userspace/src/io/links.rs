@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeSet, io, net::IpAddr};
 
-use ha_core::Family;
 use rtnetlink::{
     packet_core::{NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_OVERRUN},
     packet_route::{RouteNetlinkMessage, address::AddressMessage, link::LinkMessage},
@@ -13,12 +12,11 @@ use rtnetlink::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    link_table::Table,
     netlink::{self, NetlinkSocket},
     sys,
 };
 
-pub(crate) use super::link_table::{Address, Kind, Link};
+pub(crate) use super::link_table::{Address, Kind, Link, Table};
 
 /// Room for the notifications of some thousand virtual addresses at once, at 1 to 2 KiB each.
 const RECEIVE_BYTES: usize = 8 << 20;
@@ -32,16 +30,53 @@ const DUMPS_MAX: u32 = 5;
 /// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR`, and `RTNLGRP_IPV6_NETCONF`.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 1 << (libc::RTNLGRP_IPV6_NETCONF - 1);
 
-/// Something in the table is different.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Change {
-    /// Notifications were lost: the table was read anew, anything may be different.
-    Lost,
-    /// An interface (by index) appeared, vanished, or changed its name, state, MAC address, MTU
-    /// or IPv6 forwarding.
-    Link(u32),
-    /// The addresses of an interface (by index) changed.
-    Addresses(u32),
+/// What is different in the table.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct News {
+    /// Anything may be: the table was read anew.
+    pub(crate) is_of_all: bool,
+    /// Interfaces that appeared, vanished, or changed their name, state, MAC address, MTU, IPv6
+    /// forwarding or addresses.
+    pub(crate) indexes: BTreeSet<u32>,
+    /// Their names, also those they had before.
+    pub(crate) names: BTreeSet<String>,
+    /// Addresses that came, went or changed, and all of an interface that did.
+    pub(crate) addresses: BTreeSet<IpAddr>,
+}
+
+impl News {
+    /// Anything may be different.
+    pub(crate) fn of_all() -> Self {
+        Self { is_of_all: true, ..Self::default() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.is_of_all && self.indexes.is_empty()
+    }
+
+    /// Whether it may be about the interface of this index.
+    pub(crate) fn is_of(&self, index: u32) -> bool {
+        self.is_of_all || self.indexes.contains(&index)
+    }
+
+    pub(crate) fn add_link(&mut self, link: &Link) {
+        self.indexes.insert(link.index);
+        self.names.insert(link.name.clone());
+        self.addresses.extend(link.addresses.iter().map(|own| own.address));
+    }
+
+    pub(super) fn add_address(&mut self, link: &Link, address: IpAddr) {
+        self.indexes.insert(link.index);
+        self.names.insert(link.name.clone());
+        self.addresses.insert(address);
+    }
+
+    pub(crate) fn add(&mut self, other: Self) {
+        self.is_of_all |= other.is_of_all;
+        self.indexes.extend(other.indexes);
+        self.names.extend(other.names);
+        self.addresses.extend(other.addresses);
+    }
 }
 
 /// The table, and the subscription that keeps it up to date.
@@ -50,8 +85,8 @@ pub(crate) struct Links {
     socket: AsyncFd<NetlinkSocket>,
     buffer: Vec<u8>,
     table: Table,
-    /// Changes found and not handed out.
-    pending: BTreeSet<Change>,
+    /// Found and not handed out.
+    pending: News,
     /// The table cannot be trusted, and no dump is under way.
     is_stale: bool,
     dump: Option<Dump>,
@@ -70,21 +105,21 @@ impl Links {
             socket,
             buffer: vec![0; netlink::DATAGRAM_MAX],
             table: Table::default(),
-            pending: BTreeSet::new(),
+            pending: News::default(),
             is_stale: true,
             dump: None,
             dump_sequence: 0,
         };
-        // The first change is that there is a table at all.
+        // The first news is that there is a table at all.
         links.changed().await?;
         Ok(links)
     }
 
-    /// Waits for the next change. Can be dropped and called again without losing anything.
-    pub(crate) async fn changed(&mut self) -> io::Result<Change> {
+    /// Waits for news. Can be dropped and called again without losing anything.
+    pub(crate) async fn changed(&mut self) -> io::Result<News> {
         loop {
-            if let Some(change) = self.pending.pop_first() {
-                return Ok(change);
+            if !self.pending.is_empty() {
+                return Ok(std::mem::take(&mut self.pending));
             }
             if self.is_stale {
                 self.start_dump(0)?;
@@ -95,32 +130,24 @@ impl Links {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.table.0.values()
+        self.table.iter()
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<&Link> {
-        self.iter().find(|link| link.name == name)
+        self.table.by_name(name)
     }
 
     pub(crate) fn by_index(&self, index: u32) -> Option<&Link> {
-        self.table.0.get(&index)
+        self.table.by_index(index)
     }
 
     /// Whether VLAN interfaces are on top of this one: tagged frames come in by it then.
     pub(crate) fn carries_vlans(&self, index: u32) -> bool {
         self.iter().any(|link| link.kind == Kind::Vlan && link.lower == index)
-    }
-
-    /// The address to send from: the configured one if the host has it and it is usable, else the
-    /// interface's primary IPv4 or link-local IPv6 address that is none of `excluded`.
-    pub(crate) fn source_for(
-        &self,
-        ifindex: u32,
-        family: Family,
-        configured: Option<IpAddr>,
-        excluded: &BTreeSet<IpAddr>,
-    ) -> Option<IpAddr> {
-        self.table.source_for(ifindex, family, configured, excluded)
     }
 
     fn start_dump(&mut self, attempt: u32) -> io::Result<()> {
@@ -193,9 +220,9 @@ impl Links {
                 _ => {
                     if let Some(dump) = &mut self.dump {
                         // Notifications too: they are part of the same order of events.
-                        dump.table.handle(&message);
+                        dump.table.handle(&message, &mut News::default());
                     } else {
-                        self.pending.extend(self.table.handle(&message));
+                        self.table.handle(&message, &mut self.pending);
                     }
                 }
             }
@@ -217,7 +244,7 @@ impl Links {
             }
             Some(dump) => {
                 self.table = dump.table;
-                self.pending = BTreeSet::from([Change::Lost]);
+                self.pending = News::of_all();
                 Ok(())
             }
             None => Ok(()),

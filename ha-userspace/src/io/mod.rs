@@ -32,6 +32,6 @@ pub(crate) mod xdp;
 
 mod btf;
 mod link_table;
-mod netlink;
+pub(crate) mod netlink;
 mod object;
 pub(crate) mod sys;

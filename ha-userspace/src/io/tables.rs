@@ -1,7 +1,10 @@
 //! What frames are judged by, in ordinary memory: the packet-socket path reads it, the XDP program
 //! gets a copy in its maps.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ha_common::{
     abi::{
@@ -24,6 +27,14 @@ pub(crate) struct Tables {
     pub(crate) peers: BTreeMap<PeerKey, PeerRule>,
 }
 
+/// Entries of tables that may be otherwise than before.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Keys {
+    pub(crate) addresses: BTreeSet<AddressKey>,
+    pub(crate) instances: BTreeSet<InstanceKey>,
+    pub(crate) peers: BTreeSet<PeerKey>,
+}
+
 impl Tables {
     /// No instance yet, but the groups: they are VRRP's, whoever uses them.
     pub(crate) fn new(groups: &MulticastGroups) -> Self {
@@ -40,8 +51,51 @@ impl Tables {
         self.addresses.insert(address_key(ifindex, address), ADDRESS_LOCAL);
     }
 
+    /// An address is this host's own, or is not any more.
+    pub(crate) fn set_local(
+        &mut self,
+        ifindex: u32,
+        address: IpAddr,
+        is_local: bool,
+        keys: &mut Keys,
+    ) {
+        let key = address_key(ifindex, address);
+        let before = if is_local {
+            self.addresses.insert(key, ADDRESS_LOCAL)
+        } else {
+            self.addresses.remove(&key)
+        };
+        if before.is_some() != is_local {
+            keys.addresses.insert(key);
+        }
+    }
+
+    /// No instance is on the interface `ifindex` any more.
+    pub(crate) fn remove_interface(&mut self, ifindex: u32, keys: &mut Keys) {
+        let all = InstanceKey { ifindex, vlan: 0, family: 0, vrid: 0 }..=InstanceKey {
+            ifindex,
+            vlan: u16::MAX,
+            family: u8::MAX,
+            vrid: u8::MAX,
+        };
+        for (key, rule) in self.instances.extract_if(all, |_, _| true) {
+            keys.instances.insert(key);
+            let all = PeerKey { slot: rule.slot, address: [0; 16] }..=PeerKey {
+                slot: rule.slot,
+                address: [u8::MAX; 16],
+            };
+            keys.peers.extend(self.peers.extract_if(all, |_, _| true).map(|(key, _)| key));
+        }
+    }
+
     /// An instance that is on the interface `ifindex`.
-    pub(crate) fn add_instance(&mut self, slot: u32, ifindex: u32, plan: &InstancePlan) {
+    pub(crate) fn add_instance(
+        &mut self,
+        slot: u32,
+        ifindex: u32,
+        plan: &InstancePlan,
+        keys: &mut Keys,
+    ) {
         let is_unicast = !plan.peers.is_empty();
         let authentication = plan.template.authentication;
         let rule = InstanceRule {
@@ -56,14 +110,18 @@ impl Tables {
             pad: [0; 3],
         };
         let family = plan.family.as_u8();
-        self.instances.insert(InstanceKey { ifindex, vlan: 0, family, vrid: plan.vrid }, rule);
+        let key = InstanceKey { ifindex, vlan: 0, family, vrid: plan.vrid };
+        self.instances.insert(key, rule);
+        keys.instances.insert(key);
         for peer in &plan.peers {
             let rule = PeerRule {
                 ttl_min: peer.min_ttl.unwrap_or(0),
                 ttl_max: peer.max_ttl.unwrap_or(u8::MAX),
                 pad: [0; 2],
             };
-            self.peers.insert(PeerKey { slot, address: octets(peer.address) }, rule);
+            let key = PeerKey { slot, address: octets(peer.address) };
+            self.peers.insert(key, rule);
+            keys.peers.insert(key);
         }
     }
 }

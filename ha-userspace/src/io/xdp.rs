@@ -4,7 +4,7 @@
 //! ends, however it ends.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     mem::offset_of,
     net::IpAddr,
@@ -37,7 +37,7 @@ use crate::{
         refused::RefusedFrames,
         slots::Slots,
         sys,
-        tables::{self, Tables},
+        tables::{self, Keys, Tables},
     },
 };
 
@@ -190,14 +190,28 @@ impl Xdp {
     /// # Errors
     /// One sentence for the operator. Some of it may have been written.
     pub(crate) fn write(&mut self, tables: &Tables) -> io::Result<()> {
+        let Tables { addresses, instances, peers } = &self.written;
+        let keys = Keys {
+            addresses: addresses.keys().chain(tables.addresses.keys()).copied().collect(),
+            instances: instances.keys().chain(tables.instances.keys()).copied().collect(),
+            peers: peers.keys().chain(tables.peers.keys()).copied().collect(),
+        };
+        self.write_changed(tables, &keys)
+    }
+
+    /// The same, where only what these keys are of may be different.
+    ///
+    /// # Errors
+    /// As above: then [`Self::write`] is to be called.
+    pub(crate) fn write_changed(&mut self, tables: &Tables, keys: &Keys) -> io::Result<()> {
         let Self { peers, instances, addresses, written, .. } = self;
         // What leads to a rule comes after it: no new frame meets an instance without its peers.
-        write_map(peers, &mut written.peers, &tables.peers)
+        write_map(peers, &mut written.peers, &tables.peers, &keys.peers)
             .map_err(|error| full("unicast peers", tables.peers.len(), PEERS_MAX, &error))?;
-        write_map(instances, &mut written.instances, &tables.instances)
+        write_map(instances, &mut written.instances, &tables.instances, &keys.instances)
             .map_err(|error| full("instances", tables.instances.len(), INSTANCES_MAX, &error))?;
         let what = "addresses of the interfaces that instances are on";
-        write_map(addresses, &mut written.addresses, &tables.addresses)
+        write_map(addresses, &mut written.addresses, &tables.addresses, &keys.addresses)
             .map_err(|error| full(what, tables.addresses.len(), ADDRESSES_MAX, &error))
     }
 
@@ -232,6 +246,8 @@ impl Xdp {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Advert<'a> {
     pub(crate) instance: InstanceId,
+    /// The interface it came in by.
+    pub(crate) ifindex: u32,
     pub(crate) at: Instant,
     pub(crate) source: IpAddr,
     pub(crate) message: &'a [u8],
@@ -245,9 +261,11 @@ impl<'a> Advert<'a> {
         let [family] = field(header, offset_of!(AdvertHeader, family))?;
         let family = if family == Family::V4.as_u8() { Family::V4 } else { Family::V6 };
         let slot = u32::from_ne_bytes(field(header, offset_of!(AdvertHeader, slot))?);
+        let ifindex = u32::from_ne_bytes(field(header, offset_of!(AdvertHeader, ifindex))?);
         let stamp = u64::from_ne_bytes(field(header, offset_of!(AdvertHeader, stamp_nanos))?);
         Some(Self {
             instance: InstanceId(slot),
+            ifindex,
             at: Instant::from_nanos(stamp),
             source: tables::address(family, field(header, offset_of!(AdvertHeader, source))?),
             message: rest.get(..usize::from(message_len))?,
@@ -273,14 +291,17 @@ fn write_map<K: Ord + Pod, V: PartialEq + Pod>(
     map: &mut BpfHashMap<MapData, K, V>,
     written: &mut BTreeMap<K, V>,
     wanted: &BTreeMap<K, V>,
+    keys: &BTreeSet<K>,
 ) -> Result<(), MapError> {
-    let gone: Vec<K> = written.keys().filter(|key| !wanted.contains_key(key)).copied().collect();
-    for key in gone {
-        map.remove(&key)?;
-        written.remove(&key);
+    // Removals make room.
+    for key in keys.iter().filter(|key| !wanted.contains_key(key)) {
+        if written.contains_key(key) {
+            map.remove(key)?;
+            written.remove(key);
+        }
     }
-    for (key, value) in wanted {
-        if written.get(key) != Some(value) {
+    for key in keys {
+        if let Some(value) = wanted.get(key).filter(|value| written.get(key) != Some(value)) {
             map.insert(key, value, 0)?;
             written.insert(*key, *value);
         }

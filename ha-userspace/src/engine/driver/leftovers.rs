@@ -4,7 +4,7 @@ use std::io;
 
 use ha_config::Statics;
 
-use super::{Driver, host::virtual_addresses};
+use super::{Driver, places::virtual_addresses};
 use crate::{
     clock,
     engine::effects,

@@ -8,6 +8,7 @@ use super::Driver;
 use crate::{
     clock,
     engine::{Message, effects::Surroundings},
+    io::links::News,
     plan::TrackerPlan,
 };
 
@@ -16,7 +17,7 @@ impl Driver {
     pub(super) fn handle_routing(&mut self, result: io::Result<()>) {
         match result.and_then(|()| self.routing.receive()) {
             Ok(true) => {
-                self.is_routing_in_doubt = true;
+                self.routing_doubts = News::of_all();
                 self.effects.doubt_statics(clock::now());
             }
             Ok(false) => {}
@@ -38,12 +39,13 @@ impl Driver {
     /// Sets what the kernel has removed in silence. What cannot be set is missing as if somebody had
     /// removed it.
     pub(super) fn mend_routing(&mut self, now: Instant) {
-        if !core::mem::take(&mut self.is_routing_in_doubt) {
+        let doubts = core::mem::take(&mut self.routing_doubts);
+        if doubts.is_empty() {
             return;
         }
         let Self { plan, links, ports, effects, associations, engine, .. } = self;
         let around = Surroundings { now, plan, links, ports, associations, engine };
-        for instance in effects.mend_routing(around) {
+        for instance in effects.mend_routing(around, &doubts) {
             self.engine.handle(now, Input::AddressesMissing { instance });
         }
         self.apply(now);

@@ -9,11 +9,18 @@ mod host;
 pub(crate) mod leftovers;
 mod mending;
 mod ordering;
+mod places;
 mod ports;
 mod snapshot;
 mod telling;
 
-use std::{collections::BTreeMap, io, os::fd::OwnedFd, rc::Rc, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    os::fd::OwnedFd,
+    rc::Rc,
+    sync::Arc,
+};
 
 use ha_common::{abi::Sender, check::Reason};
 use ha_core::{Action, Cause, Input, Instant, Order, Received, Transition};
@@ -22,6 +29,7 @@ use tokio::{
     sync::{Notify, mpsc},
 };
 
+use self::{host::Host, places::Places};
 use crate::{
     cli::XdpChoice,
     clock,
@@ -37,11 +45,10 @@ use crate::{
     io::{
         announce::Announcer,
         changes::{ChangeSocket, Ledger},
-        links::{self, Links},
+        links::{Links, News},
         neighbours::NeighbourSocket,
         routing_watch::RoutingWatch,
         slots::Slots,
-        tables::Tables,
         timer::Timer,
         xdp::{Advert, Xdp},
     },
@@ -60,8 +67,8 @@ pub(crate) struct Driver {
     effects: Effects,
     links: Links,
     routing: RoutingWatch,
-    /// Interfaces or addresses are different, and routes may have gone with them.
-    is_routing_in_doubt: bool,
+    /// Routes may have gone with what there is news of.
+    routing_doubts: News,
     timer: Timer,
     choice: XdpChoice,
     xdp: Option<Xdp>,
@@ -69,7 +76,12 @@ pub(crate) struct Driver {
     ring: Option<AsyncFd<OwnedFd>>,
     slots: Arc<Slots>,
     ports: BTreeMap<String, Port>,
-    tables: Tables,
+    /// Interfaces that are there, and could not be opened.
+    unopened: BTreeSet<String>,
+    places: Places,
+    host: Host,
+    /// Records of the ring that were for an instance that has left the interface.
+    records_outdated: u64,
     associations: Associations,
     /// Woken by packet sockets.
     arrived: Rc<Notify>,
@@ -86,7 +98,7 @@ pub(crate) struct Driver {
 enum Wake {
     Arrived,
     Timer(io::Result<()>),
-    Links(io::Result<links::Change>),
+    Links(io::Result<News>),
     Routing(io::Result<()>),
     Command(Option<Command>),
 }
@@ -119,14 +131,17 @@ impl Driver {
             effects,
             links: Links::open().await?,
             routing: RoutingWatch::open()?,
-            is_routing_in_doubt: false,
+            routing_doubts: News::default(),
             timer: Timer::new()?,
             choice,
             xdp,
             ring,
             slots,
             ports: BTreeMap::new(),
-            tables: Tables::default(),
+            unopened: BTreeSet::new(),
+            places: Places::of(&plan),
+            host: Host::default(),
+            records_outdated: 0,
             associations: Associations::new(&plan, clock::unix_time()),
             arrived: Rc::new(Notify::new()),
             commands,
@@ -143,11 +158,11 @@ impl Driver {
             // They may be what an instance sends from.
             driver.links = Links::open().await?;
         }
-        let problems = driver.open_ports();
+        let problems = driver.open_ports(&News::of_all());
         if let Some(error) = problems.into_iter().next() {
             return Err(error);
         }
-        driver.tell_engine(clock::now())?;
+        driver.tell_engine(clock::now(), &News::of_all())?;
         for instance in demoted {
             driver.engine.handle(clock::now(), Input::Order { instance, order: Order::Demote });
         }
@@ -193,12 +208,12 @@ impl Driver {
                     let text = format!("the timer: {error}");
                     self.effects.report(clock::now(), Message::Trouble(text));
                 }
-                Wake::Links(Ok(_)) => self.handle_change(),
+                Wake::Links(Ok(news)) => self.handle_change(news),
                 Wake::Links(Err(error)) => {
                     let text = format!("the kernel's notifications about interfaces: {error}");
                     self.effects.report(clock::now(), Message::Trouble(text));
                     self.links = Links::open().await?;
-                    self.handle_change();
+                    self.handle_change(News::of_all());
                 }
                 Wake::Routing(result) => self.handle_routing(result),
                 Wake::Command(Some(Command::Tracker { tracker, verdict })) => {
@@ -241,7 +256,7 @@ impl Driver {
         tokio::select! {
             biased;
             command = self.commands.recv() => Wake::Command(command),
-            change = self.links.changed() => Wake::Links(change),
+            news = self.links.changed() => Wake::Links(news),
             result = self.routing.readable() => Wake::Routing(result),
             result = self.timer.expired() => Wake::Timer(result),
             () = ring => Wake::Arrived,
@@ -255,11 +270,11 @@ impl Driver {
         let heard_until = clock::now();
         let is_empty = self.receive();
         if self.rewrite.is_some_and(|backoff| backoff.is_due(heard_until)) {
-            self.handle_change();
+            self.handle_change(News::of_all());
         }
         let now = clock::now();
         if self.debounce.next().is_some_and(|at| at <= now) {
-            self.tell_of_interfaces(now);
+            self.tell_of_interfaces(now, &News::of_all());
         }
         self.engine.fire(now, heard_until);
         self.retry(now);
@@ -295,7 +310,18 @@ impl Driver {
     /// Hears all that waits, or in a flood at least what waited at the beginning; says whether it
     /// was all.
     fn receive(&mut self) -> bool {
-        let Self { plan, engine, effects, xdp, slots, ports, tables, associations, .. } = self;
+        let Self {
+            plan,
+            engine,
+            effects,
+            xdp,
+            slots,
+            ports,
+            host,
+            associations,
+            records_outdated,
+            ..
+        } = self;
         let mut take = |advert: Advert<'_>| {
             let received = Received {
                 instance: advert.instance,
@@ -305,9 +331,17 @@ impl Driver {
             };
             engine.handle(clock::now(), Input::Advertisement(received));
         };
-        let mut is_empty = xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take));
+        let mut take_current = |advert: Advert<'_>| {
+            if host.is_where_it_was_heard(&advert) {
+                take(advert);
+            } else {
+                *records_outdated += 1;
+            }
+        };
+        let mut is_empty =
+            xdp.as_mut().is_none_or(|xdp| xdp.drain(RECORDS_PER_TURN, &mut take_current));
         for port in ports.values_mut() {
-            let judges = Judges { tables, associations, slots: slots.as_slice() };
+            let judges = Judges { tables: &host.tables, associations, slots: slots.as_slice() };
             let ifindex = port.ifindex;
             let mut refuse = |now, reason, sender: &Sender| {
                 if reason != Reason::UnknownVrid || plan.logs_unknown_vrids {
@@ -389,20 +423,25 @@ impl Driver {
     }
 
     /// Interfaces or addresses are different.
-    fn handle_change(&mut self) {
+    fn handle_change(&mut self, mut news: News) {
+        // What could not be opened is tried again with whatever comes next.
+        let unopened = std::mem::take(&mut self.unopened);
+        for link in unopened.iter().filter_map(|name| self.links.by_name(name)) {
+            news.add_link(link);
+        }
         // One moment for all: what was absorbed is read once.
         let now = clock::now();
-        for error in self.open_ports() {
+        for error in self.open_ports(&news) {
             self.effects.report(now, Message::Trouble(error.to_string()));
         }
-        if let Err(error) = self.tell_engine(now) {
+        if let Err(error) = self.tell_engine(now, &news) {
             self.effects.report(now, Message::Trouble(error.to_string()));
         }
         // Last: an instance whose interface has failed gives its addresses up anyway.
-        for instance in self.effects.find_missing(&self.links) {
+        for instance in self.effects.find_missing(&self.links, &news) {
             self.engine.handle(now, Input::AddressesMissing { instance });
         }
-        self.is_routing_in_doubt = true;
+        self.routing_doubts.add(news);
         self.effects.doubt_statics(now);
     }
 }

@@ -11,7 +11,8 @@ use ha_core::Reload;
 
 use super::{
     Driver,
-    host::{self, Host},
+    host::{Host, View},
+    places::Places,
 };
 use crate::{
     clock,
@@ -19,8 +20,8 @@ use crate::{
         Message,
         port::{Opening, Port, Speech, Spoken},
     },
-    io::{advert_socket::Channel, xdp::Xdp},
-    plan::{Plan, TrackerPlan},
+    io::{advert_socket::Channel, links::News, xdp::Xdp},
+    plan::Plan,
 };
 
 /// What another plan needs beside what is open, by the interface's name.
@@ -47,7 +48,7 @@ impl Driver {
         if let Err(error) = self.write_for(&plan, &opened) {
             opened.close(self.xdp.as_mut());
             // Some of it may be in the tables.
-            self.handle_change();
+            self.handle_change(News::of_all());
             return Err(error);
         }
         self.engine.stop_for(now, &plan, &reload);
@@ -65,14 +66,14 @@ impl Driver {
         }
         self.effects.reload(&plan);
         self.associations.reload(&plan, clock::unix_time());
+        self.places = Places::of(&plan);
         self.plan = plan;
-        let tracked = interfaces_tracked(&self.plan);
-        self.debounce.retain(|name| tracked.contains(name));
+        self.debounce.retain(|name| self.places.is_tracked(name));
         for &id in reload.retired.iter().chain(&reload.restart) {
             self.retries.forget(id);
         }
         self.engine.reload(now, reload);
-        self.handle_change();
+        self.handle_change(News::of_all());
         Ok(())
     }
 
@@ -101,17 +102,22 @@ impl Driver {
     /// Writes the XDP program's tables for `plan`, which can fail, before anybody goes by it.
     fn write_for(&mut self, plan: &Plan, opened: &Opened) -> io::Result<()> {
         let Some(xdp) = &mut self.xdp else { return Ok(()) };
-        let mut indexes = host::indexes(&self.ports);
-        indexes.extend(opened.ports.iter().map(|(name, port)| (name.as_str(), port.ifindex)));
-        xdp.write(&Host::look(plan, &self.links, &indexes).tables)?;
+        let (ports, links) = (&self.ports, self.links.table());
+        let open = |name: &str| {
+            let mut new = opened.ports.iter();
+            let new = new.find(|(opened, _)| opened == name).map(|(_, port)| port);
+            new.or_else(|| ports.get(name)).map(|port| port.ifindex)
+        };
+        let places = Places::of(plan);
+        xdp.write(&Host::look(View { plan, places: &places, links, open: &open }).tables)?;
         self.rewrite = None;
         Ok(())
     }
 
     /// Opens what has appeared and closes what is gone; gives back what could not be opened.
-    pub(super) fn open_ports(&mut self) -> Vec<io::Error> {
+    pub(super) fn open_ports(&mut self, news: &News) -> Vec<io::Error> {
         let mut errors = Vec::new();
-        for name in interfaces_of(&self.plan) {
+        for name in self.places.interfaces_in(news) {
             let ifindex = self.links.by_name(&name).map(|link| link.index);
             if self.ports.get(&name).map(|port| port.ifindex) == ifindex {
                 continue;
@@ -121,7 +127,10 @@ impl Driver {
             }
             match self.open_port(&channels_on(&self.plan, &name), &name) {
                 Ok(port) => self.ports.extend(port.map(|port| (name, port))),
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    errors.push(error);
+                    self.unopened.insert(name);
+                }
             }
         }
         errors
@@ -150,10 +159,6 @@ impl Driver {
 /// The interfaces that instances speak on.
 fn interfaces_of(plan: &Plan) -> BTreeSet<String> {
     plan.instances.iter().map(|instance| instance.interface.clone()).collect()
-}
-
-fn interfaces_tracked(plan: &Plan) -> BTreeSet<&str> {
-    plan.trackers.iter().filter_map(TrackerPlan::interface).collect()
 }
 
 /// Channels used on an interface, and the group to join for each that uses multicast.

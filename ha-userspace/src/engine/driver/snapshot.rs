@@ -63,6 +63,7 @@ impl Driver {
             instances: instances.collect(),
             interfaces: interfaces.collect(),
             reports_lost: self.effects.reports_lost,
+            records_outdated: self.records_outdated,
         }
     }
 }

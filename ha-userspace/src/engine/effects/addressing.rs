@@ -10,12 +10,17 @@ use std::{
 use ha_core::InstanceId;
 
 use super::{
-    Effects, Surroundings,
+    Effects, Outlet, Surroundings,
     wanted::{self, Wanted},
 };
 use crate::{
     engine::Message,
-    io::{changes::Change, links::Links, routing_watch::Key},
+    io::{
+        changes::Change,
+        links::{Link, Links, News},
+        routes::NextHop,
+        routing_watch::Key,
+    },
 };
 
 /// Changes that are made together, and whose each is.
@@ -59,9 +64,13 @@ impl Effects {
                 }
                 wanted
             });
-            let Some(outlet) = self.outlet(instance) else { continue };
+            let outlet = usize::try_from(instance.0).ok();
+            let Some(outlet) = outlet.and_then(|place| self.outlets.get_mut(place)) else {
+                continue;
+            };
             let before = outlet.set.take().unwrap_or_default();
             for Wanted { change, .. } in before {
+                self.holders.remove(instance, &change);
                 let is_kept = |after: &Vec<Wanted>| after.iter().any(|one| one.change == change);
                 if !after.as_ref().is_some_and(is_kept) {
                     let was_seen = place(&change).is_some_and(|place| outlet.seen.remove(&place));
@@ -69,6 +78,9 @@ impl Effects {
                 }
             }
             outlet.set.clone_from(&after);
+            for Wanted { change, .. } in after.iter().flatten() {
+                self.holders.add(instance, change);
+            }
             match after {
                 Some(after) => added.extend(after.into_iter().map(|one| (instance, one))),
                 None => self.pacer.forget(instance),
@@ -100,7 +112,10 @@ impl Effects {
         for ((result, change), (instance, is_tracked)) in
             results.into_iter().zip(&changes).zip(owners)
         {
-            let Err(error) = result else { continue };
+            let Err(error) = result else {
+                self.see(around.links, instance, change);
+                continue;
+            };
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
             self.report(around.now, Message::Trouble(format!("{name}: {error}")));
             if change.is_present() && is_tracked && is_fault(change, &error) {
@@ -149,22 +164,38 @@ impl Effects {
         });
     }
 
-    /// Instances that miss an address: it was seen on its interface since it was set, and is not
-    /// there any more.
-    pub(crate) fn find_missing(&mut self, links: &Links) -> Vec<InstanceId> {
-        let present: BTreeSet<(u32, IpAddr)> = links
-            .iter()
-            .flat_map(|link| link.addresses.iter().map(|own| (link.index, own.address)))
-            .collect();
-        let mut missing = Vec::new();
-        for (number, outlet) in (0..).zip(&mut self.outlets) {
-            let Some(set) = &outlet.set else { continue };
-            let tracked = set.iter().filter(|one| one.is_tracked);
-            for key in tracked.filter_map(|one| place(&one.change)) {
-                if present.contains(&key) {
-                    outlet.seen.insert(key);
-                } else if outlet.seen.remove(&key) && missing.last() != Some(&InstanceId(number)) {
-                    missing.push(InstanceId(number));
+    /// An address that is set and was there before: the kernel does not tell of it.
+    fn see(&mut self, links: &Links, instance: InstanceId, change: &Change) {
+        let Some((ifindex, address)) = place(change).filter(|_| change.is_present()) else {
+            return;
+        };
+        let is_there = |link: &Link| link.addresses.iter().any(|own| own.address == address);
+        if links.by_index(ifindex).is_some_and(is_there)
+            && let Some(outlet) = self.outlet(instance)
+        {
+            outlet.seen.insert((ifindex, address));
+        }
+    }
+
+    /// Instances that miss an address on an interface that there is news of: it was seen there since
+    /// it was set, and is not there any more.
+    pub(crate) fn find_missing(&mut self, links: &Links, news: &News) -> BTreeSet<InstanceId> {
+        let mut missing = BTreeSet::new();
+        for (ifindex, holders) in self.holders.on_interfaces_in(news) {
+            let of_link = links.by_index(ifindex).into_iter().flat_map(|link| &link.addresses);
+            let present: BTreeSet<IpAddr> = of_link.map(|own| own.address).collect();
+            for &instance in holders {
+                let outlet = usize::try_from(instance.0).ok();
+                let outlet = outlet.and_then(|place| self.outlets.get_mut(place));
+                let Some(Outlet { set: Some(set), seen, .. }) = outlet else { continue };
+                let tracked = set.iter().filter(|one| one.is_tracked);
+                let here = tracked.filter_map(|one| place(&one.change));
+                for key in here.filter(|(index, _)| *index == ifindex) {
+                    if present.contains(&key.1) {
+                        seen.insert(key);
+                    } else if seen.remove(&key) {
+                        missing.insert(instance);
+                    }
                 }
             }
         }
@@ -184,13 +215,18 @@ impl Effects {
 
     /// Sets routes and rules again that went with an interface or an address, of which the kernel says
     /// nothing; gives back the instances of which one cannot be set.
-    pub(crate) fn mend_routing(&mut self, around: Surroundings<'_>) -> BTreeSet<InstanceId> {
+    pub(crate) fn mend_routing(
+        &mut self,
+        around: Surroundings<'_>,
+        news: &News,
+    ) -> BTreeSet<InstanceId> {
         let mut all = Vec::new();
-        for (number, outlet) in (0..).zip(&self.outlets) {
-            let is_routing = |one: &&Wanted| !matches!(one.change, Change::Address(_));
-            let routing = outlet.set.iter().flatten().filter(is_routing);
-            let tracked = routing.filter(|one| one.is_tracked);
-            all.extend(tracked.map(|one| (InstanceId(number), one.clone())));
+        for &instance in self.holders.of_routing() {
+            let outlet = usize::try_from(instance.0).ok().and_then(|at| self.outlets.get(at));
+            let set = outlet.and_then(|outlet| outlet.set.as_ref());
+            let tracked = set.into_iter().flatten().filter(|one| one.is_tracked);
+            let doubtful = tracked.filter(|one| may_be_lost(&one.change, news));
+            all.extend(doubtful.map(|one| (instance, one.clone())));
         }
         self.make(around, all)
     }
@@ -232,8 +268,23 @@ fn in_batches(added: Batch) -> Vec<Batch> {
     batches
 }
 
+/// Whether a route or a rule may have gone with what there is news of.
+fn may_be_lost(change: &Change, news: &News) -> bool {
+    match change {
+        Change::Address(_) => false,
+        Change::Route(route) => {
+            let is_concerned = |hop: &NextHop| hop.ifindex.is_none_or(|index| news.is_of(index));
+            news.is_of_all
+                || route.hops.iter().any(is_concerned)
+                || route.source.is_some_and(|source| news.addresses.contains(&source))
+        }
+        // The kernel tells of each that goes.
+        Change::Rule(_) => news.is_of_all,
+    }
+}
+
 /// Interface and address, of an address.
-fn place(change: &Change) -> Option<(u32, IpAddr)> {
+pub(super) fn place(change: &Change) -> Option<(u32, IpAddr)> {
     match change {
         Change::Address(change) => Some((change.ifindex, change.address)),
         Change::Route(_) | Change::Rule(_) => None,

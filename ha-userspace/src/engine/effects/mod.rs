@@ -7,6 +7,7 @@
 mod addressing;
 mod advertising;
 mod announcing;
+mod holders;
 mod statics;
 mod wanted;
 
@@ -21,7 +22,7 @@ use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
 pub(crate) use self::wanted::{routing, static_removals};
-use self::{advertising::Built, statics::Statics, wanted::Wanted};
+use self::{advertising::Built, holders::Holders, statics::Statics, wanted::Wanted};
 use crate::{
     clock,
     engine::{
@@ -50,6 +51,7 @@ pub(crate) struct Effects {
     neighbours: NeighbourSocket,
     pacer: Pacer,
     outlets: Vec<Outlet>,
+    holders: Holders,
     statics: Statics,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
@@ -112,6 +114,7 @@ impl Effects {
             neighbours,
             pacer,
             outlets,
+            holders: Holders::default(),
             statics: Statics::default(),
             reports,
             reports_lost: 0,
@@ -142,20 +145,22 @@ impl Effects {
         self.outlets.get(usize::try_from(instance.0).ok()?)?.sent
     }
 
-    /// The address an instance sends from; `lack` says why there is none.
+    /// The address an instance sends from; `lack` says why there is none. Whether it is another one
+    /// than before.
     pub(crate) fn set_source(
         &mut self,
         now: Instant,
         instance: InstanceId,
         source: Option<IpAddr>,
         lack: Option<String>,
-    ) {
-        let Some(outlet) = self.outlet(instance) else { return };
-        outlet.source = source;
+    ) -> bool {
+        let Some(outlet) = self.outlet(instance) else { return false };
+        let before = core::mem::replace(&mut outlet.source, source);
         let was_told = core::mem::replace(&mut outlet.is_lack_told, lack.is_some());
         if let Some(lack) = lack.filter(|_| !was_told) {
             self.report(now, Message::Trouble(lack));
         }
+        before != source
     }
 
     /// Carries out what the engine wants; gives back the instances whose addresses could not be set.

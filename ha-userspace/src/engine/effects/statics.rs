@@ -132,6 +132,9 @@ impl Effects {
 
     fn drop_statics(&mut self, now: Instant, is_dropped: impl Fn(&Change) -> bool) {
         let gone: Vec<Change> = self.statics.set.extract_if(.., |one| is_dropped(one)).collect();
+        if gone.is_empty() {
+            return;
+        }
         let of_instances = self.outlets.iter().flat_map(|outlet| outlet.set.iter().flatten());
         let held: BTreeSet<Change> = of_instances.map(|one| one.change.removal()).collect();
         let removals = gone.iter().rev().map(Change::removal);
