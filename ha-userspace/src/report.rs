@@ -110,6 +110,15 @@ impl Reporter {
             Message::Trouble(text) => warn!("{text}"),
             Message::Moved(moved) => self.handle_moved(report.at, moved),
             Message::Priority(change) => self.handle_priority(change),
+            Message::Noticed { instance, source, notice, times } => {
+                let line = noticed(self.name(*instance), *source, *notice, *times);
+                match notice {
+                    Notice::Checksum(_) => info!("{line}"),
+                    Notice::Interval(_) | Notice::Addresses | Notice::SecondOwner => {
+                        warn!("{line}");
+                    }
+                }
+            }
             Message::Engine(action) => self.handle_action(action),
         }
     }
@@ -137,12 +146,6 @@ impl Reporter {
                 self.tell(notify);
                 self.mailer.tell(&self.plan, notify);
             }
-            Action::Noticed { instance, source, notice: notice @ Notice::Checksum(_) } => {
-                info!("{}: {source} {notice}", self.name(instance));
-            }
-            Action::Noticed { instance, source, notice } => {
-                warn!("{}: {source} {notice}", self.name(instance));
-            }
             Action::Restoring { instance, times, wait } => {
                 let (name, wait) = (self.name(instance), seconds(wait));
                 warn!(
@@ -156,6 +159,7 @@ impl Reporter {
             }
             // Carried out, or counted, on the engine thread, or told with its reasons.
             Action::Rejected { .. }
+            | Action::Noticed { .. }
             | Action::Advertise { .. }
             | Action::Addresses { .. }
             | Action::Announce { .. }
@@ -325,6 +329,14 @@ impl Reporter {
     }
 }
 
+/// In the end, what a sender has shown so many times.
+fn noticed(name: &str, source: IpAddr, notice: Notice, times: u64) -> String {
+    match times {
+        0 | 1 => format!("{name}: {source} {notice}"),
+        _ => format!("{name}: {source} {notice}; such changes in the last 10 s: {times}"),
+    }
+}
+
 fn better(source: IpAddr, priority: u8) -> String {
     format!("{source} is Master with priority {priority}")
 }
@@ -358,6 +370,15 @@ mod tests {
         check(Cause::TrackerDown(TrackerId(2)), "something it depends on failed");
         check(Cause::Group(InstanceId(0)), "VI_1 of the same sync group moved");
         check(Cause::Group(InstanceId(1)), "? of the same sync group moved");
+    }
+
+    #[test]
+    fn what_is_noticed_again_and_again_is_a_line_with_a_count() {
+        let source = "192.0.2.7".parse().unwrap();
+        let line = |times| noticed("VI_1", source, Notice::Addresses, times);
+        let words = "VI_1: 192.0.2.7 advertises other virtual addresses than ours";
+        assert_eq!(line(1), words);
+        assert_eq!(line(20), format!("{words}; such changes in the last 10 s: 20"));
     }
 
     #[test]

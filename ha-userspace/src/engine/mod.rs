@@ -7,6 +7,7 @@ mod debounce;
 pub(crate) mod decide;
 pub(crate) mod driver;
 mod effects;
+mod notices;
 mod pacing;
 mod port;
 mod retry;
@@ -15,8 +16,8 @@ use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use ha_config::Statics;
 use ha_core::{
-    Action, InstanceId, Instant, Order, Refusal, Reload, State, Statistics, TrackerId, Transition,
-    Verdict, wire::Dialect,
+    Action, InstanceId, Instant, Notice, Order, Refusal, Reload, State, Statistics, TrackerId,
+    Transition, Verdict, wire::Dialect,
 };
 use tokio::{
     runtime,
@@ -210,9 +211,11 @@ pub(crate) struct Report {
 /// The content of a [`Report`].
 #[derive(Clone, Debug)]
 pub(crate) enum Message {
-    /// Never one of those carried out on the engine thread, nor `Priority` and `Transition`. Of what frames can cause,
-    /// `Noticed` comes a few times an instance and ten seconds at most.
+    /// Never one of those carried out on the engine thread, nor `Noticed`, `Priority` and `Transition`.
     Engine(Action),
+    /// What a valid advertisement has shown, so many times in ten seconds: a few of an instance in that
+    /// time at most.
+    Noticed { instance: InstanceId, source: IpAddr, notice: Notice, times: u64 },
     /// An instance has changed its state.
     Moved(Box<Moved>),
     /// The effective priority has changed.
@@ -272,7 +275,7 @@ pub(crate) struct Snapshot {
     /// By `InstanceId`.
     pub(crate) instances: Vec<InstanceSnapshot>,
     pub(crate) interfaces: Vec<InterfaceSnapshot>,
-    /// Reports that the main thread was too slow to take, and notices beyond the limit.
+    /// Reports that the main thread was too slow to take.
     pub(crate) reports_lost: u64,
     /// Advertisements that were for an instance which has left the interface since.
     pub(crate) records_outdated: u64,

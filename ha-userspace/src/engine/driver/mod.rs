@@ -286,6 +286,7 @@ impl Driver {
         }
         self.effects.announce_paced(now);
         self.tell_refused(now);
+        self.effects.tell_notices(now, &self.plan);
         self.effects.tell_overflow(now);
         // Last: whoever does not get to here is stuck.
         if let Some(watchdog) = &mut self.watchdog {
@@ -296,10 +297,12 @@ impl Driver {
         let announcement = self.effects.next_announcement();
         let settled = self.debounce.next();
         let telling = self.effects.refusals.next_due();
+        let noticed = self.effects.notices.next_due();
         let statics = self.effects.next_statics();
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let rewrite = self.rewrite.and_then(|backoff| backoff.next());
-        let next = [deadline, retry, announcement, settled, telling, statics, watchdog, rewrite];
+        let next =
+            [deadline, retry, announcement, settled, telling, noticed, statics, watchdog, rewrite];
         let next = next.into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));

@@ -26,7 +26,12 @@ use self::{advertising::Built, holders::Holders, statics::Statics, wanted::Wante
 use crate::{
     clock,
     engine::{
-        Message, Report, associations::Associations, decide::Decider, pacing::Pacer, port::Port,
+        Message, Report,
+        associations::Associations,
+        decide::Decider,
+        notices::{Notices, Told},
+        pacing::Pacer,
+        port::Port,
     },
     io::{
         announce::Announcer,
@@ -40,8 +45,6 @@ use crate::{
 
 /// Failing sends are told of once an instance in this time.
 const REPORT_PAUSE: Duration = Duration::from_secs(10);
-/// An instance's notices in that time: a few new neighbours with something to say each.
-const NOTICES_MAX: u32 = 16;
 
 /// Sockets and memory that carrying out needs.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ pub(crate) struct Effects {
     overflow_reported: Option<Instant>,
     /// What was not taken, until it is told.
     pub(crate) refusals: Refusals,
+    pub(crate) notices: Notices,
     /// Reloads so far.
     generation: u32,
 }
@@ -79,9 +83,6 @@ pub(crate) struct Outlet {
     set: Option<Vec<Wanted>>,
     /// The addresses among them that the kernel has confirmed, by interface.
     seen: BTreeSet<(u32, IpAddr)>,
-    /// How many notices there were since then.
-    notices: u32,
-    notices_since: Option<Instant>,
     trouble_reported: Option<Instant>,
 }
 
@@ -121,6 +122,7 @@ impl Effects {
             overflow: 0,
             overflow_reported: None,
             refusals: Refusals::default(),
+            notices: Notices::default(),
             generation: 0,
         }
     }
@@ -216,11 +218,10 @@ impl Effects {
                     let moved = around.engine.moved(transition, sent, placed);
                     self.report(around.now, Message::Moved(Box::new(moved)));
                 }
-                Action::Noticed { instance, .. } => {
-                    if self.may_notice(around.now, instance) {
-                        self.report(around.now, Message::Engine(*action));
-                    } else {
-                        self.reports_lost += 1;
+                Action::Noticed { instance, source, notice } => {
+                    let told = self.notices.add(around.now, instance, source, notice);
+                    if let Some(told) = told {
+                        self.tell_noticed(around.now, around.plan, instance, told);
                     }
                 }
                 Action::Priority { instance, from, to } => {
@@ -281,14 +282,26 @@ impl Effects {
         }
     }
 
-    /// A sender that changes with every frame must not fill the log.
-    fn may_notice(&mut self, now: Instant, instance: InstanceId) -> bool {
-        let Some(outlet) = self.outlet(instance) else { return false };
-        if is_due(&mut outlet.notices_since, now) {
-            outlet.notices = 0;
+    /// Tells what has been noticed for as long as that is put off.
+    pub(crate) fn tell_notices(&mut self, now: Instant, plan: &Plan) {
+        for (instance, told) in self.notices.take_due(now) {
+            self.tell_noticed(now, plan, instance, told);
         }
-        outlet.notices += 1;
-        outlet.notices <= NOTICES_MAX
+    }
+
+    fn tell_noticed(&mut self, now: Instant, plan: &Plan, instance: InstanceId, told: Told) {
+        // A reload may have taken it away.
+        let Some(plan) = plan.instance(instance) else { return };
+        let message = match told {
+            Told::Notice { source, notice, times } => {
+                Message::Noticed { instance, source, notice, times }
+            }
+            Told::Others(count) => Message::Trouble(format!(
+                "{}: {count} more such things were seen of other senders in the last 10 s",
+                plan.name
+            )),
+        };
+        self.report(now, message);
     }
 }
 
