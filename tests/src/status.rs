@@ -45,6 +45,12 @@ impl Status {
         self.0.pointer(&format!("/told/clock{pointer}")).cloned().unwrap_or_default()
     }
 
+    /// The number at this JSON pointer (RFC 6901); panics if there is none.
+    pub fn number(&self, pointer: &str) -> u64 {
+        let value = self.0.pointer(pointer).and_then(Value::as_u64);
+        value.unwrap_or_else(|| panic!("no number {pointer} in {}", self.0))
+    }
+
     /// What is known of the notification FIFOs.
     pub fn fifos(&self) -> impl Iterator<Item = &Value> {
         self.0.pointer("/told/fifos").and_then(Value::as_array).into_iter().flatten()

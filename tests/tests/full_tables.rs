@@ -14,10 +14,10 @@ use ha_tests::{
 use nix::sys::signal::Signal;
 
 const SOON: Duration = Duration::from_mins(1);
-/// Interfaces with an instance each, and as many of the host's own addresses as fit beside each one's
-/// link-local one and the two groups that VRRP is sent to.
+/// Interfaces with an instance each, and as many of the host's own addresses as fit beside the one that
+/// each sends from, its link-local one and the two groups that VRRP is sent to.
 const INTERFACES: u32 = 16;
-const ADDRESSES: u32 = ADDRESSES_MAX / INTERFACES - 2;
+const ADDRESSES: u32 = ADDRESSES_MAX / INTERFACES - 3;
 /// Enough to be too many, also without IPv6.
 const MORE: u32 = 3 * INTERFACES;
 
@@ -40,12 +40,14 @@ fn instances(count: u32) -> String {
     text
 }
 
-/// Has `ip` do `what` with so many addresses of an interface, of its own 10.NUMBER.0.0/16.
+/// Has `ip` do `what` with so many addresses of an interface, of the host's loopback network: nobody
+/// sends to them.
 fn change(namespace: &Namespace, what: &str, number: u32, addresses: Range<u32>) {
     let mut text = String::new();
     for last in addresses {
         let (third, fourth) = (last >> 8, last & 0xff);
-        writeln!(text, "addr {what} 10.{number}.{third}.{fourth}/32 dev {}", interface(number))
+        let (second, interface) = (number + 1, interface(number));
+        writeln!(text, "addr {what} 127.{second}.{third}.{fourth}/32 dev {interface}")
             .expect("a String takes all");
     }
     let directory = TempDir::new("batch");
@@ -64,6 +66,7 @@ fn who_cannot_be_heard_by_is_in_fault_until_there_is_room() {
         namespace.ip(&format!("link add {name} type veth peer name p{number}"));
         namespace.ip(&format!("link set {name} up"));
         namespace.ip(&format!("link set p{number} up"));
+        namespace.ip(&format!("addr add 192.0.2.{}/32 dev {name}", number + 1));
         let addresses = if number < INTERFACES { ADDRESSES } else { MORE };
         change(&namespace, "add", number, 0..addresses);
     }

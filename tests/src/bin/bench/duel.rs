@@ -11,7 +11,7 @@ use ha_tests::{
     lan::Lan,
     netns::Namespace,
     pair::Side,
-    process::{self, Router},
+    process::{self, Router, Start},
     wait,
 };
 use nix::{
@@ -168,7 +168,8 @@ impl Duel {
         let program = self.plan.contender.program();
         // The one before, if any, must be gone before its successor comes.
         *self.seat(side) = None;
-        let router = Router::start(program, self.node(side), &config);
+        let start = Start { words: self.plan.contender.words(), ..Start::default() };
+        let router = Router::start_with(program, self.node(side), &config, &start);
         *self.seat(side) = Some(router);
     }
 

@@ -63,7 +63,7 @@ fn send(injector: &Injector, frames: &[Vec<u8>], rate: Option<u32>, duration: Du
 }
 
 pub(crate) fn measure(effort: Effort) -> Section {
-    let some = [Bogus::UnknownVrid, Bogus::Checksum, Bogus::Ttl];
+    let some = [Bogus::UnknownVrid, Bogus::Checksum, Bogus::Interval, Bogus::LowPriorities];
     let kinds = effort.choose(&some[..], &Bogus::ALL[..]);
     let rates = effort.choose(&[Some(100_000)][..], &[Some(10_000), Some(100_000), None][..]);
     let duration = Duration::from_secs(effort.choose(3, 10));
@@ -92,7 +92,8 @@ pub(crate) fn measure(effort: Effort) -> Section {
     }
     Section {
         title: "Flood",
-        method: "Ten instances at 100 ms; a third host sends bogus frames to the group. The time \
+        method: "Ten instances at 100 ms; a third host sends bogus frames to the group, or valid \
+                 ones that change nothing and are each another one than the last. The time \
                  that each node's daemon spends on a processor (what the kernel does before a daemon \
                  sees a frame is not in it), how many intervals passed without an advertisement of \
                  the Master, and how many instances the Backup advertised.",

@@ -84,7 +84,7 @@ fn titled(figure: &Figure) -> String {
 
 pub(crate) const fn colour(contender: Contender) -> &'static str {
     match contender {
-        Contender::Ours => "#1b7837",
+        Contender::Ours | Contender::Unabsorbed => "#1b7837",
         Contender::Keepalived => "#c51b7d",
         Contender::Tuned => "#e08214",
     }

@@ -24,7 +24,9 @@ enum Death {
 }
 
 /// Of these, each contender's last takeover is drawn.
-const TOLD: (u64, Death) = (10, Death::Killed);
+const TOLD: (Duration, Death) = (Duration::from_millis(10), Death::Killed);
+/// With these, the daemon is compared with itself.
+const ALONE: (Duration, Death) = (Duration::from_millis(10), Death::Stopped);
 
 /// Interval in milliseconds, the death, and how many of them by default and in full.
 const TRIALS: [(u64, Death, usize, usize); 6] = [
@@ -45,10 +47,12 @@ pub(crate) fn measure(effort: Effort) -> Section {
         };
         let figure = |until| Figure::new(format!("{interval} ms, {word}, to the {until}"), "ms");
         let (mut adverts, mut arps) = (figure("first advertisement"), figure("first ARP"));
+        let trials = effort.choose(default, full);
+        let interval = Duration::from_millis(interval);
         for contender in Contender::ALL {
-            let plan = Plan { contender, instances: 1, interval: Duration::from_millis(interval) };
+            let plan = Plan { contender, instances: 1, interval };
             let Some(mut duel) = Duel::start(plan, &mut notes) else { continue };
-            for _ in 0..effort.choose(default, full) {
+            for _ in 0..trials {
                 let since = Stamp::now();
                 let Some([advert, arp]) = die(&mut duel, since, death, &mut notes) else { break };
                 if (interval, death) == TOLD {
@@ -59,6 +63,9 @@ pub(crate) fn measure(effort: Effort) -> Section {
             }
         }
         figures.extend([adverts, arps]);
+        if (interval, death) == ALONE {
+            figures.push(with_a_timer_each(interval, trials, &mut notes));
+        }
     }
     Section {
         title: "Takeover",
@@ -69,6 +76,21 @@ pub(crate) fn measure(effort: Effort) -> Section {
         pictures: vec![("timeline", timeline::svg(stories.values()))],
         notes,
     }
+}
+
+/// The same, where every advertisement is read and moves the timer: what it costs to leave the timer
+/// alone, and to read the slot when it fires.
+fn with_a_timer_each(interval: Duration, trials: usize, notes: &mut Vec<String>) -> Figure {
+    let what = "to the first advertisement, with --no-absorb (a timer set for each one heard)";
+    let mut figure = Figure::new(format!("{} ms, SIGSTOP, {what}", interval.as_millis()), "ms");
+    let plan = Plan { contender: Contender::Unabsorbed, instances: 1, interval };
+    if let Some(mut duel) = Duel::start(plan, notes) {
+        for _ in 0..trials {
+            let Some([advert, _]) = die(&mut duel, Stamp::now(), ALONE.1, notes) else { break };
+            figure.add(Contender::Ours, advert);
+        }
+    }
+    figure
 }
 
 fn story(duel: &Duel, death: Stamp) -> Story {
