@@ -202,7 +202,9 @@ impl Draft {
             "vrrp_min_garp" => &mut self.garp.minimal,
             _ => return inactive::keep(sink, keyword, statement, &mut self.global.inactive),
         };
-        *flag = value::flag(sink, statement).unwrap_or(*flag);
+        // keepalived (2.2.7) takes `vrrp_check_unicast_src off` for the same without `off`.
+        let is_given = keyword.arguments.is_empty().then_some(true);
+        *flag = is_given.or_else(|| value::flag(sink, statement)).unwrap_or(*flag);
     }
 
     pub(super) fn finish(mut self, sink: &mut Sink) -> Global {

@@ -189,11 +189,14 @@ impl Draft {
                 self.track_primary = false;
                 return true;
             }
+            "check_unicast_src" => {
+                self.check_unicast_src = Some(true);
+                return true;
+            }
             "accept" | "no_accept" => {
                 self.accept = Some(keyword == "accept");
                 return true;
             }
-            "check_unicast_src" => &mut self.check_unicast_src,
             "skip_check_adv_addr" => &mut self.skip_check_adv_addr,
             "lower_prio_no_advert" => &mut self.lower_prio_no_advert,
             "higher_prio_send_advert" => &mut self.higher_prio_send_advert,
@@ -204,6 +207,11 @@ impl Draft {
             _ => return false,
         };
         *flag = value::flag(sink, statement);
+        if keyword == "skip_check_adv_addr" && *flag == Some(false) {
+            let message = "keepalived 2.2 takes `off` for `on` here, against its manual: it is off";
+            let help = "leave the line out, and `vrrp_skip_check_adv_addr`";
+            sink.warning_help(statement.line_span(), message, help);
+        }
         true
     }
 

@@ -70,7 +70,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         writer.line(if *accept { "accept" } else { "no_accept" }, [""; 0]);
         write_authentication(writer, authentication);
         transport::write(writer, transport, *check_unicast_src);
-        writer.flag("skip_check_adv_addr", *skip_check_adv_addr);
+        writer.newer_flag("skip_check_adv_addr", *skip_check_adv_addr);
         writer.flag("lower_prio_no_advert", *lower_prio_no_advert);
         writer.flag("higher_prio_send_advert", *higher_prio_send_advert);
         if *strict {

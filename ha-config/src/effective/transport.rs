@@ -10,13 +10,13 @@ pub(super) fn write(writer: &mut Writer, transport: &Transport, check_unicast_sr
         Transport::Multicast { source } => {
             writer.optional("mcast_src_ip", *source, FIRST);
             // keepalived takes it for a wish to have peers.
-            writer.newer_flag("check_unicast_src", check_unicast_src);
+            writer.presence("check_unicast_src", check_unicast_src);
         }
         Transport::Unicast { source, peers, ttl } => {
             writer.optional("unicast_src_ip", *source, FIRST);
             writer.list("unicast_peer", peers, peer);
             writer.value("unicast_ttl", ttl);
-            writer.flag("check_unicast_src", check_unicast_src);
+            writer.presence("check_unicast_src", check_unicast_src);
         }
     }
 }

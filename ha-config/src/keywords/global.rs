@@ -63,8 +63,8 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("clock_interval", &[CLOCK_INTERVAL]).default("32"),
     // The protocol.
     row("vrrp_version", &[VERSION]).default("2"),
-    flag("vrrp_skip_check_adv_addr").acts_on_what_follows(),
-    flag("vrrp_check_unicast_src"),
+    row("vrrp_skip_check_adv_addr", &[]).acts_on_what_follows(),
+    row("vrrp_check_unicast_src", &[]),
     row("vrrp_garp_master_delay", &[TIME]).default("5").acts_on_what_follows(),
     row("vrrp_garp_master_repeat", &[REPEAT]).default("5").acts_on_what_follows(),
     row("vrrp_garp_master_refresh", &[TIME]).default("0").acts_on_what_follows(),

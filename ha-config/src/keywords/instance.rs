@@ -77,7 +77,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("unicast_src_ip", &[Address]).default("the interface's first address"),
     row("mcast_src_ip", &[Address]).default("the interface's first address"),
     row("unicast_ttl", &[Number(0, 255)]).default("255"),
-    flag("check_unicast_src").default("vrrp_check_unicast_src"),
+    row("check_unicast_src", &[]).default("vrrp_check_unicast_src"),
     flag("skip_check_adv_addr").default("vrrp_skip_check_adv_addr"),
     row("dont_track_primary", &[]),
     list("track_interface", &TRACKED_INTERFACE),
