@@ -207,25 +207,25 @@ impl Parser<'_> {
         }
     }
 
-    /// Closes everything when `word` with `tail` begins a block of the top level.
+    /// Closes everything when `word` with `tail` begins a block of the top level, and a brace is missing:
+    /// else it is in the wrong place.
     fn resynchronise(&mut self, word: &Word, row: u32, tail: &[Token]) {
         let Some(innermost) = self.frames.last() else { return };
-        if !keywords::begins_top_block(&word.text, innermost.kind) {
+        let (kind, began) = (innermost.kind, (innermost.span.file, innermost.span.line));
+        if !keywords::begins_top_block(&word.text, kind) {
             self.resynchronise_inside(word, tail);
             return;
         }
         let same_line = |token: &&Token| matches!(token.kind, Kind::Word(_)) && token.row == row;
         let opens = tail.iter().find(|token| !same_line(token));
-        if opens.is_some_and(|token| token.kind == Kind::Open) {
-            let begins = (word.span.file, word.span.line);
-            if (innermost.span.file, innermost.span.line) == begins {
-                self.close_all(
-                    "a sequence repeats its own line only; repeat a `$NAME=` of several",
-                );
-            } else {
-                let place = self.sink.place(word.span);
-                self.close_all(&format!("`{}` begins in {place}", word.text));
-            }
+        if opens.is_none_or(|token| token.kind != Kind::Open) || !self.lacks_brace(tail) {
+            return;
+        }
+        if began == (word.span.file, word.span.line) {
+            self.close_all("a sequence repeats its own line only; repeat a `$NAME=` of several");
+        } else {
+            let place = self.sink.place(word.span);
+            self.close_all(&format!("`{}` begins in {place}", word.text));
         }
     }
 
