@@ -1,6 +1,8 @@
 //! `dist`: the packages, target/dist/*.deb and *.rpm; with `--check` installed, looked at and removed in a
 //! Debian of their own below target/dist.
 
+mod boot;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,10 +22,10 @@ const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "ha-userspace"), ("zsh", "_ha-userspace"), ("fish", "ha-userspace.fish")];
 const REFERENCE: &str = "etc/reference-pair/node-a.conf";
 
-/// What is done in the scratch Debian, which sees the packages as /packages.
-const CHECK: &str = r"
+/// What is done in the scratch Debian, which sees the packages as /packages, before its systemd is
+/// started.
+const INSTALL: &str = r"
 set -eu
-gone() { if test -e $1; then echo $1 is left; exit 1; fi; }
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 dpkg --install /packages/ha_*.deb
 ha-userspace --version
@@ -36,6 +38,12 @@ systemd-analyze verify /lib/systemd/system/ha.service
 systemd-analyze security --offline=true /lib/systemd/system/ha.service | tail -n 1
 logrotate --debug /etc/logrotate.d/ha 2>&1 | grep -q /var/log/ha.log
 lintian --allow-root --fail-on error /packages/ha_*.deb
+";
+/// And after that.
+const REMOVE: &str = r"
+set -eu
+gone() { if test -e $1; then echo $1 is left; exit 1; fi; }
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 dpkg --purge ha
 gone /usr/sbin/ha-userspace
 gone /etc/ha
@@ -160,17 +168,21 @@ fn check(folder: &Path) -> Outcome {
         process::run(make.arg(&root), "making a scratch Debian")?;
         workspace::write(&complete, b"")?;
     }
-    let inside = root.join("packages");
-    workspace::create_dir(&inside)?;
-    forget_packages(&inside)?;
+    let shared = root.join("packages");
+    workspace::create_dir(&shared)?;
+    forget_packages(&shared)?;
     for package in packages_in(folder)? {
         let name = package.file_name().unwrap_or_default();
         let content = workspace::read(&package)?;
-        workspace::write(&inside.join(name), &content)?;
+        workspace::write(&shared.join(name), &content)?;
     }
-    let mut command = Command::new("chroot");
-    command.arg(&root).args(["/bin/sh", "-ec", CHECK]);
-    process::run(&mut command, "checking the packages")
+    let inside = |script: &str, what: &str| {
+        let mut command = Command::new("chroot");
+        process::run(command.arg(&root).args(["/bin/sh", "-ec", script]), what)
+    };
+    inside(INSTALL, "installing the package")?;
+    boot::check(&root)?;
+    inside(REMOVE, "removing the package")
 }
 
 #[cfg(test)]
