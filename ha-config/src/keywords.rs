@@ -14,7 +14,7 @@ mod track;
 
 use Block::{
     Authentication, Bfd, Clock, GarpGroup, Global, Group, Instance, List, Process, Script, Skipped,
-    Top, TrackFile, TrackGroup,
+    Top, TrackFile, TrackGroup, Unit,
 };
 use argument::Argument::Flag;
 
@@ -33,6 +33,7 @@ pub(crate) enum Block {
     Global,
     Script,
     Process,
+    Unit,
     TrackFile,
     Clock,
     Bfd,
@@ -55,6 +56,7 @@ impl Block {
             Global => "`global_defs`",
             Script => "`vrrp_script`",
             Process => "`vrrp_track_process`",
+            Unit => "`vrrp_track_unit`",
             TrackFile => "`track_file`",
             Clock => "`vrrp_track_clock`",
             Bfd => "`bfd_instance`",
@@ -212,11 +214,12 @@ impl Keyword {
 }
 
 /// Every block that has keywords, with them.
-pub(crate) const TABLE: [(Block, &[Keyword]); 12] = [
+pub(crate) const TABLE: [(Block, &[Keyword]); 13] = [
     (Top, top::KEYWORDS),
     (Global, global::KEYWORDS),
     (Script, track::SCRIPT_KEYWORDS),
     (Process, track::PROCESS_KEYWORDS),
+    (Unit, track::UNIT_KEYWORDS),
     (TrackFile, track::FILE_KEYWORDS),
     (Clock, track::CLOCK_KEYWORDS),
     (Bfd, track::BFD_KEYWORDS),

@@ -27,7 +27,7 @@ pub use self::{
         Pacing, Password, PathMetric, PathSetting, Peer, Process, ProcessMatch, RestartLimit,
         Route, RouteKind, RouterPreference, Rule, RuleAction, Scope, Script, ScriptUser, Setting,
         SmtpServer, Static, Statics, SyncGroup, TrackClock, TrackFile, TrackGroup, TrackInterface,
-        TrackProcess, TrackScript, TrackedFile, Transport, Weight,
+        TrackProcess, TrackScript, TrackUnit, TrackedFile, Transport, Unit, Weight,
     },
     source::Host,
 };

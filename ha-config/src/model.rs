@@ -15,6 +15,7 @@ mod process;
 mod routing;
 mod setting;
 mod statics;
+mod unit;
 
 use core::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -40,6 +41,7 @@ pub use self::{
     },
     setting::Setting,
     statics::{Static, Statics, TrackGroup},
+    unit::{TrackUnit, Unit},
 };
 
 /// One configuration, without the scripts and instances that had errors.
@@ -47,7 +49,7 @@ pub use self::{
 /// A group is kept as long as one of its members is; of a `global_defs` with errors the rest counts.
 ///
 /// What holds between its parts: names of instances, scripts and groups are unique in their list;
-/// every name in [`SyncGroup::members`], [`TrackScript::script`], [`TrackProcess::process`] and [`Static::track_group`] exists; no instance is in two
+/// every name in [`SyncGroup::members`], [`TrackScript::script`], [`TrackProcess::process`], [`TrackUnit::unit`] and [`Static::track_group`] exists; no instance is in two
 /// groups; no two instances have the same interface, family and VRID.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Config {
@@ -59,6 +61,8 @@ pub struct Config {
     pub scripts: Vec<Script>,
     /// `vrrp_track_process` blocks, in the order of the file; unused ones too.
     pub processes: Vec<Process>,
+    /// `vrrp_track_unit` blocks, in the order of the file; unused ones too.
+    pub units: Vec<Unit>,
     /// Top-level `track_file` blocks, in the order of the file; unused ones too.
     pub files: Vec<TrackedFile>,
     /// `vrrp_track_clock` blocks, in the order of the file; unused ones too.
@@ -311,6 +315,8 @@ pub struct SyncGroup {
     pub track_scripts: Vec<TrackScript>,
     /// `track_process`: tracked for every member.
     pub track_processes: Vec<TrackProcess>,
+    /// `track_unit`: tracked for every member.
+    pub track_units: Vec<TrackUnit>,
     /// `track_file`: tracked for every member.
     pub track_files: Vec<TrackFile>,
     /// `track_clock`.
@@ -405,6 +411,8 @@ pub struct Instance {
     pub track_scripts: Vec<TrackScript>,
     /// `track_process`.
     pub track_processes: Vec<TrackProcess>,
+    /// `track_unit`.
+    pub track_units: Vec<TrackUnit>,
     /// `track_file`.
     pub track_files: Vec<TrackFile>,
     /// `track_clock`.

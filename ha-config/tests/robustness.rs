@@ -151,6 +151,7 @@ mod tests {
         "lock",
         "encap",
         "track_process",
+        "track_unit",
         "track_group",
         "vrrp_garp_extra_if",
         "all",

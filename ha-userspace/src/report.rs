@@ -311,6 +311,7 @@ impl Reporter {
             Some(TrackerPlan::Interface(name)) => format!("interface {name} is down"),
             Some(TrackerPlan::Script(script)) => format!("script {} failed", script.name),
             Some(TrackerPlan::Process(process)) => format!("process {} failed", process.name),
+            Some(TrackerPlan::Unit(unit)) => format!("unit {} failed", unit.name),
             Some(TrackerPlan::Statics(name)) => {
                 format!("something static of track_group {name} cannot be set")
             }

@@ -31,6 +31,14 @@ impl Alone {
         Self(pair)
     }
 
+    /// [`Self::start`] by another program, which becomes it: `wrapper` is that one's command line.
+    #[must_use]
+    pub fn start_under(wrapper: &[&str], program: Program, config: &str, words: &[&str]) -> Self {
+        let mut pair = Pair::new();
+        pair.node_mut(Side::A).start_under(wrapper, program, config, words);
+        Self(pair)
+    }
+
     /// The router itself.
     pub fn router(&mut self) -> &mut Router {
         self.0.node_mut(Side::A).router()

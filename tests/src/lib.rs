@@ -41,6 +41,7 @@ pub mod service;
 pub mod smtp;
 pub mod status;
 mod sys;
+pub mod systemd;
 pub mod tempdir;
 pub mod tool;
 pub mod tshark;

@@ -148,10 +148,21 @@ impl Node {
 
     /// Starts `program` with `config`; `words` are further words of the daemon's command line.
     pub fn start(&mut self, program: Program, config: &str, words: &[&str]) {
+        self.start_under(&[], program, config, words);
+    }
+
+    /// [`Self::start`] by another program, which becomes it: `wrapper` is that one's command line.
+    pub fn start_under(
+        &mut self,
+        wrapper: &[&str],
+        program: Program,
+        config: &str,
+        words: &[&str],
+    ) {
         // The one before, if any, must be gone before its successor comes.
         self.router = None;
         let start = Start { words, etc: Some(self.etc.path()) };
-        self.router = Some(Router::start_with(program, &self.namespace, config, &start));
+        self.router = Some(Router::start_under(wrapper, program, &self.namespace, config, &start));
     }
 
     /// Stops the daemon, and starts it again with `config` where it was.

@@ -261,6 +261,15 @@ impl Router {
         })
     }
 
+    /// What the daemon prints when it is told this, as root.
+    pub fn order(&self, words: &[&str]) -> String {
+        let mut command = Command::new(env::var_os("HA_BINARY").expect("HA_BINARY"));
+        command.args(words).arg("--socket").arg(self.directory.path().join("control.sock"));
+        let output = command.output().expect("the binary under test");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr)
+    }
+
     /// Asks it to stop, which makes a Master send priority 0, and waits until it has.
     pub fn stop(&mut self) -> ExitStatus {
         self.process.stop()

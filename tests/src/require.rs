@@ -10,7 +10,7 @@ use std::{
 
 use nix::unistd::geteuid;
 
-use crate::frr;
+use crate::{frr, systemd};
 
 /// Whether the test can have root and iproute2. `false` only where `HA_TESTS_UNPRIVILEGED=1` allows
 /// it, with the reason printed; a panic otherwise.
@@ -67,6 +67,13 @@ pub fn require_chronyd() -> Option<OsString> {
     let missing = "it needs HA_CHRONYD=<path of chronyd>, of Debian's package chrony".to_owned();
     let is_there = is_runnable(&chronyd, "--version");
     (require_root() && is_satisfied((!is_there).then_some(missing))).then_some(chronyd)
+}
+
+/// Control groups of version 2, for processes of a test's own systemd.
+pub(crate) fn require_control_groups() -> bool {
+    let missing =
+        "it needs control groups of version 2 (mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified)";
+    is_satisfied(systemd::control_groups().is_none().then(|| missing.to_owned()))
 }
 
 /// The daemon under test: `HA_BINARY`, a path.

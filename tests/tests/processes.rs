@@ -124,6 +124,25 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
 }
 
 #[test]
+fn an_operator_ends_a_storm() {
+    if !require::require_daemon() {
+        return;
+    }
+    let service = service('o');
+    let mut alone = start(&block(&service, "max_restarts 1"), &[]);
+    alone.await_priority(BASE);
+    run(&service).end();
+    let running = run(&service);
+    alone.await_priority(BASE);
+    let fails = || alone.log().contains("started 2 times within 600 s");
+    assert!(wait::holds_within(SOON, fails), "{}", alone.log());
+    let answer = alone.router().order(&["reset", "VI_1"]);
+    assert!(answer.contains("starts are counted anew: process svc"), "{answer}");
+    alone.await_priority(UP);
+    drop(running);
+}
+
+#[test]
 fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
     if !require::require_daemon() {
         return;

@@ -14,6 +14,7 @@ use ha_tests::{
     routing::routing,
     service::Service,
     smtp::{SmtpServer, require_smtp_server},
+    systemd::{Systemd, require_systemd},
     tempdir::TempDir,
     wait,
 };
@@ -145,6 +146,40 @@ fn a_process_ends_and_is_restarted_again_and_again() {
     assert!(wait::holds_within(SOON, fails), "{}", router.log());
     router.await_priority_since(since, 0);
     assert!(!process.has_ended());
+}
+
+#[test]
+fn a_unit_fails_and_is_restarted_again_and_again() {
+    const UNIT: &str = "nginx.service";
+    if !require::require_daemon() || !require_systemd() {
+        return;
+    }
+    let text = "[Unit]\nDefaultDependencies=no\nStartLimitIntervalSec=0\n\
+                [Service]\nExecStart=/bin/sleep 600\n";
+    let systemd = Systemd::start(&[(UNIT, text)]);
+    systemd.order("StartUnit", UNIT);
+    let environment = systemd.environment();
+    let config = example("A unit of systemd");
+    let router = Alone::start_under(&["env", &environment], Program::Daemon, &config, &[]);
+    router.await_priority(PRIORITY);
+    let since = Stamp::now();
+    systemd.order("StopUnit", UNIT);
+    router.await_priority_since(since, 0);
+    systemd.order("StartUnit", UNIT);
+    router.await_priority(PRIORITY);
+    let since = Stamp::now();
+    for restart in 2..=5 {
+        assert!(!router.log().contains("times within"), "{restart}{}", router.log());
+        let since = Stamp::now();
+        systemd.order("RestartUnit", UNIT);
+        // Restarts are slower than this test: the daemon has its turn before the next one.
+        let goes_on = || !router.heard(since).is_empty();
+        assert!(wait::holds_within(SOON, goes_on), "{restart}{}", router.log());
+    }
+    systemd.order("RestartUnit", UNIT);
+    let fails = || router.log().contains("started 6 times within 600 s");
+    assert!(wait::holds_within(SOON, fails), "{}", router.log());
+    router.await_priority_since(since, 0);
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub(crate) const BENCH: [Need; 3] = [
     Need { program: "chrt", package: "util-linux" },
     IPROUTE2,
 ];
-pub(crate) const TESTS: [Need; 10] = [
+pub(crate) const TESTS: [Need; 11] = [
     Need { program: "keepalived", package: "keepalived" },
     Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
     Need { program: "tcpdump", package: "tcpdump" },
@@ -34,6 +34,7 @@ pub(crate) const TESTS: [Need; 10] = [
     Need { program: "nft", package: "nftables" },
     Need { program: "tmux", package: "tmux" },
     Need { program: "systemd-analyze", package: "systemd" },
+    Need { program: "dbus-daemon", package: "dbus-daemon" },
     Need { program: "aiosmtpd", package: "python3-aiosmtpd" },
     IPROUTE2,
 ];

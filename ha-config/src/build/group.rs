@@ -94,6 +94,8 @@ pub(super) fn finish(
     let track_scripts = draft.tracks.scripts.iter().filter_map(script).collect();
     let process = |one| track::find_process(sink, &blocks.processes, one);
     let track_processes = draft.tracks.processes.iter().filter_map(process).collect();
+    let unit = |one| track::find_unit(sink, &blocks.units, one);
+    let track_units = draft.tracks.units.iter().filter_map(unit).collect();
     let file = |one| track::find_file(sink, &blocks.files, one);
     let track_files = draft.tracks.files.iter().filter_map(file).collect();
     let clock = |one| track::find_clock(sink, &blocks.clocks, one);
@@ -105,6 +107,7 @@ pub(super) fn finish(
         track_interfaces: draft.tracks.interfaces.iter().map(|one| one.interface(sink)).collect(),
         track_scripts,
         track_processes,
+        track_units,
         track_files,
         track_clocks,
         tracking_weight: draft.tracking_weight,

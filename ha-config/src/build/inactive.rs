@@ -60,6 +60,7 @@ fn require(sink: &mut Sink, block: Block, statement: &Statement, body: &[Setting
         | Block::Global
         | Block::Script
         | Block::Process
+        | Block::Unit
         | Block::TrackFile
         | Block::TrackGroup
         | Block::Clock

@@ -5,7 +5,7 @@ use core::{net::IpAddr, time::Duration};
 use ha_core::{AdvertInterval, Family, Priority, Version, Vrid};
 
 use super::{
-    Named, address, auth, garp, global, inactive, notify, routing,
+    Blocks, address, auth, garp, global, inactive, notify, routing,
     statement::{Value, supported, unread},
     strict, track, transport,
     unique::Unique,
@@ -13,10 +13,7 @@ use super::{
 use crate::{
     diagnostic::{Sink, Span},
     keywords::{ADDRESS, Block},
-    model::{
-        Address, Authentication, Clock, InitialState, Instance, Process, Script, Setting,
-        SyncGroup, TrackedFile,
-    },
+    model::{Address, Authentication, InitialState, Instance, Setting, SyncGroup},
     tree::{Statement, Word},
     value::{self, Spanned},
 };
@@ -68,10 +65,7 @@ pub(super) struct Draft {
 pub(super) struct Finish<'a> {
     pub(super) name: &'a Word,
     pub(super) global: &'a global::Draft,
-    pub(super) scripts: &'a Named<Option<Script>>,
-    pub(super) processes: &'a Named<Option<Process>>,
-    pub(super) files: &'a Named<Option<TrackedFile>>,
-    pub(super) clocks: &'a Named<Option<Clock>>,
+    pub(super) blocks: &'a Blocks,
     pub(super) group: Option<&'a SyncGroup>,
 }
 
@@ -272,6 +266,7 @@ impl Draft {
             Authentication::None | Authentication::Pass(_) | Authentication::Ah(_) => self.state,
         };
         let (preempt, preempt_delay) = self.finish_preempt(sink, state, priority);
+        let own = &interface.text;
         let mut instance = Instance {
             name: with.name.text.clone(),
             addresses: self.addresses.iter().map(|one| one.finish(sink, &interface.text)).collect(),
@@ -290,14 +285,10 @@ impl Draft {
             authentication,
             transport: self.transport.finish(sink, family),
             track_primary: self.track_primary,
-            track_interfaces: self.tracks.interfaces(
-                sink,
-                with,
-                &interface.text,
-                self.track_primary,
-            ),
+            track_interfaces: self.tracks.interfaces(sink, with, own, self.track_primary),
             track_scripts: self.tracks.scripts(sink, with),
             track_processes: self.tracks.processes(sink, with),
+            track_units: self.tracks.units(sink, with),
             track_files: self.tracks.files(sink, with),
             track_clocks: self.tracks.clocks(sink, with),
             notify: self.notify.finish_in(with.group, global.notify_priority_changes),

@@ -18,6 +18,7 @@ mod notify;
 mod option;
 mod pacing;
 mod process;
+mod restarts;
 mod route;
 mod routing;
 mod rule;
@@ -28,6 +29,7 @@ mod strict;
 mod track;
 mod transport;
 mod unique;
+mod unit;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,7 @@ use crate::{
     keywords::{Block, Keyword},
     model::{
         Clock, Config, Identity, Instance, Process, Script, Setting, Statics, SyncGroup,
-        TrackGroup, TrackedFile,
+        TrackGroup, TrackedFile, Unit,
     },
     tree::{Statement, Word},
     value,
@@ -61,6 +63,7 @@ type Named<T> = Unique<String, Built<T>>;
 struct Blocks {
     scripts: Named<Option<Script>>,
     processes: Named<Option<Process>>,
+    units: Named<Option<Unit>>,
     files: Named<Option<TrackedFile>>,
     clocks: Named<Option<Clock>>,
     groups: Named<group::Draft>,
@@ -93,6 +96,9 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
                     process::read(sink, name, statement)
                 });
             }
+            "vrrp_track_unit" => named(&mut sink, &mut blocks.units, statement, |sink, name| {
+                unit::read(sink, name, statement)
+            }),
             "track_file" | "vrrp_track_file" => {
                 named(&mut sink, &mut blocks.files, statement, |sink, name| {
                     file::read(sink, name, statement)
@@ -188,6 +194,7 @@ fn file_name(sink: &mut Sink, keyword: &Keyword, statement: &Statement) -> Optio
 fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     let scripts: Vec<Script> = usable(sink, &blocks.scripts);
     let processes: Vec<Process> = usable(sink, &blocks.processes);
+    let units: Vec<Unit> = usable(sink, &blocks.units);
     let files: Vec<TrackedFile> = usable(sink, &blocks.files);
     let clocks: Vec<Clock> = usable(sink, &blocks.clocks);
     let finish_group = |group| group::finish(sink, group, blocks, &global);
@@ -207,9 +214,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
-        let Blocks { scripts, processes, files, clocks, .. } = blocks;
-        let finish =
-            instance::Finish { name, global: &global, scripts, processes, files, clocks, group };
+        let finish = instance::Finish { name, global: &global, blocks, group };
         let finished = instance.value.finish(sink, &finish);
         debug_assert!(
             finished.is_some() || sink.has_error_in(instance.range),
@@ -247,6 +252,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
         global,
         scripts,
         processes,
+        units,
         files,
         clocks,
         groups,

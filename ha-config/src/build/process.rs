@@ -2,18 +2,20 @@
 
 use core::time::Duration;
 
-use super::statement::{Value, no_builder, supported};
+use super::{
+    restarts,
+    statement::{Value, no_builder, supported},
+};
 use crate::{
     diagnostic::Sink,
     keywords::Block,
-    model::{Process, ProcessMatch, RestartLimit, Weight},
+    model::{Process, ProcessMatch, Weight},
     tree::{Statement, Word},
     value::{self, Spanned},
 };
 
 /// The kernel keeps so many bytes of a name (`TASK_COMM_LEN` without its zero).
 const NAME_BYTES: usize = 15;
-const WINDOW: Duration = Duration::from_mins(10);
 
 #[derive(Default)]
 struct Draft<'a> {
@@ -25,8 +27,7 @@ struct Draft<'a> {
     quorum_max: Option<Spanned<u32>>,
     fork_delay: Duration,
     terminate_delay: Duration,
-    max_restarts: Option<u32>,
-    window: Option<Spanned<Duration>>,
+    restarts: restarts::Draft,
 }
 
 /// `None`: without a command there is nothing to look for.
@@ -59,13 +60,13 @@ pub(super) fn read(sink: &mut Sink, name: &Word, block: &Statement) -> Option<Pr
                 let delay = first.seconds(sink).unwrap_or_default();
                 (draft.fork_delay, draft.terminate_delay) = (delay, delay);
             }
-            "max_restarts" => draft.max_restarts = first.number(sink),
-            "restart_window" => {
-                draft.window = first.seconds(sink).map(|value| Spanned { value, span });
-            }
             // Its word too many was reported.
             "full_command" => draft.full_command = true,
-            other => no_builder(sink, statement, other),
+            other => {
+                if !draft.restarts.read(sink, other, &first) {
+                    no_builder(sink, statement, other);
+                }
+            }
         }
     }
     draft.finish(sink, name, block)
@@ -106,7 +107,7 @@ impl Draft<'_> {
             quorum_max,
             fork_delay: self.fork_delay,
             terminate_delay: self.terminate_delay,
-            restarts: self.restarts(sink),
+            restarts: self.restarts.finish(sink),
             place: sink.place(name.span),
         })
     }
@@ -131,17 +132,6 @@ impl Draft<'_> {
             }
             most => (self.quorum.unwrap_or(1), most.map(|most| most.value)),
         }
-    }
-
-    fn restarts(&self, sink: &mut Sink) -> Option<RestartLimit> {
-        let Some(max) = self.max_restarts else {
-            if let Some(window) = self.window {
-                let help = "`max_restarts N` says how many starts are too many";
-                sink.warning_help(window.span, "`restart_window` without `max_restarts`", help);
-            }
-            return None;
-        };
-        Some(RestartLimit { max, window: self.window.map_or(WINDOW, |window| window.value) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! `track_interface`, `track_script`, `track_process`, `track_file` and `track_clock`: the same blocks in a
+//! `track_interface`, `track_script`, `track_process`, `track_unit`, `track_file` and `track_clock`: the same blocks in a
 //! group and in an instance.
 
 use super::{Named, address, instance::Finish, statement::entries, unique::Unique};
@@ -6,7 +6,7 @@ use crate::{
     diagnostic::{Severity, Sink},
     model::{
         Clock, Process, Script, TrackClock, TrackFile, TrackInterface, TrackProcess, TrackScript,
-        TrackedFile, Weight,
+        TrackUnit, TrackedFile, Unit, Weight,
     },
     suggest,
     tree::{Statement, Word},
@@ -30,6 +30,7 @@ pub(super) struct Lists {
     pub(super) interfaces: List,
     pub(super) scripts: List,
     pub(super) processes: List,
+    pub(super) units: List,
     pub(super) files: List,
     pub(super) clocks: List,
 }
@@ -37,8 +38,8 @@ pub(super) struct Lists {
 impl Lists {
     /// How many things are in them.
     pub(super) fn count(&self) -> usize {
-        let Self { interfaces, scripts, processes, files, clocks } = self;
-        let lists = [interfaces, scripts, processes, files, clocks];
+        let Self { interfaces, scripts, processes, units, files, clocks } = self;
+        let lists = [interfaces, scripts, processes, units, files, clocks];
         lists.map(|list| list.as_slice().len()).into_iter().sum()
     }
 
@@ -48,6 +49,7 @@ impl Lists {
             "track_interface" => read(sink, WEIGHT_MAX, list, &mut self.interfaces),
             "track_script" => read(sink, WEIGHT_MAX, list, &mut self.scripts),
             "track_process" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.processes),
+            "track_unit" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.units),
             "track_file" => read(sink, WIDE_WEIGHT_MAX, list, &mut self.files),
             "track_clock" => read(sink, WEIGHT_MAX, list, &mut self.clocks),
             _ => return false,
@@ -92,7 +94,7 @@ impl Lists {
     /// Scripts, without those of a weight that cannot count.
     pub(super) fn scripts(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackScript> {
         let found = self.scripts.iter().filter_map(|one| {
-            let found = find_script(sink, with.scripts, one)?;
+            let found = find_script(sink, &with.blocks.scripts, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -101,7 +103,7 @@ impl Lists {
     /// The same of files.
     pub(super) fn files(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackFile> {
         let found = self.files.iter().filter_map(|one| {
-            let found = find_file(sink, with.files, one)?;
+            let found = find_file(sink, &with.blocks.files, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -110,7 +112,16 @@ impl Lists {
     /// The same of clocks.
     pub(super) fn clocks(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackClock> {
         let found = self.clocks.iter().filter_map(|one| {
-            let found = find_clock(sink, with.clocks, one)?;
+            let found = find_clock(sink, &with.blocks.clocks, one)?;
+            keeps(sink, with, found.weight, &one.name).then_some(found)
+        });
+        found.collect()
+    }
+
+    /// The same of units.
+    pub(super) fn units(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackUnit> {
+        let found = self.units.iter().filter_map(|one| {
+            let found = find_unit(sink, &with.blocks.units, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -119,7 +130,7 @@ impl Lists {
     /// The same of processes.
     pub(super) fn processes(&self, sink: &mut Sink, with: &Finish<'_>) -> Vec<TrackProcess> {
         let found = self.processes.iter().filter_map(|one| {
-            let found = find_process(sink, with.processes, one)?;
+            let found = find_process(sink, &with.blocks.processes, one)?;
             keeps(sink, with, found.weight, &one.name).then_some(found)
         });
         found.collect()
@@ -178,6 +189,20 @@ pub(super) fn find_process(
     Some(TrackProcess {
         process: process.name.clone(),
         weight: tracked.weight.unwrap_or(process.weight),
+        place: sink.place(tracked.name.span),
+    })
+}
+
+/// The same of units.
+pub(super) fn find_unit(
+    sink: &mut Sink,
+    units: &Named<Option<Unit>>,
+    tracked: &Tracked,
+) -> Option<TrackUnit> {
+    let unit = find(sink, "vrrp_track_unit", units, &tracked.name)?;
+    Some(TrackUnit {
+        unit: unit.name.clone(),
+        weight: tracked.weight.unwrap_or(unit.weight),
         place: sink.place(tracked.name.span),
     })
 }

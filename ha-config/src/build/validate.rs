@@ -220,6 +220,7 @@ pub(super) fn unused_trackers(sink: &mut Sink, blocks: &Blocks) {
         &blocks.processes,
         all.clone().map(|one| &one.processes),
     );
+    warn_unused(sink, "unit", "looked at", &blocks.units, all.clone().map(|one| &one.units));
     warn_unused(sink, "file", "looked at", &blocks.files, all.clone().map(|one| &one.files));
     warn_unused(sink, "clock", "judged", &blocks.clocks, all.map(|one| &one.clocks));
 }

@@ -1,7 +1,9 @@
 //! `vrrp_instance`.
 
 use super::{
-    Reversed, announce, notify, routing, track, transport,
+    Reversed, announce, notify, routing,
+    track::{self, Tracks},
+    transport,
     writer::{Writer, seconds},
 };
 use crate::model::{Address, Authentication, InitialState, Instance, Lifetime, Password, Scope};
@@ -30,6 +32,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         track_interfaces,
         track_scripts,
         track_processes,
+        track_units,
         track_files,
         track_clocks,
         notify,
@@ -86,15 +89,15 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         writer.list("virtual_routes", routes, routing::route);
         writer.list("virtual_rules", rules, routing::rule);
         writer.presence("dont_track_primary", !*track_primary);
-        track::write(
-            writer,
-            track_interfaces,
-            track_scripts,
-            track_processes,
-            track_files,
-            track_clocks,
-            reversed,
-        );
+        let tracks = Tracks {
+            interfaces: track_interfaces,
+            scripts: track_scripts,
+            processes: track_processes,
+            units: track_units,
+            files: track_files,
+            clocks: track_clocks,
+        };
+        track::write(writer, &tracks, reversed);
         notify::write(writer, notify, true);
         writer.flag("smtp_alert", *smtp_alert);
         for setting in inactive {

@@ -18,6 +18,7 @@ mod script;
 mod statics;
 mod track;
 mod transport;
+mod unit;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub fn effective(config: &Config) -> String {
         global,
         scripts,
         processes,
+        units,
         files,
         clocks,
         groups,
@@ -81,6 +83,9 @@ pub fn effective(config: &Config) -> String {
     for process in processes {
         process::write(&mut writer, process);
     }
+    for unit in units {
+        unit::write(&mut writer, unit);
+    }
     for file in files {
         file::write(&mut writer, file);
     }
@@ -90,6 +95,7 @@ pub fn effective(config: &Config) -> String {
     let reversed = Reversed {
         scripts: names(scripts.iter().map(|one| (one.name.as_str(), one.weight))),
         processes: names(processes.iter().map(|one| (one.name.as_str(), one.weight))),
+        units: names(units.iter().map(|one| (one.name.as_str(), one.weight))),
         files: names(files.iter().map(|one| (one.name.as_str(), one.weight))),
         clocks: names(clocks.iter().map(|one| (one.name.as_str(), one.weight))),
     };
@@ -114,6 +120,7 @@ pub fn statics_text(statics: &Statics) -> String {
 struct Reversed<'a> {
     scripts: BTreeSet<&'a str>,
     processes: BTreeSet<&'a str>,
+    units: BTreeSet<&'a str>,
     files: BTreeSet<&'a str>,
     clocks: BTreeSet<&'a str>,
 }

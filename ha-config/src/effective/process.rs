@@ -1,10 +1,10 @@
 //! `vrrp_track_process`.
 
 use super::{
-    track::weight,
+    track::{weight, write_restarts},
     writer::{Writer, seconds},
 };
-use crate::model::{Process, ProcessMatch, RestartLimit};
+use crate::model::{Process, ProcessMatch};
 
 pub(super) fn write(writer: &mut Writer, process: &Process) {
     let Process {
@@ -43,12 +43,6 @@ pub(super) fn write(writer: &mut Writer, process: &Process) {
                 writer.value(name, seconds(*delay));
             }
         }
-        match restarts {
-            Some(RestartLimit { max, window }) => {
-                writer.value("max_restarts", max);
-                writer.value("restart_window", seconds(*window));
-            }
-            None => writer.silent("max_restarts", "(no limit)"),
-        }
+        write_restarts(writer, *restarts);
     });
 }

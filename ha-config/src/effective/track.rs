@@ -1,4 +1,4 @@
-//! `track_interface`, `track_script`, `track_process`, `track_file` and `track_clock`: the same blocks in a
+//! `track_interface`, `track_script`, `track_process`, `track_unit`, `track_file` and `track_clock`: the same blocks in a
 //! group and in an instance; and `interface_up_down_delays`.
 
 use std::collections::BTreeSet;
@@ -8,29 +8,37 @@ use super::{
     writer::{Writer, seconds},
 };
 use crate::model::{
-    InterfaceDelays, TrackClock, TrackFile, TrackInterface, TrackProcess, TrackScript, Weight,
+    InterfaceDelays, RestartLimit, TrackClock, TrackFile, TrackInterface, TrackProcess,
+    TrackScript, TrackUnit, Weight,
 };
 
-pub(super) fn write(
-    writer: &mut Writer,
-    interfaces: &[TrackInterface],
-    tracked: &[TrackScript],
-    processes: &[TrackProcess],
-    files: &[TrackFile],
-    clocks: &[TrackClock],
-    reversed: &Reversed<'_>,
-) {
+/// The lists of a group or of an instance.
+pub(super) struct Tracks<'a> {
+    pub(super) interfaces: &'a [TrackInterface],
+    pub(super) scripts: &'a [TrackScript],
+    pub(super) processes: &'a [TrackProcess],
+    pub(super) units: &'a [TrackUnit],
+    pub(super) files: &'a [TrackFile],
+    pub(super) clocks: &'a [TrackClock],
+}
+
+pub(super) fn write(writer: &mut Writer, tracks: &Tracks<'_>, reversed: &Reversed<'_>) {
+    let Tracks { interfaces, scripts, processes, units, files, clocks } = *tracks;
     writer.list("track_interface", interfaces, |tracked| {
         let TrackInterface { interface, weight: by, place: _ } = tracked;
         entry(interface, *by)
     });
-    writer.list("track_script", tracked, |tracked| {
+    writer.list("track_script", scripts, |tracked| {
         let TrackScript { script: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.scripts, name, *by)
     });
     writer.list("track_process", processes, |tracked| {
         let TrackProcess { process: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.processes, name, *by)
+    });
+    writer.list("track_unit", units, |tracked| {
+        let TrackUnit { unit: name, weight: by, place: _ } = tracked;
+        entry_against(&reversed.units, name, *by)
     });
     writer.list("track_file", files, |tracked| {
         let TrackFile { file: name, weight: by, place: _ } = tracked;
@@ -47,6 +55,17 @@ pub(super) fn write_delays(writer: &mut Writer, delays: &[InterfaceDelays]) {
         let InterfaceDelays { interface, down, up } = delays;
         vec![interface.clone(), seconds(*down), seconds(*up)]
     });
+}
+
+/// `max_restarts` and `restart_window`.
+pub(super) fn write_restarts(writer: &mut Writer, restarts: Option<RestartLimit>) {
+    match restarts {
+        Some(RestartLimit { max, window }) => {
+            writer.value("max_restarts", max);
+            writer.value("restart_window", seconds(window));
+        }
+        None => writer.silent("max_restarts", "(no limit)"),
+    }
 }
 
 /// `N [reverse]`.

@@ -103,6 +103,7 @@ pub(crate) const TRACKED_BFD: Entry = tracked(&[Word("BFD_INSTANCE")], WEIGHT);
 pub(crate) const TRACKED_CLOCK: Entry = tracked(&[Word("TRACK_CLOCK")], WEIGHT);
 pub(crate) const TRACKED_FILE: Entry = tracked(&[Word("TRACK_FILE")], WIDE_WEIGHT);
 pub(crate) const TRACKED_PROCESS: Entry = tracked(&[Word("TRACK_PROCESS")], WIDE_WEIGHT);
+pub(crate) const TRACKED_UNIT: Entry = tracked(&[Word("TRACK_UNIT")], WIDE_WEIGHT);
 
 const TTL: Argument = Number(0, 255);
 pub(crate) const PEER: Entry = Entry {

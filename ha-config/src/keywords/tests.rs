@@ -62,6 +62,7 @@ fn ranges_are_the_manual_s() {
     check(Script, "weight N reverse", -253, 253);
     check(Process, "weight N", -254, 254);
     check(Process, "quorum N", 1, 65535);
+    check(Unit, "weight N", -254, 254);
     check(TrackFile, "weight N", -254, 254);
     check(Clock, "weight N", -253, 253);
     check(Bfd, "weight N", -253, 253);
@@ -92,6 +93,7 @@ const REFERENCES: &str = "
 vrrp_instance SOUND {\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {\n 192.0.2.1\n }\n}
 vrrp_script S {\n script /bin/true\n}
 vrrp_track_process P {\n process p\n}
+vrrp_track_unit U {\n unit u.service\n}
 track_file F {\n file /f\n}
 vrrp_track_clock C {\n require_sync\n}
 bfd_instance B {\n neighbor_ip 192.0.2.8\n}
@@ -106,6 +108,7 @@ fn around(block: Block, line: &str) -> (&'static str, &'static str) {
         Global => ("global_defs {\n", "}\n"),
         Script => ("vrrp_script X {\n script /bin/true\n", "}\n"),
         Process => ("vrrp_track_process X {\n process x\n", "}\n"),
+        Unit => ("vrrp_track_unit X {\n unit x.service\n", "}\n"),
         TrackFile => ("track_file X {\n file /x\n", "}\n"),
         Clock => ("vrrp_track_clock X {\n require_sync\n", "}\n"),
         Bfd => ("bfd_instance X {\n neighbor_ip 192.0.2.7\n", "}\n"),
@@ -130,6 +133,7 @@ fn body(block: Block) -> &'static str {
     match block {
         Script => "script /bin/true",
         Process => "process x",
+        Unit => "unit x.service",
         TrackFile => "file /x",
         Clock => "require_sync",
         Bfd => "neighbor_ip 192.0.2.7",
@@ -182,6 +186,8 @@ fn word(name: &str) -> &'static str {
         "INSTANCE" => "SOUND",
         "SCRIPT" => "S",
         "TRACK_PROCESS" => "P",
+        "TRACK_UNIT" => "U",
+        "UNIT" => "x.service",
         "TRACK_FILE" => "F",
         "TRACK_CLOCK" => "C",
         "BFD_INSTANCE" => "B",
@@ -403,7 +409,7 @@ fn words_too_many_are_told() {
 #[test]
 fn nothing_is_ignored_in_silence() {
     for (block, keywords) in TABLE {
-        if matches!(block, Process | TrackFile | Clock | Bfd | TrackGroup) {
+        if matches!(block, Process | Unit | TrackFile | Clock | Bfd | TrackGroup) {
             // Told of in the line of the block.
             continue;
         }

@@ -7,7 +7,7 @@ use super::{
     Argument::{FileName, Interface, Seconds, Word},
     Block::{
         Bfd, Clock, GarpGroup, Global, Group, Instance, Process, Script, Skipped, TrackFile,
-        TrackGroup,
+        TrackGroup, Unit,
     },
     Keyword,
     argument::TIME,
@@ -27,6 +27,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("vrrp_instance", &[NAME]).block(Instance),
     row("garp_group", &[]).block(GarpGroup),
     row("vrrp_track_process", &[NAME]).block(Process),
+    row("vrrp_track_unit", &[NAME]).block(Unit),
     row("track_file", &[NAME]).block(TrackFile),
     row("vrrp_track_file", &[NAME]).block(TrackFile),
     row("vrrp_track_clock", &[NAME]).block(Clock),

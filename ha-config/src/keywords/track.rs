@@ -1,4 +1,4 @@
-//! Keywords of what is tracked: scripts, processes, files, the clock and BFD sessions.
+//! Keywords of what is tracked: scripts, processes, units, files, the clock and BFD sessions.
 
 use core::time::Duration;
 
@@ -40,6 +40,14 @@ pub(super) const PROCESS_KEYWORDS: &[Keyword] = &[
     row("terminate_delay", &[DELAY]).default("0"),
     row("delay", &[DELAY]).default("0"),
     row("full_command", &[]),
+    row("max_restarts", &[Number(1, 1000)]).default("no limit"),
+    row("restart_window", &[WINDOW]).default("600"),
+];
+
+pub(super) const UNIT_KEYWORDS: &[Keyword] = &[
+    row("unit", &[Word("UNIT")]),
+    row("weight", &[Number(-254, 254), REVERSE]).at_least(1).default("0"),
+    row("terminate_delay", &[DELAY]).default("0"),
     row("max_restarts", &[Number(1, 1000)]).default("no limit"),
     row("restart_window", &[WINDOW]).default("600"),
 ];

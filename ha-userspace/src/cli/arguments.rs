@@ -156,7 +156,8 @@ pub(super) enum Work {
         #[command(flatten)]
         subject: Subject,
     },
-    /// Try at once what waits after addresses could not be set, and count removed ones anew
+    /// Try at once what waits after addresses could not be set, and count removed ones, and starts of
+    /// tracked processes and units, anew
     Reset {
         #[command(flatten)]
         subject: Subject,

@@ -1,8 +1,8 @@
 //! What is asked of the running daemon, by signals and by the control socket.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
-use ha_core::{InstanceId, Instant, Order, Refusal, State};
+use ha_core::{InstanceId, Instant, Order, Refusal, State, TrackerId};
 use serde_json::json;
 use tokio::{sync::oneshot, time::timeout};
 use tracing::{info, warn};
@@ -97,6 +97,11 @@ impl Run {
             Order::Promote => demotions.remove(&self.plan, instance),
             Order::Demote | Order::Announce | Order::Reset => Ok(()),
         };
+        let forgiven = if order == Order::Reset && result.is_ok() {
+            self.watchers.forgive(&self.plan, &self.tracked_by(instance)).await
+        } else {
+            Vec::new()
+        };
         let mut words = match result {
             Ok(state) => {
                 let members = self.plan.members_with(instance);
@@ -108,10 +113,19 @@ impl Run {
             }
             Err(refusal) => return Err(self.describe(refusal)),
         };
+        if !forgiven.is_empty() {
+            words = format!("{words}; starts are counted anew: {}", forgiven.join(", "));
+        }
         if let Err(error) = noted {
             words = format!("{words}; {error}");
         }
         Ok(words)
+    }
+
+    /// What the members of its sync group depend on.
+    fn tracked_by(&self, instance: InstanceId) -> BTreeSet<TrackerId> {
+        let members = self.plan.members_with(instance);
+        members.into_iter().flat_map(|member| self.plan.tracked_by(member)).collect()
     }
 
     /// Has the engine thread demote again those whose instances began anew.

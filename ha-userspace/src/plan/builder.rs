@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, iter};
 
 use ha_config::{
-    Clock, Config, Instance, Process, Route, Rule, Script, Statics, SyncGroup, TrackedFile, Weight,
+    Clock, Config, Instance, Process, Route, Rule, Script, Statics, SyncGroup, TrackClock,
+    TrackFile, TrackInterface, TrackProcess, TrackScript, TrackUnit, TrackedFile, Unit, Weight,
 };
 use ha_core::{AnnouncePlan, InstanceConfig, Track, TrackerId};
 
@@ -15,6 +16,7 @@ pub(super) struct Builder<'a> {
     defaults: Defaults<'a>,
     scripts: BTreeMap<&'a str, &'a Script>,
     processes: BTreeMap<&'a str, &'a Process>,
+    units: BTreeMap<&'a str, &'a Unit>,
     files: BTreeMap<&'a str, &'a TrackedFile>,
     clocks: BTreeMap<&'a str, &'a Clock>,
     /// By the names of their members.
@@ -27,6 +29,7 @@ pub(super) struct Builder<'a> {
     interface_numbers: BTreeMap<&'a str, TrackerId>,
     script_numbers: BTreeMap<&'a str, TrackerId>,
     process_numbers: BTreeMap<&'a str, TrackerId>,
+    unit_numbers: BTreeMap<&'a str, TrackerId>,
     file_numbers: BTreeMap<&'a str, TrackerId>,
     group_numbers: BTreeMap<&'a str, TrackerId>,
     clock_numbers: BTreeMap<&'a str, TrackerId>,
@@ -36,6 +39,7 @@ impl<'a> Builder<'a> {
     pub(super) fn new(config: &'a Config) -> Self {
         let scripts = config.scripts.iter().map(|script| (script.name.as_str(), script));
         let processes = config.processes.iter().map(|process| (process.name.as_str(), process));
+        let units = config.units.iter().map(|unit| (unit.name.as_str(), unit));
         let files = config.files.iter().map(|file| (file.name.as_str(), file));
         let clocks = config.clocks.iter().map(|clock| (clock.name.as_str(), clock));
         let members = config
@@ -52,6 +56,7 @@ impl<'a> Builder<'a> {
             defaults: Defaults::new(&config.global),
             scripts: scripts.collect(),
             processes: processes.collect(),
+            units: units.collect(),
             files: files.collect(),
             clocks: clocks.collect(),
             groups: members.collect(),
@@ -61,6 +66,7 @@ impl<'a> Builder<'a> {
             interface_numbers: BTreeMap::new(),
             script_numbers: BTreeMap::new(),
             process_numbers: BTreeMap::new(),
+            unit_numbers: BTreeMap::new(),
             file_numbers: BTreeMap::new(),
             group_numbers: BTreeMap::new(),
             clock_numbers: BTreeMap::new(),
@@ -104,50 +110,8 @@ impl<'a> Builder<'a> {
         }
         // Weights of a member's own trackers are no more, unless its group keeps them: the
         // configuration has dropped them.
-        let of_group = group.map(|group| {
-            let SyncGroup {
-                track_interfaces,
-                track_scripts,
-                track_processes,
-                track_files,
-                track_clocks,
-                ..
-            } = group;
-            (track_interfaces, track_scripts, track_processes, track_files, track_clocks)
-        });
-        let Instance {
-            track_interfaces,
-            track_scripts,
-            track_processes,
-            track_files,
-            track_clocks,
-            ..
-        } = instance;
-        let own = (track_interfaces, track_scripts, track_processes, track_files, track_clocks);
-        for (interfaces, scripts, processes, files, clocks) in iter::once(own).chain(of_group) {
-            for track in interfaces {
-                tracks.push(engine_track(self.interface(&track.interface), track.weight));
-            }
-            for track in scripts {
-                if let Some(tracker) = self.script(&track.script) {
-                    tracks.push(engine_track(tracker, track.weight));
-                }
-            }
-            for track in processes {
-                if let Some(tracker) = self.process(&track.process) {
-                    tracks.push(engine_track(tracker, track.weight));
-                }
-            }
-            for track in files {
-                if let Some(tracker) = self.file(&track.file) {
-                    tracks.push(engine_track(tracker, track.weight));
-                }
-            }
-            for track in clocks {
-                if let Some(tracker) = self.clock(&track.clock) {
-                    tracks.push(engine_track(tracker, track.weight));
-                }
-            }
+        for lists in iter::once(Lists::of(instance)).chain(group.map(Lists::of_group)) {
+            self.add_lists(&lists, &mut tracks);
         }
         // As keepalived has it, beside `track_interface` too: what is on an interface that is down
         // serves nobody.
@@ -164,6 +128,22 @@ impl<'a> Builder<'a> {
         tracks.sort_unstable_by_key(|track| (track.tracker, track.weight, track.reverse));
         tracks.dedup();
         tracks
+    }
+
+    fn add_lists(&mut self, lists: &Lists<'a>, tracks: &mut Vec<Track>) {
+        for track in lists.interfaces {
+            tracks.push(engine_track(self.interface(&track.interface), track.weight));
+        }
+        let scripts = lists.scripts.iter().map(|one| (self.script(&one.script), one.weight));
+        tracks.extend(scripts.filter_map(known));
+        let processes = lists.processes.iter().map(|one| (self.process(&one.process), one.weight));
+        tracks.extend(processes.filter_map(known));
+        let units = lists.units.iter().map(|one| (self.unit(&one.unit), one.weight));
+        tracks.extend(units.filter_map(known));
+        let files = lists.files.iter().map(|one| (self.file(&one.file), one.weight));
+        tracks.extend(files.filter_map(known));
+        let clocks = lists.clocks.iter().map(|one| (self.clock(&one.clock), one.weight));
+        tracks.extend(clocks.filter_map(known));
     }
 
     fn interface(&mut self, name: &'a str) -> TrackerId {
@@ -202,12 +182,58 @@ impl<'a> Builder<'a> {
         Some(*self.clock_numbers.entry(name).or_insert_with(new))
     }
 
+    fn unit(&mut self, name: &'a str) -> Option<TrackerId> {
+        let unit = *self.units.get(name)?;
+        let trackers = &mut self.trackers;
+        let new = || add(trackers, TrackerPlan::Unit(unit.clone()));
+        Some(*self.unit_numbers.entry(name).or_insert_with(new))
+    }
+
     fn process(&mut self, name: &'a str) -> Option<TrackerId> {
         let process = *self.processes.get(name)?;
         let trackers = &mut self.trackers;
         let new = || add(trackers, TrackerPlan::Process(process.clone()));
         Some(*self.process_numbers.entry(name).or_insert_with(new))
     }
+}
+
+/// What an instance or a group tracks.
+struct Lists<'a> {
+    interfaces: &'a [TrackInterface],
+    scripts: &'a [TrackScript],
+    processes: &'a [TrackProcess],
+    units: &'a [TrackUnit],
+    files: &'a [TrackFile],
+    clocks: &'a [TrackClock],
+}
+
+impl<'a> Lists<'a> {
+    fn of(instance: &'a Instance) -> Self {
+        Self {
+            interfaces: &instance.track_interfaces,
+            scripts: &instance.track_scripts,
+            processes: &instance.track_processes,
+            units: &instance.track_units,
+            files: &instance.track_files,
+            clocks: &instance.track_clocks,
+        }
+    }
+
+    fn of_group(group: &'a SyncGroup) -> Self {
+        Self {
+            interfaces: &group.track_interfaces,
+            scripts: &group.track_scripts,
+            processes: &group.track_processes,
+            units: &group.track_units,
+            files: &group.track_files,
+            clocks: &group.track_clocks,
+        }
+    }
+}
+
+/// A tracker that is there.
+fn known((tracker, weight): (Option<TrackerId>, Weight)) -> Option<Track> {
+    tracker.map(|tracker| engine_track(tracker, weight))
 }
 
 fn interfaces_of_groups(statics: &Statics) -> BTreeMap<&str, Vec<&str>> {

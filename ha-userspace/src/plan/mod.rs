@@ -122,6 +122,13 @@ impl Plan {
         Some(config.priority.as_u8())
     }
 
+    /// What an instance depends on.
+    pub(crate) fn tracked_by(&self, instance: InstanceId) -> impl Iterator<Item = TrackerId> {
+        let index = usize::try_from(instance.0).ok();
+        let config = index.and_then(|index| self.engine.instances.get(index));
+        config.into_iter().flat_map(|config| &config.tracks).map(|track| track.tracker)
+    }
+
     /// The instance and the other members of its sync group.
     pub(crate) fn members_with(&self, instance: InstanceId) -> Vec<InstanceId> {
         let mut groups = self.engine.groups.iter();
@@ -452,6 +459,7 @@ mod tests {
             | TrackerPlan::Process(_)
             | TrackerPlan::File(_)
             | TrackerPlan::Statics(_)
+            | TrackerPlan::Unit(_)
             | TrackerPlan::Clock(_) => None,
         });
         assert_eq!(user(script.unwrap()), "nobody");

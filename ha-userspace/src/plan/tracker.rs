@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ha_config::{Clock, Command, Place, Process, Script, TrackedFile, Weight};
+use ha_config::{Clock, Command, Place, Process, Script, TrackedFile, Unit, Weight};
 
 /// What a tracker number stands for.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub(crate) enum TrackerPlan {
     Script(Script),
     /// Up while so many processes run.
     Process(Process),
+    /// Up while the unit is active.
+    Unit(Unit),
     /// As the number in the file says.
     File(TrackedFile),
     /// Up while all is there that is static and in this `track_group`.
@@ -28,6 +30,7 @@ impl TrackerPlan {
             Self::Interface(name) | Self::Statics(name) => name,
             Self::Script(script) => &script.name,
             Self::Process(process) => &process.name,
+            Self::Unit(unit) => &unit.name,
             Self::File(file) => &file.name,
             Self::Clock(clock) => &clock.name,
         }
@@ -39,6 +42,7 @@ impl TrackerPlan {
             Self::Script(script) => Some(&script.command),
             Self::Interface(_)
             | Self::Process(_)
+            | Self::Unit(_)
             | Self::File(_)
             | Self::Statics(_)
             | Self::Clock(_) => None,
@@ -51,6 +55,7 @@ impl TrackerPlan {
             Self::Interface(name) => Some(name),
             Self::Script(_)
             | Self::Process(_)
+            | Self::Unit(_)
             | Self::File(_)
             | Self::Statics(_)
             | Self::Clock(_) => None,
@@ -76,6 +81,9 @@ impl TrackerPlan {
             (Self::Process(one), Self::Process(other)) => {
                 *one == Process { place: one.place.clone(), ..other.clone() }
             }
+            (Self::Unit(one), Self::Unit(other)) => {
+                *one == Unit { weight: one.weight, place: one.place.clone(), ..other.clone() }
+            }
             // Its weight is the engine's matter.
             (Self::File(one), Self::File(other)) => {
                 (&one.name, &one.path, one.init) == (&other.name, &other.path, other.init)
@@ -85,6 +93,7 @@ impl TrackerPlan {
                 Self::Interface(_)
                 | Self::Script(_)
                 | Self::Process(_)
+                | Self::Unit(_)
                 | Self::File(_)
                 | Self::Statics(_)
                 | Self::Clock(_),
@@ -107,6 +116,7 @@ impl TrackerPlan {
                 run(old) == run(new)
             }
             (Self::Process(old), Self::Process(new)) => old.is_same(new),
+            (Self::Unit(old), Self::Unit(new)) => old.is_same(new),
             (Self::File(old), Self::File(new)) => old.path == new.path,
             // Other limits are another question.
             (Self::Clock(old), Self::Clock(new)) => {
@@ -118,6 +128,7 @@ impl TrackerPlan {
                 Self::Interface(_)
                 | Self::Script(_)
                 | Self::Process(_)
+                | Self::Unit(_)
                 | Self::File(_)
                 | Self::Statics(_)
                 | Self::Clock(_),
@@ -134,6 +145,7 @@ impl fmt::Display for TrackerPlan {
             Self::Interface(_) => "interface",
             Self::Script(_) => "script",
             Self::Process(_) => "process",
+            Self::Unit(_) => "unit",
             Self::File(_) => "file",
             Self::Statics(_) => "track group",
             Self::Clock(_) => "clock",

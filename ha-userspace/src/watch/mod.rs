@@ -6,20 +6,27 @@ mod file;
 mod opinion;
 mod process;
 mod script;
+mod starts;
+mod unit;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use ha_core::{TrackerId, Verdict};
+use ha_core::{Instant, TrackerId, Verdict};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 pub(crate) use self::process::Event;
-use self::{clock::ClockWatch, process::ProcessWatch, script::Standing};
+use self::{clock::ClockWatch, process::ProcessWatch, script::Standing, unit::UnitWatch};
 use crate::{
     cli::ProcessEvents,
+    clock as time,
     engine::Command,
     plan::{Plan, TrackerPlan},
     status::Told,
@@ -55,6 +62,8 @@ pub(crate) struct Watchers {
     running: BTreeMap<TrackerId, Running>,
     /// All processes together, by events that are all processes'.
     processes: ProcessWatch,
+    /// All units together, by one connection.
+    units: UnitWatch,
     clock: ClockWatch,
 }
 
@@ -70,8 +79,9 @@ impl Watchers {
     /// None yet. Verdicts go to the engine when they change. Needs a runtime of tokio.
     pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
         let processes = ProcessWatch::new(commands.clone(), choice);
+        let units = UnitWatch::new(commands.clone());
         let clock = ClockWatch::new(commands.clone());
-        Self { commands, running: BTreeMap::new(), processes, clock }
+        Self { commands, running: BTreeMap::new(), processes, units, clock }
     }
 
     /// The scripts and the clock, for `status.json`.
@@ -82,6 +92,7 @@ impl Watchers {
             | TrackerPlan::Process(_)
             | TrackerPlan::File(_)
             | TrackerPlan::Statics(_)
+            | TrackerPlan::Unit(_)
             | TrackerPlan::Clock(_) => None,
         };
         told.add_list("scripts", self.running.values().filter_map(status));
@@ -102,11 +113,12 @@ impl Watchers {
             let (tell, standing) = watch::channel(Standing::default());
             let mut task = JoinSet::new();
             match tracked {
-                // The engine thread sees to the first two, one thread to all processes, one task to
-                // all that is asked of the clock.
+                // The engine thread sees to the first two, one thread to all processes, one connection to
+                // all units, one task to all that is asked of the clock.
                 TrackerPlan::Interface(_)
                 | TrackerPlan::Statics(_)
                 | TrackerPlan::Process(_)
+                | TrackerPlan::Unit(_)
                 | TrackerPlan::Clock(_) => continue,
                 TrackerPlan::Script(script) => {
                     task.spawn(script::watch(script.clone(), id, commands, tell));
@@ -118,6 +130,35 @@ impl Watchers {
             self.running.insert(id, Running { tracked: tracked.clone(), standing, _task: task });
         }
         self.processes.run(plan);
+        self.units.run(plan);
         self.clock.run(plan);
     }
+
+    /// Forgets how often those of these trackers were started that count starts, and names them.
+    pub(crate) async fn forgive(&self, plan: &Plan, trackers: &BTreeSet<TrackerId>) -> Vec<String> {
+        let counts = |tracker: &TrackerPlan| match tracker {
+            TrackerPlan::Process(process) => process.restarts.is_some(),
+            TrackerPlan::Unit(unit) => unit.restarts.is_some(),
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Script(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_) => false,
+        };
+        let meant = trackers.iter().filter_map(|id| Some((*id, plan.tracker(*id)?)));
+        let meant: BTreeMap<_, _> = meant.filter(|(_, tracker)| counts(tracker)).collect();
+        let numbers: BTreeSet<TrackerId> = meant.keys().copied().collect();
+        self.processes.forgive(numbers.clone()).await;
+        self.units.forgive(numbers).await;
+        meant.values().map(ToString::to_string).collect()
+    }
+}
+
+/// Until a moment, or for ever.
+async fn pause(until: Option<Instant>) {
+    let Some(until) = until else { return std::future::pending().await };
+    let left = until.since(time::now());
+    // The timer's ticks are milliseconds: it must not come just before what is due.
+    #[expect(clippy::disallowed_methods, reason = "delays are in milliseconds at the least")]
+    sleep(left.saturating_add(Duration::from_millis(1))).await;
 }

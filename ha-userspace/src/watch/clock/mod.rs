@@ -65,6 +65,7 @@ impl ClockWatch {
             TrackerPlan::Interface(_)
             | TrackerPlan::Script(_)
             | TrackerPlan::Process(_)
+            | TrackerPlan::Unit(_)
             | TrackerPlan::File(_)
             | TrackerPlan::Statics(_) => None,
         });

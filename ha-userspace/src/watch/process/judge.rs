@@ -1,11 +1,12 @@
 //! The verdict of one tracker: enough processes, not too many, not too many starts. Pure.
 
-use std::collections::VecDeque;
-
-use ha_config::{Process, RestartLimit};
+use ha_config::Process;
 use ha_core::Instant;
 
-use super::census::{Cause, Change};
+use super::{
+    super::starts::Starts,
+    census::{Cause, Change},
+};
 
 /// What is thought of a tracker, and since when it may be thought otherwise.
 #[derive(Debug)]
@@ -16,9 +17,7 @@ pub(super) struct Judge {
     settled: Option<bool>,
     /// When the number counts that differs from what is settled.
     due: Option<Instant>,
-    /// Starts within the window, at most one more than are allowed.
-    starts: VecDeque<Instant>,
-    is_storm: bool,
+    starts: Starts,
     /// The last verdict that was given, and whether it was for a storm.
     told: Option<(bool, bool)>,
     last: Option<(Cause, u32)>,
@@ -34,28 +33,14 @@ pub(super) struct Verdict {
 
 impl Judge {
     pub(super) fn new(process: Process) -> Self {
-        Self {
-            process,
-            count: 0,
-            settled: None,
-            due: None,
-            starts: VecDeque::new(),
-            is_storm: false,
-            told: None,
-            last: None,
-        }
+        let starts = Starts::new(process.restarts);
+        Self { process, count: 0, settled: None, due: None, starts, told: None, last: None }
     }
 
     /// Judges by other numbers and delays from now on.
     pub(super) fn follow(&mut self, process: Process) {
+        self.starts.follow(process.restarts);
         self.process = process;
-        if self.process.restarts.is_none() {
-            self.forgive();
-        }
-        let max = self.starts_max();
-        while self.starts.len() > max {
-            self.starts.pop_front();
-        }
     }
 
     /// So many processes are there, found by looking at all of them; `changes` is what is new
@@ -77,7 +62,7 @@ impl Judge {
         for change in changes {
             self.last = Some((change.cause, change.pid));
             if change.is_start {
-                self.note_start(now);
+                self.starts.note(now);
             }
         }
         self.weigh(now, cause)
@@ -93,7 +78,7 @@ impl Judge {
         self.count = count;
         self.last = Some((change.cause, change.pid));
         if change.is_start {
-            self.note_start(now);
+            self.starts.note(now);
         }
         self.weigh(now, change.cause)
     }
@@ -104,22 +89,19 @@ impl Judge {
             self.due = None;
             self.settled = Some(self.is_right());
         }
-        let is_over = self.storm_end().is_some_and(|end| end <= now);
-        if is_over {
-            self.forgive();
-        }
+        self.starts.elapse(now);
         self.verdict()
     }
 
     /// When [`Judge::elapse`] has something to do.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.due, self.storm_end()].into_iter().flatten().min()
+        [self.due, self.starts.end()].into_iter().flatten().min()
     }
 
-    /// Starts so far are forgotten: the window is clean, or an operator says so.
-    fn forgive(&mut self) {
-        self.is_storm = false;
-        self.starts.clear();
+    /// An operator says that the starts so far do not count.
+    pub(super) fn forgive(&mut self) -> Option<Verdict> {
+        self.starts.forgive();
+        self.verdict()
     }
 
     fn is_right(&self) -> bool {
@@ -144,43 +126,20 @@ impl Judge {
         self.elapse(now)
     }
 
-    fn starts_max(&self) -> usize {
-        let max = self.process.restarts.map_or(0, |limit| limit.max);
-        usize::try_from(max).unwrap_or(0).saturating_add(1)
-    }
-
-    fn note_start(&mut self, now: Instant) {
-        let Some(RestartLimit { window, .. }) = self.process.restarts else { return };
-        while self.starts.front().is_some_and(|first| *first + window <= now) {
-            self.starts.pop_front();
-        }
-        let most = self.starts_max();
-        if self.starts.len() == most {
-            self.starts.pop_front();
-        }
-        self.starts.push_back(now);
-        self.is_storm |= self.starts.len() == most;
-    }
-
-    /// When the window is clean.
-    fn storm_end(&self) -> Option<Instant> {
-        let limit = self.process.restarts.filter(|_| self.is_storm)?;
-        self.starts.back().map(|last| *last + limit.window)
-    }
-
     fn verdict(&mut self) -> Option<Verdict> {
-        let up = self.settled? && !self.is_storm;
-        let news = (up, self.is_storm);
+        let is_storm = self.starts.is_storm();
+        let up = self.settled? && !is_storm;
+        let news = (up, is_storm);
         if self.told == Some(news) {
             return None;
         }
         let is_first = self.told.is_none();
         self.told = Some(news);
         let name = &self.process.name;
-        let why = match (up, self.is_storm) {
+        let why = match (up, is_storm) {
             (true, _) if is_first => format!("process {name}: {}", self.number()),
             (true, _) => format!("process {name} is well again: {}{}", self.event(), self.number()),
-            (false, true) => format!("process {name} fails: {}", self.storm()),
+            (false, true) => format!("process {name} fails: {}", self.starts.why()),
             (false, false) => format!("process {name} fails: {}{}", self.event(), self.number()),
         };
         Some(Verdict { up, why })
@@ -205,23 +164,13 @@ impl Judge {
         };
         format!("{} of them, {needed} needed", self.count)
     }
-
-    fn storm(&self) -> String {
-        let (max, window) =
-            self.process.restarts.map_or((0, 0.0), |limit| (limit.max, limit.window.as_secs_f64()));
-        let (starts, unit) = (self.starts.len(), if max == 1 { "is" } else { "are" });
-        format!(
-            "started {starts} times within {window} s, {max} {unit} allowed; this lasts until there \
-             was no start for {window} s"
-        )
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
 
-    use ha_config::ProcessMatch;
+    use ha_config::{ProcessMatch, RestartLimit};
     use ha_core::TrackerId;
 
     use super::{super::pattern::tests::process, *};
@@ -329,6 +278,18 @@ mod tests {
         assert_eq!(bench.elapse(29.9), None);
         assert_eq!(bench.elapse(30.0), Some(true));
         assert_eq!(bench.judge.deadline(), None);
+    }
+
+    #[test]
+    fn an_operator_ends_it() {
+        let limit = RestartLimit { max: 1, window: Duration::from_secs(10) };
+        let (mut bench, _) = Bench::new(1, |process| process.restarts = Some(limit));
+        assert_eq!(bench.start(1.0), None);
+        assert_eq!(bench.judge.forgive(), None, "nothing was wrong");
+        assert_eq!((bench.start(2.0), bench.start(3.0)), (None, Some(false)));
+        assert_eq!(bench.judge.forgive().map(|verdict| verdict.up), Some(true));
+        assert_eq!(bench.judge.deadline(), None);
+        assert_eq!(bench.start(4.0), None, "the first one again");
     }
 
     #[test]

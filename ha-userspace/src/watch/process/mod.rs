@@ -15,7 +15,6 @@ mod storm;
 use std::{
     collections::{BTreeMap, BTreeSet},
     io, thread,
-    time::Duration,
 };
 
 use ha_config::Process;
@@ -23,7 +22,6 @@ use ha_core::{Instant, TrackerId};
 use tokio::{
     runtime,
     sync::{mpsc, watch},
-    time::sleep,
 };
 use tracing::{error, info, warn};
 
@@ -35,6 +33,7 @@ use self::{
     sight::Sight,
     source::{News, Source},
 };
+use super::pause;
 use crate::{
     cli::ProcessEvents,
     clock,
@@ -50,6 +49,7 @@ fn wanted(plan: &Plan) -> Wanted {
         TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
         TrackerPlan::Interface(_)
         | TrackerPlan::Script(_)
+        | TrackerPlan::Unit(_)
         | TrackerPlan::File(_)
         | TrackerPlan::Statics(_)
         | TrackerPlan::Clock(_) => None,
@@ -75,42 +75,61 @@ pub(crate) struct ProcessWatch {
     commands: mpsc::Sender<Command>,
     choice: ProcessEvents,
     /// `None`: nothing was to be counted yet.
-    wanted: Option<watch::Sender<Wanted>>,
+    running: Option<Running>,
 }
+
+#[derive(Debug)]
+struct Running {
+    wanted: watch::Sender<Wanted>,
+    resets: mpsc::Sender<BTreeSet<TrackerId>>,
+}
+
+/// Orders that wait; whoever gives them waits with them.
+const WAITING_MAX: usize = 16;
 
 impl ProcessWatch {
     /// Nothing yet. Verdicts go to the engine when they change.
     pub(crate) fn new(commands: mpsc::Sender<Command>, choice: ProcessEvents) -> Self {
-        Self { commands, choice, wanted: None }
+        Self { commands, choice, running: None }
     }
 
     /// Counts what `plan` tracks. What was counted before goes on.
     pub(crate) fn run(&mut self, plan: &Plan) {
         let tracked = wanted(plan);
-        if let Some(wanted) = &self.wanted {
-            wanted.send_replace(tracked);
+        if let Some(running) = &self.running {
+            running.wanted.send_replace(tracked);
         } else if !tracked.is_empty() {
             match self.start(tracked) {
-                Ok(wanted) => self.wanted = Some(wanted),
+                Ok(running) => self.running = Some(running),
                 Err(error) => error!("no process is tracked, no thread can be started: {error}"),
             }
         }
     }
 
-    fn start(&self, tracked: Wanted) -> io::Result<watch::Sender<Wanted>> {
-        let (send, wanted) = watch::channel(tracked);
+    /// Forgets the starts so far of those of these trackers that are processes.
+    pub(crate) async fn forgive(&self, trackers: BTreeSet<TrackerId>) {
+        if let Some(running) = &self.running {
+            // It ends with us.
+            drop(running.resets.send(trackers).await);
+        }
+    }
+
+    fn start(&self, tracked: Wanted) -> io::Result<Running> {
+        let (wanted, wants) = watch::channel(tracked);
+        let (resets, reset) = mpsc::channel(WAITING_MAX);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (commands, choice) = (self.commands.clone(), self.choice);
         thread::Builder::new().name("ha-process".to_owned()).spawn(move || {
-            runtime.block_on(attend(wanted, &commands, choice));
+            runtime.block_on(attend(wants, reset, &commands, choice));
         })?;
-        Ok(send)
+        Ok(Running { wanted, resets })
     }
 }
 
 /// Until nobody wants to know any more.
 async fn attend(
     mut wanted: watch::Receiver<Wanted>,
+    mut resets: mpsc::Receiver<BTreeSet<TrackerId>>,
     commands: &mpsc::Sender<Command>,
     choice: ProcessEvents,
 ) {
@@ -141,18 +160,13 @@ async fn attend(
                 News::Events(events) => desk.handle(&events, &mut source),
                 News::Unknown => desk.rescan(&mut source),
             },
+            reset = resets.recv() => match reset {
+                Some(trackers) => verdicts = desk.forgive(&trackers),
+                None => return,
+            },
             () = pause(desk.deadline()) => verdicts = desk.elapse(),
         }
     }
-}
-
-/// Until a moment, or for ever.
-async fn pause(until: Option<Instant>) {
-    let Some(until) = until else { return std::future::pending().await };
-    let left = until.since(clock::now());
-    // The timer's ticks are milliseconds: it must not come just before what is due.
-    #[expect(clippy::disallowed_methods, reason = "delays are in milliseconds at the least")]
-    sleep(left.saturating_add(Duration::from_millis(1))).await;
 }
 
 type Verdicts = Vec<(TrackerId, Verdict)>;
@@ -260,6 +274,12 @@ impl Desk {
         let count = self.census.count(change.tracker);
         let judge = self.judges.get_mut(&change.tracker)?;
         judge.handle(now, count, change).map(|verdict| (change.tracker, verdict))
+    }
+
+    fn forgive(&mut self, trackers: &BTreeSet<TrackerId>) -> Verdicts {
+        let meant = self.judges.iter_mut().filter(|(tracker, _)| trackers.contains(tracker));
+        let verdicts = meant.filter_map(|(tracker, judge)| Some((*tracker, judge.forgive()?)));
+        verdicts.collect()
     }
 
     fn elapse(&mut self) -> Verdicts {
