@@ -13,7 +13,7 @@ use std::{
 
 use ha_core::{
     AdvertInterval, AnnouncePlan, Config, Family, GroupConfig, Input, InstanceConfig, InstanceId,
-    Priority, Received, Reload, Track, TrackerId, Verdict, Version, Vrid,
+    Order, Priority, Received, Reload, Track, TrackerId, Verdict, Version, Vrid,
     wire::{Authentication, ChecksumScope, Template},
 };
 use libfuzzer_sys::{
@@ -100,6 +100,11 @@ enum Step {
     },
     Missing {
         of: u8,
+    },
+    /// An operator's.
+    Order {
+        of: u8,
+        order: u8,
     },
     Reload(Change),
 }
@@ -213,6 +218,11 @@ fn take(watched: &mut Watched, config: &Config, step: &Step) {
         }
         Step::Missing { of } => {
             watched.handle(Input::AddressesMissing { instance: id(of) });
+        }
+        Step::Order { of, order } => {
+            let orders = [Order::Demote, Order::Promote, Order::Announce, Order::Reset];
+            let order = orders[usize::from(*order) % orders.len()];
+            watched.handle(Input::Order { instance: id(of), order });
         }
         // One in the midst of another is none.
         Step::Reload(_) => {}

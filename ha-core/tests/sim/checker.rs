@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use ha_core::{Action, Cause, Config, Input, InstanceConfig, InstanceId, Instant, State};
+use ha_core::{Action, Cause, Config, Input, InstanceConfig, InstanceId, Instant, Order, State};
 
 use crate::{
     bounds,
@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     Missing(usize),
     /// Another configuration.
     Reload,
+    /// An operator's, for this instance.
+    Order(InstanceId, Order),
     Other,
 }
 
@@ -58,6 +60,7 @@ impl Kind {
             }
             Input::Deadline { .. } => Self::Deadline,
             Input::AddressesMissing { instance } => Self::Missing(index(*instance)),
+            Input::Order { instance, order } => Self::Order(*instance, *order),
             _ => Self::Other,
         }
     }
@@ -235,6 +238,7 @@ impl Checker {
         self.steps += 1;
         self.tell(step);
         self.look_for_removals(step);
+        self.look_for_resets(step);
         self.check_addresses(step)?;
         check_silence(step)?;
         self.check_table(step)?;
@@ -336,6 +340,15 @@ impl Checker {
         }
     }
 
+    /// What was counted of removals is forgotten.
+    fn look_for_resets(&mut self, step: &Step<'_>) {
+        let Kind::Order(instance, Order::Reset) = step.kind else { return };
+        for member in members_of(step.config, instance) {
+            let memory = &mut self.memories[step.router][member];
+            (memory.removals, memory.last_removal) = (0, None);
+        }
+    }
+
     /// Addresses are on the interface if and only if the instance is Master, except where somebody
     /// removed them.
     fn check_addresses(&mut self, step: &Step<'_>) -> Result<(), Violation> {
@@ -381,7 +394,9 @@ impl Checker {
         let sent = frames.clone().count();
         let most = match step.kind {
             Kind::Frame(_) => 1,
-            Kind::Deadline | Kind::Missing(_) | Kind::Reload | Kind::Other => step.after.len(),
+            Kind::Deadline | Kind::Missing(_) | Kind::Reload | Kind::Order(..) | Kind::Other => {
+                step.after.len()
+            }
         };
         if sent > most {
             let text = format!("{who} sent {sent} frames for one {:?}", step.kind);
@@ -510,7 +525,9 @@ fn check_silence(step: &Step<'_>) -> Result<(), Violation> {
         if let Action::Advertise { instance, priority } = *action {
             let (before, after) = (step.before[index(instance)], step.after[index(instance)]);
             let may = if priority == 0 {
-                before == State::Master && !is_running(after)
+                // Demoted, it goes on as Backup.
+                let stays = matches!(step.kind, Kind::Order(..)) && after == State::Backup;
+                before == State::Master && (!is_running(after) || stays)
             } else {
                 before == State::Master && is_running(after) || after == State::Master
             };

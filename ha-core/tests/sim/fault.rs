@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use ha_core::Instant;
+use ha_core::{Instant, Order};
 
 use crate::{bounds, plan::Plan, prng::Prng, story::letter};
 
@@ -77,6 +77,16 @@ pub(crate) enum FaultKind {
         router: usize,
         instance: usize,
     },
+    /// An operator has demoted all of a router.
+    Demoted {
+        router: usize,
+    },
+    /// An operator orders something else.
+    Ordered {
+        router: usize,
+        instance: usize,
+        order: Order,
+    },
     /// Somebody removes the virtual addresses, once or whenever they are there.
     Stranger {
         router: usize,
@@ -91,7 +101,7 @@ impl FaultKind {
         let router = chance.index(count);
         let instance = chance.index(plan.instances);
         let lan = chance.percent(50).then_some(instance);
-        match chance.below(23) {
+        match chance.below(26) {
             0 => Self::Loss(10 + chance.below(90)),
             1 => Self::Delay(bounds::interval_max(plan) * 2),
             2 => Self::Duplicates(50),
@@ -114,6 +124,11 @@ impl FaultKind {
             17 => Self::Refuses { router, instance },
             18 => Self::Stranger { router, instance, again: chance.percent(50) },
             19 => Self::Loop { router },
+            20 | 21 => Self::Demoted { router },
+            22 => {
+                let order = chance.pick(&[Order::Promote, Order::Announce, Order::Reset]);
+                Self::Ordered { router, instance, order }
+            }
             _ => Self::Reload { router },
         }
     }
@@ -128,6 +143,7 @@ impl FaultKind {
             | Self::WeightedDown { .. }
             | Self::LinkDown { .. }
             | Self::NoSource { .. }
+            | Self::Demoted { .. }
             | Self::Reload { .. } => true,
             Self::Loss(_)
             | Self::Delay(_)
@@ -139,6 +155,7 @@ impl FaultKind {
             | Self::RingFull { .. }
             // Nobody knows of it before the takeover: then the next one has to try.
             | Self::Refuses { .. }
+            | Self::Ordered { .. }
             | Self::Stranger { .. } => false,
         }
     }
@@ -206,6 +223,10 @@ impl fmt::Display for FaultKind {
                 "{}'s kernel refuses the virtual addresses of LAN {instance}",
                 letter(router)
             ),
+            Self::Demoted { router } => write!(formatter, "{} is demoted", letter(router)),
+            Self::Ordered { router, instance, order } => {
+                write!(formatter, "{} is told to {order:?} instance {instance}", letter(router))
+            }
             Self::Stranger { router, instance, again } => {
                 let again = if again { ", again and again" } else { "" };
                 let who = letter(router);

@@ -10,7 +10,7 @@ use ha_common::{
 };
 use ha_core::{
     Absorption, Action, Actions, Engine, Family, Input, Instance, InstanceConfig, InstanceId,
-    Instant, Received, State, TrackerId, Version,
+    Instant, Order, Received, State, TrackerId, Version,
     wire::{Authentication, ChecksumScope, Template},
 };
 
@@ -27,10 +27,28 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) enum Waiting {
     Frame(Frame),
-    Tracker { tracker: TrackerId, up: bool },
-    Source { instance: usize, found: bool },
-    Usable { instance: usize },
-    Missing { instance: usize },
+    Tracker {
+        tracker: TrackerId,
+        up: bool,
+    },
+    Source {
+        instance: usize,
+        found: bool,
+    },
+    Usable {
+        instance: usize,
+    },
+    Missing {
+        instance: usize,
+    },
+    Order {
+        instance: usize,
+        order: Order,
+    },
+    /// All instances, or none any more.
+    Demotion {
+        is_demoted: bool,
+    },
     Reload,
     Shutdown,
 }
@@ -57,6 +75,7 @@ pub(crate) struct Sent {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct Router {
     pub(crate) number: usize,
     pub(crate) plan: RouterPlan,
@@ -86,6 +105,8 @@ pub(crate) struct Router {
     pub(crate) weighted_up: bool,
     pub(crate) has_source: Vec<bool>,
     pub(crate) refuses: Vec<bool>,
+    /// What an operator has said last, which a file keeps.
+    pub(crate) is_demoted: bool,
     /// What the kernel refused and the engine does not know yet.
     untold: usize,
     sabotage: Sabotage,
@@ -122,6 +143,7 @@ impl Router {
             weighted_up: true,
             has_source: vec![true; count],
             refuses: vec![false; count],
+            is_demoted: false,
             untold: 0,
             sabotage,
             actions: Actions::default(),
@@ -196,6 +218,7 @@ impl Router {
         self.present.fill(false);
         output.checker.boots(self.number, &self.running.config);
         self.look_around(now, output)?;
+        self.demote_again(now, output)?;
         self.handle(now, Input::Start, output)?;
         self.turn(now, output)
     }
@@ -229,7 +252,25 @@ impl Router {
         });
         output.checker.reloads(self.number, &self.running.config, &fates, unread);
         self.act(now, Cue::Reload(&reload), &fates, output)?;
-        self.look_around(now, output)
+        self.look_around(now, output)?;
+        self.demote_again(now, output)
+    }
+
+    /// Who begins anew does not know of it.
+    fn demote_again(&mut self, now: Instant, output: &mut Output<'_>) -> Result<(), Violation> {
+        if self.is_demoted { self.order_all(now, Order::Demote, output) } else { Ok(()) }
+    }
+
+    fn order_all(
+        &mut self,
+        now: Instant,
+        order: Order,
+        output: &mut Output<'_>,
+    ) -> Result<(), Violation> {
+        for instance in (0..self.present.len()).map(id) {
+            self.handle(now, Input::Order { instance, order }, output)?;
+        }
+        Ok(())
     }
 
     /// The daemon gets no CPU.
@@ -303,6 +344,13 @@ impl Router {
                 Input::AddressesUsable { instance: id(instance), usable: true }
             }
             Waiting::Missing { instance } => Input::AddressesMissing { instance: id(instance) },
+            // Promoted, it would not be demoted any more.
+            Waiting::Order { order: Order::Promote, .. } if self.is_demoted => return Ok(()),
+            Waiting::Order { instance, order } => Input::Order { instance: id(instance), order },
+            Waiting::Demotion { is_demoted } => {
+                let order = if is_demoted { Order::Demote } else { Order::Promote };
+                return self.order_all(now, order, output);
+            }
             Waiting::Reload => return self.reload(now, output),
             Waiting::Shutdown => {
                 self.handle(now, Input::Shutdown, output)?;
@@ -496,10 +544,17 @@ impl Router {
         template.encode(priority, scope)
     }
 
-    /// What the files and trackers of this router make of its priority.
+    /// What the files, trackers and the operator of this router make of its priority.
     pub(crate) fn expected_priority(&self, instance: usize) -> u8 {
         let priority = self.instance(instance).priority.as_u8();
-        if priority == u8::MAX || self.weighted_up {
+        // An owner is not demoted.
+        if priority == u8::MAX {
+            return priority;
+        }
+        if self.is_demoted {
+            return 1;
+        }
+        if self.weighted_up {
             return priority;
         }
         priority.saturating_sub(crate::plan::WEIGHT).max(1)

@@ -259,6 +259,10 @@ impl World {
                 Ok(())
             }
             FaultKind::Stranger { .. } => self.remove_addresses(number),
+            FaultKind::Demoted { router } => self.demote(router, true),
+            FaultKind::Ordered { router, instance, order } => {
+                self.tell(router, Waiting::Order { instance, order })
+            }
             FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
@@ -290,7 +294,9 @@ impl World {
             FaultKind::Stranger { router, instance, .. } => {
                 self.tell(router, Waiting::Usable { instance })
             }
+            FaultKind::Demoted { router } => self.demote(router, false),
             FaultKind::Reload { .. }
+            | FaultKind::Ordered { .. }
             | FaultKind::Loss(_)
             | FaultKind::Delay(_)
             | FaultKind::Duplicates(_)
@@ -361,6 +367,11 @@ impl World {
     fn source(&mut self, router: usize, instance: usize, found: bool) -> Result<(), Violation> {
         self.routers[router].has_source[instance] = found;
         self.tell(router, Waiting::Source { instance, found })
+    }
+
+    fn demote(&mut self, router: usize, is_demoted: bool) -> Result<(), Violation> {
+        self.routers[router].is_demoted = is_demoted;
+        self.tell(router, Waiting::Demotion { is_demoted })
     }
 
     fn tell(&mut self, router: usize, waiting: Waiting) -> Result<(), Violation> {
