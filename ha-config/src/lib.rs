@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 pub use self::{
     diagnostic::{Counts, Diagnostic, Place, Severity},
-    effective::{effective, statics_text},
+    effective::{effective, route_text, rule_text, scope_text, statics_text},
     model::{
         Address, Authentication, Clock, ClockLook, Command, Config, Fifo, Firewall, Garp, Global,
         Hook, Hop, Identity, InitFile, InitialState, Instance, InterfaceDelays, Lifecycle,

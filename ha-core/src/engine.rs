@@ -274,8 +274,10 @@ impl Engine {
         reason: Rejection,
         actions: &mut Actions,
     ) {
-        if let Some(instance) = self.instance_mut(received.instance) {
-            instance.statistics.rejected += 1;
+        if let Some(instance) = self.instance_mut(received.instance)
+            && let Some(count) = instance.statistics.rejected.get_mut(reason.kind())
+        {
+            *count = count.saturating_add(1);
         }
         self.restore_deadline(received.instance, heard);
         let (instance, source) = (received.instance, received.source);

@@ -3,7 +3,7 @@
 use core::{net::IpAddr, time::Duration};
 
 use crate::{
-    Cause, Event, InstanceConfig, Instant, State, TrackerId, Verdict, Version,
+    Cause, Event, InstanceConfig, Instant, Rejection, State, TrackerId, Verdict, Version,
     config::{Effect, Track},
     expect::Said,
     peers::Peers,
@@ -28,8 +28,8 @@ pub struct Statistics {
     pub priority_zero_received: u64,
     /// Advertisements with priority 0 asked for.
     pub priority_zero_sent: u64,
-    /// Frames that passed the stateless checks and were refused here.
-    pub rejected: u64,
+    /// Frames that passed the stateless checks and were refused here, by [`Rejection::kind`].
+    pub rejected: [u32; Rejection::NAMES.len()],
     /// Takeovers put off because the kernel had stamped a frame that was not read yet.
     pub saved_by_stamp: u64,
     /// Times it was late and listened before it acted.
@@ -185,6 +185,12 @@ impl Instance {
     #[must_use]
     pub fn master(&self) -> Option<(IpAddr, u8)> {
         self.master
+    }
+
+    /// The advertisement interval of the Master, learned in `VRRPv3`; the own one while Master.
+    #[must_use]
+    pub fn master_interval(&self) -> Duration {
+        self.master_interval
     }
 
     /// When the last advertisement that counted came, by the kernel's stamp.

@@ -313,6 +313,39 @@ pub enum Rejection {
     Owner,
 }
 
+impl Rejection {
+    /// Names for programs, by [`Rejection::kind`].
+    pub const NAMES: [&'static str; 10] = [
+        "length",
+        "version",
+        "type",
+        "vrid_0",
+        "no_address",
+        "interval_0",
+        "vrid",
+        "interval",
+        "own_source",
+        "owner",
+    ];
+
+    /// Which kind it is: an index into [`Rejection::NAMES`].
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::Malformed(DecodeError::Length) => 0,
+            Self::Malformed(DecodeError::Version) => 1,
+            Self::Malformed(DecodeError::Type) => 2,
+            Self::Malformed(DecodeError::Vrid) => 3,
+            Self::Malformed(DecodeError::Count) => 4,
+            Self::Malformed(DecodeError::Interval) => 5,
+            Self::Vrid => 6,
+            Self::Interval => 7,
+            Self::OwnSource => 8,
+            Self::Owner => 9,
+        }
+    }
+}
+
 impl fmt::Display for Rejection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

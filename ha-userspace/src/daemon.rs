@@ -324,7 +324,8 @@ impl Run {
                     Order::Stop => return Ok(()),
                     Order::Reload => reading = self.begin_reload(options, held, None),
                     Order::Status(asked) => {
-                        self.write_status(held.files.status(asked)).await;
+                        let form = run_files::form(asked);
+                        self.write_status(held.files.status(asked), form).await;
                     }
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },

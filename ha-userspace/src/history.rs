@@ -109,7 +109,22 @@ pub(crate) fn evidence(at: Instant, moved: &Moved) -> Entry {
     };
     let master =
         moved.master.map(|(address, priority)| json!({ "address": address, "priority": priority }));
-    let deadline = match moved.transition.cause {
+    Entry::from([
+        ("from", json!(moved.transition.from.to_string())),
+        ("to", json!(moved.transition.to.to_string())),
+        ("cause", json!(name(moved.transition.cause))),
+        ("priority", json!(moved.priority)),
+        ("master", json!(master)),
+        ("heard_before_us", json!(moved.heard.map(|heard| micros(at, heard)))),
+        ("late_us", json!(deadline(moved).map(|deadline| micros(at, deadline)))),
+        ("sent_after_us", json!(micros(moved.sent, at))),
+        ("set_after_us", json!(micros(moved.placed, at))),
+    ])
+}
+
+/// The deadline that a transition is of, if it is of one.
+pub(crate) const fn deadline(moved: &Moved) -> Option<Instant> {
+    match moved.transition.cause {
         Cause::MasterDown { deadline, .. } => Some(deadline),
         Cause::MasterStopped | Cause::Preempt => moved.deadline,
         Cause::Ready
@@ -124,22 +139,11 @@ pub(crate) fn evidence(at: Instant, moved: &Moved) -> Entry {
         | Cause::Group(_)
         | Cause::Shutdown
         | Cause::Reload => None,
-    };
-    Entry::from([
-        ("from", json!(moved.transition.from.to_string())),
-        ("to", json!(moved.transition.to.to_string())),
-        ("cause", json!(name(moved.transition.cause))),
-        ("priority", json!(moved.priority)),
-        ("master", json!(master)),
-        ("heard_before_us", json!(moved.heard.map(|heard| micros(at, heard)))),
-        ("late_us", json!(deadline.map(|deadline| micros(at, deadline)))),
-        ("sent_after_us", json!(micros(moved.sent, at))),
-        ("set_after_us", json!(micros(moved.placed, at))),
-    ])
+    }
 }
 
 /// A cause for programs.
-const fn name(cause: Cause) -> &'static str {
+pub(crate) const fn name(cause: Cause) -> &'static str {
     match cause {
         Cause::Ready => "ready",
         Cause::MasterDown { .. } => "master_down",

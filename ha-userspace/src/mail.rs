@@ -27,7 +27,7 @@ use self::{
     message::{About, Letter},
     post::{Patience, Post},
 };
-use crate::{clock, plan::Plan};
+use crate::{clock, plan::Plan, status::figures::Mails};
 
 /// Mails that wait for those before them. Of more, the oldest are left out: what must be known is the
 /// state that holds in the end.
@@ -117,6 +117,13 @@ impl Mailer {
             "lost": count(lost),
             "last_error": *last_error.lock().unwrap_or_else(PoisonError::into_inner),
         })
+    }
+
+    /// For the metrics.
+    pub(crate) fn count(&self) -> Mails {
+        let Counts { sent, tries_failed: _, failed, lost, last_error: _ } = &*self.counts;
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Mails { sent: count(sent), failed: count(failed), lost: count(lost) }
     }
 
     /// Lets what is queued be sent, for at most `limit`. Each gets one more try.

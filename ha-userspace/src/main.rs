@@ -11,6 +11,7 @@ mod control;
 mod daemon;
 mod demotions;
 mod firewall;
+mod histogram;
 mod history;
 mod host;
 mod logging;

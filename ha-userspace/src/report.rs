@@ -28,7 +28,10 @@ use crate::{
         news::{Kind, News, What},
         notify::Notifier,
     },
-    status::{Standing, Told},
+    status::{
+        Standing, Told,
+        figures::{Figures, Moves},
+    },
 };
 
 /// Turns reports into log lines and notifications.
@@ -46,6 +49,7 @@ pub(crate) struct Reporter {
     lead: Option<InstanceId>,
     masters: BTreeSet<InstanceId>,
     mailer: Mailer,
+    moves: Moves,
     pub(crate) history: History,
 }
 
@@ -63,6 +67,7 @@ impl Reporter {
             lead: None,
             masters: BTreeSet::new(),
             mailer: Mailer::default(),
+            moves: Moves::default(),
             history,
         }
     }
@@ -91,6 +96,14 @@ impl Reporter {
         told.add_list("notifications", self.notifier.status());
         told.add_list("fifos", self.fifos.status().into_iter());
         told.add("mail", &self.mailer.status());
+    }
+
+    /// For the metrics.
+    pub(crate) fn count(&self, figures: &mut Figures) {
+        figures.moves.clone_from(&self.moves);
+        self.notifier.count(figures);
+        self.fifos.count(figures);
+        figures.mails = self.mailer.count();
     }
 
     /// Since when and why each instance is in its state.
@@ -170,6 +183,11 @@ impl Reporter {
 
     fn handle_moved(&mut self, at: Instant, moved: &Moved) {
         let Transition { instance, from, to, cause } = moved.transition;
+        *self.moves.counts.entry((to, history::name(cause))).or_default() += 1;
+        if to == State::Master {
+            let begin = history::deadline(moved).unwrap_or(at);
+            self.moves.takeovers.add(moved.placed.since(begin));
+        }
         let why = self.why(at, cause);
         let name = self.name(instance);
         if to == State::Fault {

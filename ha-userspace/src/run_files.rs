@@ -10,14 +10,22 @@ use std::{
 
 use ha_config::Identity;
 
-use crate::status;
+use crate::status::{self, Form};
 
-/// What of the status is asked for, by keepalived's signals. Ours is one for all.
+/// What of the status is asked for, by keepalived's signals. Ours is one for the first two.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Asked {
     Data,
     Statistics,
     Json,
+}
+
+/// In whose form it is written.
+pub(crate) const fn form(asked: Asked) -> Form {
+    match asked {
+        Asked::Data | Asked::Statistics => Form::Own,
+        Asked::Json => Form::Keepalived,
+    }
 }
 
 /// Whose names they have.
@@ -78,7 +86,8 @@ impl RunFiles {
     /// Where the status is written to.
     pub(crate) fn status(&self, asked: Asked) -> PathBuf {
         match (&self.home, asked) {
-            (Home::In(_), _) => self.in_directory("status", "json"),
+            (Home::In(_), Asked::Json) => self.in_directory("keepalived", "json"),
+            (Home::In(_), Asked::Data | Asked::Statistics) => self.in_directory("status", "json"),
             // Only the first of keepalived 2.2.7's says which daemon it is of, and on request.
             (Home::Keepalived, Asked::Data) => {
                 format!("/tmp/keepalived.{}data", self.names_in_data()).into()
@@ -221,7 +230,9 @@ mod tests {
             assert_eq!(keepalived_s.status(Asked::Data), PathBuf::from("/tmp/keepalived.data"));
             let own = RunFiles::new(Home::In("/d".into()), identity);
             assert_eq!(own.pid(), ours.iter().map(PathBuf::from).collect::<Vec<_>>());
-            assert_eq!(own.status(Asked::Json), PathBuf::from(status));
+            assert_eq!(own.status(Asked::Data), PathBuf::from(status));
+            let json = status.replace("status", "keepalived");
+            assert_eq!(own.status(Asked::Json), PathBuf::from(json));
         }
     }
 

@@ -2,7 +2,9 @@
 //!
 //! The same document is written to a file, when a signal asks for it, and to the control socket.
 
+pub(crate) mod figures;
 mod instance;
+mod keepalived;
 
 use std::{
     collections::BTreeMap,
@@ -26,7 +28,7 @@ use ha_core::{InstanceId, Instant};
 use serde_json::{Value, json};
 use tracing::warn;
 
-use self::instance::interface;
+use self::{figures::Figures, instance::interface};
 use crate::{engine::Snapshot, plan::Plan};
 
 /// Status that waits while another is being written; more is refused.
@@ -35,7 +37,16 @@ const WAITING_MAX: usize = 1;
 const INDENT: &str = "    ";
 
 /// Writes the status on a thread of its own: a disk that stalls must not hold up anything else.
-pub(crate) struct StatusWriter(SyncSender<(PathBuf, Arc<Status>)>);
+pub(crate) struct StatusWriter(SyncSender<(PathBuf, Form, Arc<Status>)>);
+
+/// Whose document is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Form {
+    /// That of `docs/status.md`.
+    Own,
+    /// What keepalived dumps as JSON.
+    Keepalived,
+}
 
 /// How the daemon is at one moment.
 #[derive(Debug)]
@@ -45,6 +56,7 @@ pub(crate) struct Status {
     pub(crate) plan: Arc<Plan>,
     pub(crate) standings: BTreeMap<InstanceId, Standing>,
     pub(crate) told: Told,
+    pub(crate) figures: Figures,
     /// By the wall clock at the snapshot's moment: for people.
     pub(crate) since_epoch: Duration,
 }
@@ -85,10 +97,10 @@ impl StatusWriter {
     /// # Errors
     /// The thread cannot be started.
     pub(crate) fn start() -> io::Result<Self> {
-        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Arc<Status>)>(WAITING_MAX);
+        let (send, waiting) = mpsc::sync_channel::<(PathBuf, Form, Arc<Status>)>(WAITING_MAX);
         thread::Builder::new().name("ha-status".to_owned()).spawn(move || {
-            for (path, status) in waiting {
-                if let Err(error) = write(&path, &status) {
+            for (path, form, status) in waiting {
+                if let Err(error) = write(&path, form, &status) {
                     warn!("cannot write {}: {error}", path.display());
                 }
             }
@@ -97,20 +109,23 @@ impl StatusWriter {
     }
 
     /// Has it written to `path`, unless others wait.
-    pub(crate) fn write(&self, path: PathBuf, status: Arc<Status>) {
-        if let Err(TrySendError::Full((path, _)) | TrySendError::Disconnected((path, _))) =
-            self.0.try_send((path, status))
+    pub(crate) fn write(&self, path: PathBuf, form: Form, status: Arc<Status>) {
+        if let Err(TrySendError::Full((path, ..)) | TrySendError::Disconnected((path, ..))) =
+            self.0.try_send((path, form, status))
         {
             warn!("not written to {}: the status before is still being written", path.display());
         }
     }
 }
 
-fn write(path: &Path, status: &Status) -> io::Result<()> {
+fn write(path: &Path, form: Form, status: &Status) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    replace(path, 0o600, |file| status.render(file))
+    replace(path, 0o600, |file| match form {
+        Form::Own => status.render(file),
+        Form::Keepalived => status.render_as_keepalived(file),
+    })
 }
 
 /// Replaces the file at `path` in one step, with these permissions less the umask. A symbolic link
@@ -207,19 +222,23 @@ fn indented(value: &Value, indent: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use ha_core::{TrackerId, wire::Dialect};
 
     use super::*;
-    use crate::engine::{InstanceSnapshot, InterfaceSnapshot};
+    use crate::{
+        engine::{InstanceSnapshot, InterfaceSnapshot},
+        histogram::Histogram,
+    };
 
     const TEXT: &str = "vrrp_script chk {\n script \"/bin/true\"\n}\n\
         vrrp_instance VI_1 {\n interface bond0\n virtual_router_id 1\n priority 110\n \
         virtual_ipaddress {\n 192.0.2.1\n }\n track_script {\n chk weight -10\n }\n}\n";
 
-    fn status() -> Status {
+    /// One instance on one interface.
+    pub(crate) fn status() -> Status {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
         let snapshot = Snapshot {
             at: Instant::from_nanos(7_000_000_000),
@@ -233,6 +252,7 @@ mod tests {
                 is_demoted: false,
                 source: None,
                 master: None,
+                master_interval: Duration::from_secs(1),
                 dialect: None,
                 is_listening: false,
                 heard_ago: None,
@@ -248,12 +268,14 @@ mod tests {
             }],
             reports_lost: 0,
             records_outdated: 0,
+            wake_ups: Histogram::default(),
         };
         Status {
             snapshot,
             plan: Arc::new(plan),
             standings: BTreeMap::new(),
             told: Told::default(),
+            figures: Figures::default(),
             since_epoch: Duration::from_millis(1_700_000_000_500),
         }
     }
@@ -314,7 +336,7 @@ mod tests {
         fs::write(&victim, "untouched").unwrap();
         let path = directory.join("status.json");
         symlink(&victim, &path).unwrap();
-        write(&path, &status()).unwrap();
+        write(&path, Form::Own, &status()).unwrap();
         let read: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
         assert_eq!(read["instances"][0]["state"], "MASTER");
         assert_eq!(fs::symlink_metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -327,11 +349,11 @@ mod tests {
         let (send, waiting) = mpsc::sync_channel(WAITING_MAX);
         let writer = StatusWriter(send);
         let status = Arc::new(status());
-        writer.write("/first".into(), Arc::clone(&status));
+        writer.write("/first".into(), Form::Own, Arc::clone(&status));
         // Neither waits, though nothing is taken.
-        writer.write("/second".into(), Arc::clone(&status));
-        writer.write("/third".into(), status);
-        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, _)| path).collect();
+        writer.write("/second".into(), Form::Own, Arc::clone(&status));
+        writer.write("/third".into(), Form::Own, status);
+        let paths: Vec<PathBuf> = waiting.try_iter().map(|(path, ..)| path).collect();
         assert_eq!(paths, [Path::new("/first")]);
     }
 }

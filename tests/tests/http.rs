@@ -8,7 +8,7 @@ use std::{
 };
 
 use ha_tests::{
-    alone::Alone, pair::Side, process::Program, reference, require, status::Status, wait,
+    alone::Alone, pair::Side, process::Program, reference, require, status::Status, tool, wait,
 };
 
 const ADDRESS: &str = "127.0.0.1:9650";
@@ -67,6 +67,12 @@ fn the_status_is_to_be_had_and_nothing_else() {
     let counted = sample(&metrics, "ha_adverts_sent_total{vrrp_instance=\"VI_1\"}");
     assert!(counted >= Some(f64::from(u32::try_from(sent).unwrap())), "{sent}: {metrics}");
 
+    let took_over = "ha_transitions_total{to=\"MASTER\",cause=\"master_down\"}";
+    assert_eq!(sample(&metrics, took_over), Some(1.0), "{metrics}");
+    assert_eq!(sample(&metrics, "ha_takeover_overhead_seconds_count"), Some(1.0), "{metrics}");
+    let woken = sample(&metrics, "ha_wake_up_delay_seconds_bucket{le=\"+Inf\"}");
+    assert!(woken >= Some(1.0), "{metrics}");
+
     let (head, page) = get(&router, "/");
     assert!(head.contains("text/html") && head.contains("content-security-policy"), "{head}");
     for outside in ["http://", "https://", "src="] {
@@ -89,4 +95,15 @@ fn the_status_is_to_be_had_and_nothing_else() {
         router.namespace().run(|| (0..IDLE_CONNECTIONS).map(|_| connect()).collect());
     assert_eq!(get(&router, "/healthz").1, "ok\n");
     drop(idle);
+}
+
+/// As Prometheus's own tool has it; that the rules ask for what there is, a test beside the metrics says.
+#[test]
+fn prometheus_takes_the_alert_rules() {
+    if !require::require_tools(&[("promtool", "prometheus")]) {
+        return;
+    }
+    let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/prometheus/alerts.yml");
+    let said = tool::output_of("promtool", &["check", "rules", rules]);
+    assert!(said.as_ref().is_ok_and(|said| said.contains("rules found")), "{said:?}");
 }

@@ -36,11 +36,12 @@ pub(crate) const TESTS: [Need; 11] = [
     Need { program: "systemd-analyze", package: "systemd" },
     Need { program: "dbus-daemon", package: "dbus-daemon" },
     Need { program: "aiosmtpd", package: "python3-aiosmtpd" },
+    Need { program: "promtool", package: "prometheus" },
     IPROUTE2,
 ];
 
 /// The packages among them that bring a service of the same name.
-const SERVICES: [&str; 2] = ["keepalived", "frr"];
+const SERVICES: [&str; 3] = ["keepalived", "frr", "prometheus"];
 
 /// Makes the programs available, or says which package brings the missing ones.
 pub(crate) fn ensure(needs: &[Need], purpose: &str) -> Outcome {

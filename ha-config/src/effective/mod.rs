@@ -24,7 +24,25 @@ mod writer;
 use std::collections::BTreeSet;
 
 use self::writer::Writer;
-use crate::model::{Authentication, Config, Statics, Weight};
+use crate::model::{Authentication, Config, Route, Rule, Scope, Statics, Weight};
+
+/// A route in the words of the configuration.
+#[must_use]
+pub fn route_text(route: &Route) -> String {
+    routing::route(route).join(" ")
+}
+
+/// A rule in the words of the configuration.
+#[must_use]
+pub fn rule_text(rule: &Rule) -> String {
+    routing::rule(rule).join(" ")
+}
+
+/// A scope's name, else its number.
+#[must_use]
+pub fn scope_text(scope: Scope) -> String {
+    instance::scope_text(scope)
+}
 
 /// `config` as a keepalived.conf with every default in it. Lists and scripts that are not there are
 /// not mentioned.

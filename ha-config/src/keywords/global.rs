@@ -179,7 +179,7 @@ pub(super) const KEYWORDS: &[Keyword] = &[
     row("state_dump_file", &[PATH]).unsupported(RUN_DIR),
     row("stats_dump_file", &[PATH]).unsupported(RUN_DIR),
     row("json_dump_file", &[PATH]).unsupported(RUN_DIR),
-    row("json_version", &[OneOf(&["1", "2"])]).unsupported("status.json has a form of its own"),
+    row("json_version", &[OneOf(&["1", "2"])]).unsupported("the list of version 1 is written"),
     // The load balancer.
     flag("smtp_alert_checker").load_balancer(),
     row("checker_priority", &[NICE]).load_balancer(),

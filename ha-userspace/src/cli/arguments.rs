@@ -21,7 +21,8 @@ use crate::{check::Format, logging::Facility};
     // As getopt_long(3), by which keepalived reads its own.
     infer_long_args = true,
     after_help = "Signals: TERM, INT and QUIT stop (priority 0, addresses removed), HUP reads the \
-    configuration again, USR1, USR2 and RTMIN+2 write status.json to the run directory.\n\
+    configuration again, USR1 and USR2 write status.json to the run directory, \
+    RTMIN+2 keepalived.json, in keepalived's form.\n\
     Log: to standard error, or where -S, -g and -l say; RUST_LOG chooses what (error, warn, info, \
     debug)."
 )]
@@ -53,9 +54,9 @@ pub(crate) struct Arguments {
     /// run directory
     #[arg(long, value_name = "GROUP")]
     pub(super) control_group: Option<String>,
-    /// Write the status to where keepalived writes its own instead, in a form of our own: USR1 to
-    /// /tmp/keepalived.data, USR2 to /tmp/keepalived.stats, RTMIN+2 to /tmp/keepalived.json. What
-    /// is written with `net_namespace` or `instance` goes to /run/keepalived
+    /// Write the status to where keepalived writes its own instead: in a form of our own USR1 to
+    /// /tmp/keepalived.data and USR2 to /tmp/keepalived.stats, in its own RTMIN+2 to
+    /// /tmp/keepalived.json. What is written with `net_namespace` or `instance` goes to /run/keepalived
     #[arg(long, global = true)]
     pub(super) keepalived_paths: bool,
     /// How frames are judged: auto takes native, else generic XDP, else packet sockets

@@ -17,7 +17,7 @@ use crate::{
     demotions::Demotions,
     engine::Command,
     history::Entry,
-    status::{Status, Told},
+    status::{Form, Status, Told, figures::Figures},
 };
 
 /// The engine thread answers within a turn, or it is stuck.
@@ -38,9 +38,9 @@ impl Taken {
 }
 
 impl Run {
-    pub(super) async fn write_status(&mut self, path: PathBuf) {
+    pub(super) async fn write_status(&mut self, path: PathBuf, form: Form) {
         match self.status().await {
-            Ok(status) => self.status_writer.write(path, status),
+            Ok(status) => self.status_writer.write(path, form, status),
             Err(error) => warn!("no status: {error}"),
         }
     }
@@ -207,8 +207,11 @@ impl Run {
         let mut told = Told::default();
         self.reporter.tell_status(&mut told);
         self.watchers.tell_status(&mut told);
+        let mut figures = Figures::default();
+        self.reporter.count(&mut figures);
+        self.watchers.count(&mut figures);
         let (plan, standings) = (Arc::clone(&self.plan), self.reporter.standings());
-        Ok(Arc::new(Status { snapshot, plan, standings, told, since_epoch }))
+        Ok(Arc::new(Status { snapshot, plan, standings, told, figures, since_epoch }))
     }
 }
 
@@ -228,7 +231,7 @@ fn ordered(order: Order) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{engine::Snapshot, plan::Plan};
+    use crate::{engine::Snapshot, histogram::Histogram, plan::Plan};
     use std::collections::BTreeMap;
 
     #[test]
@@ -242,12 +245,14 @@ mod tests {
             interfaces: Vec::new(),
             reports_lost: 0,
             records_outdated: 0,
+            wake_ups: Histogram::default(),
         };
         let status = Status {
             snapshot,
             plan: Arc::new(plan),
             standings: BTreeMap::new(),
             told: Told::default(),
+            figures: Figures::default(),
             since_epoch: Duration::ZERO,
         };
         let taken = Taken(Some((at, Arc::new(status))));

@@ -32,6 +32,7 @@ use tracing::error;
 use crate::{
     cli::XdpChoice,
     engine::driver::Driver,
+    histogram::Histogram,
     io::{
         changes::Ledger,
         schedule::{self, Policy},
@@ -279,6 +280,8 @@ pub(crate) struct Snapshot {
     pub(crate) reports_lost: u64,
     /// Advertisements that were for an instance which has left the interface since.
     pub(crate) records_outdated: u64,
+    /// How late the engine thread was when its timer was due.
+    pub(crate) wake_ups: Histogram,
 }
 
 /// How an instance is.
@@ -295,6 +298,8 @@ pub(crate) struct InstanceSnapshot {
     pub(crate) source: Option<IpAddr>,
     /// The Master heard last.
     pub(crate) master: Option<(IpAddr, u8)>,
+    /// The Master's advertisement interval, as it was learned, else the own one.
+    pub(crate) master_interval: Duration,
     /// What the Master's checksums cover, where there are two ways.
     pub(crate) dialect: Option<Dialect>,
     /// It was late, and listens before it acts.

@@ -1,319 +1,328 @@
-//! The status as metrics, in the text form of `OpenMetrics`.
+//! The status as metrics, in the text form of `OpenMetrics`. Labels are names of the configuration and of
+//! lists in the code: what comes in frames makes no series.
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
+use ha_core::{Rejection, State};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, text},
+    encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder, NoLabelSet, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge, info::Info},
     registry::{Registry, Unit},
 };
-use serde_json::Value;
 
-/// Of a gauge for each: which of them an instance is in.
-const STATES: [&str; 4] = ["INIT", "BACKUP", "MASTER", "FAULT"];
+use crate::{
+    engine::{InstanceSnapshot, InterfaceSnapshot},
+    histogram::Histogram,
+    status::{
+        Status,
+        figures::{Checked, Fifo, Notified},
+    },
+};
+
+const STATES: [State; 4] = [State::Init, State::Backup, State::Master, State::Fault];
 
 /// Not `instance`: Prometheus calls a target so.
 const INSTANCE: &str = "vrrp_instance";
-
-/// Where a sample is in the status, and what it is called.
-struct Row {
-    name: &'static str,
-    help: &'static str,
-    /// The list in the status, one sample for each entry.
-    list: &'static str,
-    /// The label with the entry's name, and that name's field.
-    label: (&'static str, &'static str),
-    /// In the entry.
-    value: &'static str,
-    kind: Kind,
-}
 
 #[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
-    /// Milliseconds in the status, seconds here.
+    /// A gauge.
     Seconds,
 }
 
-const fn of_instance(
-    name: &'static str,
-    value: &'static str,
-    kind: Kind,
-    help: &'static str,
-) -> Row {
-    Row { name, help, list: "/instances", label: (INSTANCE, "/name"), value, kind }
-}
+/// A metric with a sample for each of a list: its name, what it is, what is said of it, and where in
+/// an entry it is, which may have none.
+type Row<T> = (&'static str, Kind, &'static str, fn(&T) -> Option<f64>);
 
-const ROWS: &[Row] = &[
-    of_instance("priority", "/priority", Kind::Gauge, "Effective priority"),
-    of_instance(
-        "master_priority",
-        "/master/priority",
-        Kind::Gauge,
-        "Priority of the Master heard last",
-    ),
-    of_instance(
-        "heard_ago",
-        "/heard_ago_ms",
-        Kind::Seconds,
-        "Time since the last advertisement that counted",
-    ),
-    of_instance(
-        "listening",
-        "/is_listening",
-        Kind::Gauge,
-        "Whether it was late, and listens before it acts",
-    ),
-    of_instance(
+const OF_INSTANCES: &[Row<InstanceSnapshot>] = &[
+    ("priority", Kind::Gauge, "Effective priority", |it| Some(f64::from(it.priority))),
+    ("master_priority", Kind::Gauge, "Priority of the Master heard last", |it| {
+        it.master.map(|(_, priority)| f64::from(priority))
+    }),
+    ("heard_ago", Kind::Seconds, "Time since the last advertisement that counted", |it| {
+        it.heard_ago.map(|ago| ago.as_secs_f64())
+    }),
+    ("sent_ago", Kind::Seconds, "Time since it last sent an advertisement", |it| {
+        it.sent_ago.map(|ago| ago.as_secs_f64())
+    }),
+    ("listening", Kind::Gauge, "Whether it was late, and listens before it acts", |it| {
+        Some(flag(it.is_listening))
+    }),
+    ("demoted", Kind::Gauge, "Whether an operator has demoted it", |it| Some(flag(it.is_demoted))),
+    (
         "adverts_received",
-        "/statistics/adverts_received",
         Kind::Counter,
         "Valid advertisements received, absorbed ones included",
+        |it| count(it.statistics.adverts_received),
     ),
-    of_instance(
-        "adverts_absorbed",
-        "/statistics/adverts_absorbed",
-        Kind::Counter,
-        "Valid advertisements that said nothing new",
-    ),
-    of_instance("adverts_sent", "/statistics/adverts_sent", Kind::Counter, "Advertisements sent"),
-    of_instance(
-        "adverts_rejected",
-        "/statistics/rejected",
-        Kind::Counter,
-        "Advertisements that passed the stateless checks and were refused",
-    ),
-    of_instance(
-        "became_master",
-        "/statistics/became_master",
-        Kind::Counter,
-        "Times it became Master",
-    ),
-    of_instance(
-        "released_master",
-        "/statistics/released_master",
-        Kind::Counter,
-        "Times it stopped being Master",
-    ),
-    of_instance(
-        "priority_zero_received",
-        "/statistics/priority_zero_received",
-        Kind::Counter,
-        "Advertisements with priority 0 received",
-    ),
-    of_instance(
-        "priority_zero_sent",
-        "/statistics/priority_zero_sent",
-        Kind::Counter,
-        "Advertisements with priority 0 sent",
-    ),
-    of_instance(
+    ("adverts_absorbed", Kind::Counter, "Valid advertisements that said nothing new", |it| {
+        count(it.statistics.adverts_absorbed)
+    }),
+    ("adverts_sent", Kind::Counter, "Advertisements sent", |it| count(it.statistics.adverts_sent)),
+    ("became_master", Kind::Counter, "Times it became Master", |it| {
+        count(it.statistics.became_master)
+    }),
+    ("released_master", Kind::Counter, "Times it stopped being Master", |it| {
+        count(it.statistics.released_master)
+    }),
+    ("priority_zero_received", Kind::Counter, "Advertisements with priority 0 received", |it| {
+        count(it.statistics.priority_zero_received)
+    }),
+    ("priority_zero_sent", Kind::Counter, "Advertisements with priority 0 sent", |it| {
+        count(it.statistics.priority_zero_sent)
+    }),
+    (
         "saved_by_stamp",
-        "/statistics/saved_by_stamp",
         Kind::Counter,
         "Takeovers put off because the kernel had stamped an advertisement not read yet",
+        |it| count(it.statistics.saved_by_stamp),
     ),
-    of_instance("late", "/statistics/late", Kind::Counter, "Times it was late and listened first"),
-    of_instance(
+    ("late", Kind::Counter, "Times it was late and listened first", |it| count(it.statistics.late)),
+    (
         "addresses_removed",
-        "/statistics/addresses_removed",
         Kind::Counter,
         "Times somebody else removed its virtual addresses",
+        |it| count(it.statistics.addresses_removed),
     ),
-    Row {
-        name: "interface_up",
-        help: "Whether the interface is up, with carrier",
-        list: "/interfaces",
-        label: ("interface", "/name"),
-        value: "/is_up",
-        kind: Kind::Gauge,
-    },
-    Row {
-        name: "script_up",
-        help: "Verdict of a tracked script; none before the first",
-        list: "/told/scripts",
-        label: ("script", "/name"),
-        value: "/is_up",
-        kind: Kind::Gauge,
-    },
-    Row {
-        name: "notifications",
-        help: "Notify scripts that were run",
-        list: "/told/notifications",
-        label: ("subject", "/name"),
-        value: "/runs",
-        kind: Kind::Counter,
-    },
-    Row {
-        name: "notifications_failed",
-        help: "Notify scripts that failed",
-        list: "/told/notifications",
-        label: ("subject", "/name"),
-        value: "/failed",
-        kind: Kind::Counter,
-    },
-    Row {
-        name: "notifications_lost",
-        help: "Notifications beyond the queue's limit",
-        list: "/told/notifications",
-        label: ("subject", "/name"),
-        value: "/lost",
-        kind: Kind::Counter,
-    },
-    Row {
-        name: "notification_duration",
-        help: "How long the last notify script took",
-        list: "/told/notifications",
-        label: ("subject", "/name"),
-        value: "/last/run/duration_ms",
-        kind: Kind::Seconds,
-    },
-    Row {
-        name: "fifo_lost",
-        help: "Lines that a notify FIFO's reader was too slow for",
-        list: "/told/fifos",
-        label: ("fifo", "/path"),
-        value: "/lost",
-        kind: Kind::Counter,
-    },
-    Row {
-        name: "fifo_reopened",
-        help: "How often a notify FIFO was not there any more",
-        list: "/told/fifos",
-        label: ("fifo", "/path"),
-        value: "/reopened",
-        kind: Kind::Counter,
-    },
-    Row {
-        name: "time_server_offset",
-        help: "How far the host's clock is from a time server",
-        list: "/told/clock/servers",
-        label: ("server", "/server"),
-        value: "/offset_ms",
-        kind: Kind::Seconds,
-    },
 ];
 
-/// What there is once: its name, where it is, what it is, what is said of it.
-const SINGLE: &[(&str, &str, Kind, &str)] = &[
-    ("reports_lost", "/reports_lost", Kind::Counter, "Reports that the log was too slow for"),
+const OF_NOTIFIED: &[Row<Notified>] = &[
+    ("notifications", Kind::Counter, "Notify scripts that were run", |it| count(it.runs)),
+    ("notifications_failed", Kind::Counter, "Notify scripts that failed", |it| count(it.failed)),
+    ("notifications_lost", Kind::Counter, "Notifications beyond the queue's limit", |it| {
+        count(it.lost)
+    }),
+    ("notification_duration", Kind::Seconds, "How long the last notify script took", |it| {
+        it.last.map(|last| last.as_secs_f64())
+    }),
+];
+
+/// What there is once.
+const SINGLE: &[Row<Status>] = &[
+    ("reports_lost", Kind::Counter, "Reports that the log was too slow for", |it| {
+        count(it.snapshot.reports_lost)
+    }),
     (
         "records_outdated",
-        "/records_outdated",
         Kind::Counter,
         "Advertisements for an instance that had left the interface",
+        |it| count(it.snapshot.records_outdated),
     ),
-    ("mails_sent", "/told/mail/sent", Kind::Counter, "Mails sent"),
-    ("mails_failed", "/told/mail/failed", Kind::Counter, "Mails given up"),
-    ("mails_lost", "/told/mail/lost", Kind::Counter, "Mails beyond the queue's limit"),
+    ("mails_sent", Kind::Counter, "Mails sent", |it| count(it.figures.mails.sent)),
+    ("mails_failed", Kind::Counter, "Mails given up", |it| count(it.figures.mails.failed)),
+    ("mails_lost", Kind::Counter, "Mails beyond the queue's limit", |it| {
+        count(it.figures.mails.lost)
+    }),
     (
         "clock_synchronised",
-        "/told/clock/kernel/is_synchronised",
         Kind::Gauge,
         "Whether the kernel says that the host's clock is synchronised",
+        |it| it.figures.clock.kernel.map(|(is_synchronised, _)| flag(is_synchronised)),
     ),
     (
         "clock_max_error",
-        "/told/clock/kernel/max_error_ms",
         Kind::Seconds,
         "The kernel's bound for the error of the host's clock",
+        |it| it.figures.clock.kernel.map(|(_, error)| error.as_secs_f64()),
     ),
 ];
 
-/// All of a status (`docs/status.md`) as metrics. What is not in it has no sample.
-pub(super) fn render(status: Value) -> String {
-    let mut registry = Registry::with_prefix("ha");
-    registry.register_collector(Box::new(Status(status)));
+/// All of a status as metrics. What is not in it has no sample.
+pub(super) fn render(status: Arc<Status>) -> String {
     let mut text = String::new();
+    let mut registry = Registry::with_prefix("ha");
+    registry.register_collector(Box::new(Samples(status)));
     // A String takes all.
     text::encode(&mut text, &registry).ok();
     text
 }
 
 #[derive(Debug)]
-struct Status(Value);
+struct Samples(Arc<Status>);
 
-impl Collector for Status {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+impl Collector for Samples {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Self(status) = self;
-        let build = [("version", env!("CARGO_PKG_VERSION"))];
-        let family = encoder.encode_descriptor("build", "This build", None, MetricType::Info)?;
+        let mut out = Out(encoder);
+        let build = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("commit", env!("HA_BUILD_COMMIT")),
+            ("rustc", env!("HA_BUILD_RUSTC")),
+        ];
+        let family = out.0.encode_descriptor("build", "This build", None, MetricType::Info)?;
         Info::new(build).encode(family)?;
-        for (name, at, kind, help) in SINGLE {
-            let family = begin(&mut encoder, name, help, *kind)?;
-            if let Some(value) = status.pointer(at).and_then(number) {
+        for (name, kind, help, value) in SINGLE {
+            let family = out.begin(name, help, *kind)?;
+            if let Some(value) = value(status) {
                 sample(family, *kind, value)?;
             }
         }
-        for row in ROWS {
-            let mut family = begin(&mut encoder, row.name, row.help, row.kind)?;
-            for entry in entries(status, row.list) {
-                if let Some(value) = entry.pointer(row.value).and_then(number) {
-                    let labels = [label(row.label.0, entry, row.label.1)];
-                    sample(family.encode_family(&labels)?, row.kind, value)?;
+        out.instances(&status.snapshot.instances)?;
+        out.interfaces(&status.snapshot.interfaces)?;
+        let notified = &status.figures.notified;
+        out.rows(OF_NOTIFIED, notified, |it| [("subject", escaped(&it.name))])?;
+        out.figures(status)
+    }
+}
+
+/// Where metrics go.
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    /// Begins the samples of one name.
+    fn begin<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+        kind: Kind,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        let (unit, of_type) = match kind {
+            Kind::Counter => (None, MetricType::Counter),
+            Kind::Gauge => (None, MetricType::Gauge),
+            Kind::Seconds => (Some(&Unit::Seconds), MetricType::Gauge),
+        };
+        self.0.encode_descriptor(name, help, unit, of_type)
+    }
+
+    fn rows<T, const N: usize>(
+        &mut self,
+        rows: &[Row<T>],
+        entries: &[T],
+        labels: fn(&T) -> [(&'static str, String); N],
+    ) -> fmt::Result {
+        for (name, kind, help, value) in rows {
+            let mut family = self.begin(name, help, *kind)?;
+            for entry in entries {
+                if let Some(value) = value(entry) {
+                    sample(family.encode_family(&labels(entry))?, *kind, value)?;
                 }
-            }
-        }
-        let mut family =
-            begin(&mut encoder, "state", "1 for the state that it is in", Kind::Gauge)?;
-        for instance in entries(status, "/instances") {
-            let is_in = instance.pointer("/state").and_then(Value::as_str);
-            for state in STATES {
-                let labels = [label(INSTANCE, instance, "/name"), ("state", state.to_owned())];
-                let value = f64::from(u8::from(is_in == Some(state)));
-                sample(family.encode_family(&labels)?, Kind::Gauge, value)?;
-            }
-        }
-        let mut family = begin(&mut encoder, "xdp", "1 for how frames are judged", Kind::Gauge)?;
-        for interface in entries(status, "/interfaces") {
-            let labels = [label("interface", interface, "/name"), label("mode", interface, "/xdp")];
-            sample(family.encode_family(&labels)?, Kind::Gauge, 1.0)?;
-        }
-        let help = "Frames of protocol 112, by what became of them";
-        let mut family = begin(&mut encoder, "frames", help, Kind::Counter)?;
-        for interface in entries(status, "/interfaces") {
-            let counters = interface.pointer("/counters").and_then(Value::as_object);
-            for (result, count) in counters.into_iter().flatten() {
-                let labels = [label("interface", interface, "/name"), ("result", escaped(result))];
-                let value = number(count).unwrap_or_default();
-                sample(family.encode_family(&labels)?, Kind::Counter, value)?;
             }
         }
         Ok(())
     }
-}
 
-/// Begins the samples of one name.
-fn begin<'a>(
-    encoder: &'a mut DescriptorEncoder<'_>,
-    name: &'a str,
-    help: &str,
-    kind: Kind,
-) -> Result<MetricEncoder<'a>, fmt::Error> {
-    let (unit, of_type) = match kind {
-        Kind::Counter => (None, MetricType::Counter),
-        Kind::Gauge => (None, MetricType::Gauge),
-        Kind::Seconds => (Some(&Unit::Seconds), MetricType::Gauge),
-    };
-    encoder.encode_descriptor(name, help, unit, of_type)
+    fn instances(&mut self, instances: &[InstanceSnapshot]) -> fmt::Result {
+        self.rows(OF_INSTANCES, instances, |it| [(INSTANCE, escaped(&it.name))])?;
+        let mut family = self.begin("state", "1 for the state that it is in", Kind::Gauge)?;
+        for instance in instances {
+            for state in STATES {
+                let labels = [(INSTANCE, escaped(&instance.name)), ("state", state.to_string())];
+                let value = flag(instance.state == state);
+                sample(family.encode_family(&labels)?, Kind::Gauge, value)?;
+            }
+        }
+        let help = "Advertisements that passed the stateless checks and were refused, by reason";
+        let mut family = self.begin("adverts_rejected", help, Kind::Counter)?;
+        for instance in instances {
+            // Those that there have been: most never are.
+            let counts = Rejection::NAMES.into_iter().zip(instance.statistics.rejected);
+            for (reason, count) in counts.filter(|(_, count)| *count > 0) {
+                let labels = [(INSTANCE, escaped(&instance.name)), ("reason", reason.to_owned())];
+                sample(family.encode_family(&labels)?, Kind::Counter, f64::from(count))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn interfaces(&mut self, interfaces: &[InterfaceSnapshot]) -> fmt::Result {
+        let up: &[Row<InterfaceSnapshot>] =
+            &[("interface_up", Kind::Gauge, "Whether the interface is up, with carrier", |it| {
+                Some(flag(it.is_up))
+            })];
+        self.rows(up, interfaces, |it| [("interface", escaped(&it.name))])?;
+        let mode: &[Row<InterfaceSnapshot>] =
+            &[("xdp", Kind::Gauge, "1 for how frames are judged", |_| Some(1.0))];
+        self.rows(mode, interfaces, |it| {
+            [("interface", escaped(&it.name)), ("mode", it.xdp.to_owned())]
+        })?;
+        let help = "Frames of protocol 112, by what became of them";
+        let mut family = self.begin("frames", help, Kind::Counter)?;
+        for interface in interfaces {
+            for (result, count) in &interface.counters {
+                let labels = [("interface", escaped(&interface.name)), ("result", escaped(result))];
+                sample(family.encode_family(&labels)?, Kind::Counter, float(*count))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is counted beside the engine thread, and all histograms.
+    fn figures(&mut self, status: &Status) -> fmt::Result {
+        let figures = &status.figures;
+        let fifos: &[Row<Fifo>] = &[
+            (
+                "fifo_lost",
+                Kind::Counter,
+                "Lines that a notify FIFO's reader was too slow for",
+                |it| count(it.lost),
+            ),
+            (
+                "fifo_reopened",
+                Kind::Counter,
+                "How often a notify FIFO was not there any more",
+                |it| count(it.reopened),
+            ),
+        ];
+        self.rows(fifos, &figures.fifos, |it| [("fifo", escaped(&it.path))])?;
+        let servers: &[Row<(String, f64)>] = &[(
+            "time_server_offset",
+            Kind::Seconds,
+            "How far the host's clock is from a time server",
+            |(_, offset)| Some(*offset),
+        )];
+        self.rows(servers, &figures.clock.servers, |(name, _)| [("server", escaped(name))])?;
+        let verdicts: &[Row<Checked>] =
+            &[("script_up", Kind::Gauge, "Verdict of a tracked script; none before the first", {
+                |it| it.is_up.map(flag)
+            })];
+        self.rows(verdicts, &figures.scripts, |it| [("script", escaped(&it.name))])?;
+
+        let help = "Changes of state, by where to and why";
+        let mut family = self.begin("transitions", help, Kind::Counter)?;
+        for ((to, cause), count) in &figures.moves.counts {
+            let labels = [("to", to.to_string()), ("cause", (*cause).to_owned())];
+            sample(family.encode_family(&labels)?, Kind::Counter, float(*count))?;
+        }
+        let help = "How late the engine thread was when its timer was due";
+        put(&status.snapshot.wake_ups, self.begin_histogram("wake_up_delay", help)?)?;
+        let help = "From a deadline, or from the decision where there was none, until a new Master's \
+            addresses were set and announced";
+        put(&figures.moves.takeovers, self.begin_histogram("takeover_overhead", help)?)?;
+        let help = "How long notify scripts took";
+        put(&figures.notify_runs, self.begin_histogram("notification_run", help)?)?;
+        let mut family = self.begin_histogram("script_run", "How long a tracked script took")?;
+        for script in &figures.scripts {
+            put(&script.runs, family.encode_family(&[("script", escaped(&script.name))])?)?;
+        }
+        Ok(())
+    }
+
+    fn begin_histogram<'s>(
+        &'s mut self,
+        name: &'s str,
+        help: &str,
+    ) -> Result<MetricEncoder<'s>, fmt::Error> {
+        self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)
+    }
 }
 
 fn sample(encoder: MetricEncoder<'_>, kind: Kind, value: f64) -> fmt::Result {
     match kind {
         Kind::Counter => ConstCounter::new(value).encode(encoder),
-        Kind::Gauge => ConstGauge::new(value).encode(encoder),
-        Kind::Seconds => ConstGauge::new(value / 1e3).encode(encoder),
+        Kind::Gauge | Kind::Seconds => ConstGauge::new(value).encode(encoder),
     }
 }
 
-fn entries<'a>(status: &'a Value, list: &str) -> impl Iterator<Item = &'a Value> {
-    status.pointer(list).and_then(Value::as_array).into_iter().flatten()
-}
-
-fn label(name: &'static str, entry: &Value, at: &str) -> (&'static str, String) {
-    (name, escaped(entry.pointer(at).and_then(Value::as_str).unwrap_or_default()))
+fn put(histogram: &Histogram, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+    // The crate's word for no bound.
+    let bound = |bound: Option<Duration>| bound.map_or(f64::MAX, |bound| bound.as_secs_f64());
+    let buckets: Vec<(f64, u64)> =
+        histogram.buckets().map(|(upper, count)| (bound(upper), count)).collect();
+    let sum = histogram.sum().as_secs_f64();
+    encoder.encode_histogram::<NoLabelSet>(sum, histogram.count(), &buckets, None)
 }
 
 /// As the text form has it (`OpenMetrics` 1.0, `escaped-char`): the crate writes values as they are.
@@ -321,30 +330,49 @@ fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
-/// Numbers, and whether something is so.
-fn number(value: &Value) -> Option<f64> {
-    value.as_f64().or_else(|| value.as_bool().map(|it| f64::from(u8::from(it))))
+fn flag(is_so: bool) -> f64 {
+    f64::from(u8::from(is_so))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a row may have no sample")]
+const fn count(count: u64) -> Option<f64> {
+    Some(float(count))
+}
+
+#[expect(clippy::cast_precision_loss, clippy::as_conversions, reason = "a metric is an f64")]
+const fn float(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
-    use serde_json::json;
+    use serde_json::Value;
 
     use super::*;
+    use crate::status::{figures::Clock, tests::status};
 
     #[test]
     fn a_status_is_samples() {
-        let text = render(json!({
-            "reports_lost": 3,
-            "instances": [{ "name": "VI \"1\"", "state": "MASTER", "priority": 100, "master": null,
-                "is_listening": false, "heard_ago_ms": 12.5,
-                "statistics": { "adverts_sent": 7 } }],
-            "interfaces": [{ "name": "bond0", "is_up": true, "xdp": "native",
-                "counters": { "accepted": 5, "checksum": 1 } }],
-            "told": { "clock": { "kernel": { "is_synchronised": true, "max_error_ms": 2.5 } } },
-        }));
+        let mut status = status();
+        let instance = &mut status.snapshot.instances[0];
+        "VI \"1\"".clone_into(&mut instance.name);
+        instance.heard_ago = Some(Duration::from_micros(12_500));
+        instance.statistics.adverts_sent = 7;
+        instance.statistics.rejected[Rejection::Interval.kind()] = 4;
+        status.snapshot.interfaces[0].counters = vec![("accepted", 5), ("checksum", 1)];
+        status.snapshot.reports_lost = 3;
+        status.snapshot.wake_ups.add(Duration::from_micros(70));
+        let figures = &mut status.figures;
+        let kernel = Some((true, Duration::from_micros(2_500)));
+        figures.clock = Clock { kernel, servers: Vec::new() };
+        figures.moves.counts.insert((State::Master, "master_down"), 2);
+        let mut runs = Histogram::default();
+        runs.add(Duration::from_millis(500));
+        runs.add(Duration::from_secs(20));
+        figures.scripts.push(Checked { name: "chk".to_owned(), is_up: None, runs });
+        let text = render(Arc::new(status));
         // As the text format of OpenMetrics 1.0 has them.
         let expected = [
             "# TYPE ha_priority gauge",
@@ -358,6 +386,16 @@ mod tests {
             "ha_reports_lost_total 3.0",
             "ha_clock_synchronised 1.0",
             "ha_clock_max_error_seconds 0.0025",
+            "ha_adverts_rejected_total{vrrp_instance=\"VI \\\"1\\\"\",reason=\"interval\"} 4.0",
+            "ha_transitions_total{to=\"MASTER\",cause=\"master_down\"} 2.0",
+            "# TYPE ha_wake_up_delay_seconds histogram",
+            "ha_wake_up_delay_seconds_bucket{le=\"0.00005\"} 0",
+            "ha_wake_up_delay_seconds_bucket{le=\"0.0001\"} 1",
+            "ha_wake_up_delay_seconds_bucket{le=\"+Inf\"} 1",
+            "ha_wake_up_delay_seconds_count 1",
+            "ha_script_run_seconds_bucket{le=\"0.5\",script=\"chk\"} 1",
+            "ha_script_run_seconds_bucket{le=\"+Inf\",script=\"chk\"} 2",
+            "ha_script_run_seconds_sum{script=\"chk\"} 20.5",
         ];
         let lines: Vec<&str> = text.lines().collect();
         for line in expected {
@@ -366,10 +404,11 @@ mod tests {
         assert_eq!(lines.last(), Some(&"# EOF"));
         assert!(!text.contains("ha_master_priority{"), "what is not there has no sample: {text}");
     }
+
     /// Every metric that the dashboard and the rules ask for is one that there is.
     #[test]
     fn dashboard_and_alerts_ask_for_what_there_is() {
-        let told = render(json!({}));
+        let told = render(Arc::new(status()));
         let described: BTreeSet<&str> = told
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
@@ -382,7 +421,10 @@ mod tests {
             let asked: BTreeSet<&str> = words.filter(|word| word.starts_with("ha_")).collect();
             assert!(asked.len() > 5, "{asked:?}");
             for name in asked {
-                let name = name.strip_suffix("_total").unwrap_or(name);
+                let name = ["_total", "_bucket"]
+                    .iter()
+                    .find_map(|end| name.strip_suffix(end))
+                    .unwrap_or(name);
                 assert!(described.contains(name), "{name} is not among {described:?}");
             }
         }

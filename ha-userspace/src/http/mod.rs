@@ -129,10 +129,7 @@ async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
         Some(Told::History(history)) => answer(StatusCode::OK, JSON, history.text()),
         Some(Told::Status(status)) => match path {
             "/status" => answer(StatusCode::OK, JSON, status.text()),
-            "/metrics" => {
-                let status = serde_json::from_str(&status.text()).unwrap_or_default();
-                answer(StatusCode::OK, METRICS, metrics::render(status))
-            }
+            "/metrics" => answer(StatusCode::OK, METRICS, metrics::render(status)),
             _ => plain(StatusCode::OK, "ok\n"),
         },
         Some(Told::Done(_) | Told::Refused(_)) | None => {

@@ -55,16 +55,16 @@ impl Timer {
         Ok(())
     }
 
-    /// Waits until the timer fires. Can be dropped and called again without losing anything.
-    pub(crate) async fn expired(&mut self) -> io::Result<()> {
+    /// Waits until the timer fires, and says when it was to. Can be dropped and called again without losing anything.
+    pub(crate) async fn expired(&mut self) -> io::Result<Instant> {
         loop {
             let mut ready = self.fd.readable().await?;
             // Arming anew takes an unread expiry back; then this reads nothing and waits on.
             match ready.try_io(|fd| fd.get_ref().0.wait().map_err(io::Error::from)) {
                 Ok(result) => {
                     result?;
-                    self.armed = None;
-                    return Ok(());
+                    // A timer that fires was set.
+                    return Ok(self.armed.take().unwrap_or_default());
                 }
                 Err(_would_block) => {}
             }

@@ -71,6 +71,7 @@ pub(crate) struct Plan {
 
 /// A virtual router, as the outside world sees it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "they are independent of each other")]
 pub(crate) struct InstancePlan {
     pub(crate) name: String,
     /// The interface it speaks on.
@@ -101,6 +102,8 @@ pub(crate) struct InstancePlan {
     pub(crate) rules: Vec<Rule>,
     /// Whether packets to them are accepted.
     pub(crate) accepts: bool,
+    /// `strict_mode`: it is in the other fields already.
+    pub(crate) is_strict: bool,
     pub(crate) notify: Arc<Notify>,
     /// Of the mails about it; `None`: there are none.
     pub(crate) mail: Option<Arc<Letterhead>>,
@@ -308,6 +311,7 @@ fn instance_plan(
         routes: instance.routes.clone(),
         rules: instance.rules.clone(),
         accepts: instance.accept,
+        is_strict: instance.strict,
         notify: Defaults::new(global).notify(&instance.notify),
         mail,
     }

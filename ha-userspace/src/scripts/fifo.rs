@@ -24,6 +24,7 @@ use crate::{
     clock,
     plan::Plan,
     scripts::{child, news::News},
+    status::figures::Figures,
 };
 
 /// Scripts of FIFOs: one each.
@@ -81,6 +82,11 @@ impl Fifos {
     /// For `status.json`.
     pub(crate) fn status(&self) -> Vec<Value> {
         self.0.iter().map(|fifo| fifo.backlog.status()).collect()
+    }
+
+    /// For the metrics.
+    pub(crate) fn count(&self, figures: &mut Figures) {
+        figures.fifos = self.0.iter().map(|fifo| fifo.backlog.figures()).collect();
     }
 
     /// Lets readers read what waits and scripts end, for at most `limit` (`child_wait_time`).

@@ -23,12 +23,14 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    histogram::Histogram,
     plan::Plan,
     scripts::{
         child::{self, Run},
         news::{Kind, News, What},
         outcome::Outcome,
     },
+    status::figures::{Figures, Notified},
 };
 
 /// Runs at one time, of all notify scripts together.
@@ -45,6 +47,8 @@ pub(crate) struct Notifier {
     /// Opened with the first event that has scripts.
     queues: BTreeMap<Name, Queue>,
     tasks: JoinSet<()>,
+    /// How long they take, all together.
+    runs: Arc<Mutex<Histogram>>,
 }
 
 /// Which instance or group.
@@ -90,7 +94,8 @@ impl Notifier {
         let queue = self.queues.entry(name).or_insert_with_key(|(_, name)| {
             let (items, waiting) = broadcast::channel(QUEUE_MAX);
             let record = Arc::new(Mutex::new(Record::default()));
-            let subscriber = Subscriber { name: name.clone(), record: Arc::clone(&record) };
+            let (record_of, runs) = (Arc::clone(&record), Arc::clone(&self.runs));
+            let subscriber = Subscriber { name: name.clone(), record: record_of, runs };
             self.tasks.spawn(subscriber.serve(waiting));
             Queue { items, record }
         });
@@ -123,6 +128,18 @@ impl Notifier {
             })
         };
         self.queues.iter().map(one)
+    }
+
+    /// For the metrics.
+    pub(crate) fn count(&self, figures: &mut Figures) {
+        figures.notify_runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let one = |((_, name), queue): (&Name, &Queue)| {
+            let record = queue.record.lock().unwrap_or_else(PoisonError::into_inner);
+            let &Record { runs, failed, lost, coalesced: _, ref last } = &*record;
+            let last = last.as_ref().map(|last| last.outcome.duration);
+            Notified { name: name.clone(), runs, failed, lost, last }
+        };
+        figures.notified = self.queues.iter().map(one).collect();
     }
 
     /// Lets what is queued run to its end, for at most `limit` (`child_wait_time`).
@@ -171,6 +188,7 @@ fn commands<'a>(
 struct Subscriber {
     name: String,
     record: Arc<Mutex<Record>>,
+    runs: Arc<Mutex<Histogram>>,
 }
 
 impl Subscriber {
@@ -234,6 +252,7 @@ impl Subscriber {
     }
 
     fn note(&self, what: What, command: String, run: &Run) {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).add(run.duration);
         self.change(|record| {
             record.runs = record.runs.saturating_add(1);
             record.failed = record.failed.saturating_add(u64::from(!run.is_success()));

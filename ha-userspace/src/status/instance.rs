@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ha_core::{
-    Family, Instant,
+    Family, Instant, Rejection, Statistics,
     wire::{Authentication, Dialect},
 };
 use serde_json::{Value, json};
@@ -105,13 +105,21 @@ fn of_engine(instance: &InstanceSnapshot) -> Value {
             "released_master": statistics.released_master,
             "priority_zero_received": statistics.priority_zero_received,
             "priority_zero_sent": statistics.priority_zero_sent,
-            "rejected": statistics.rejected,
+            "rejected": statistics.rejected.iter().copied().map(u64::from).sum::<u64>(),
+            "rejected_by": rejected_by(statistics),
             "saved_by_stamp": statistics.saved_by_stamp,
             "late": statistics.late,
             "peers_forgotten": statistics.peers_forgotten,
             "addresses_removed": statistics.addresses_removed,
         },
     })
+}
+
+/// Reasons with their counts, those that there have been.
+fn rejected_by(statistics: &Statistics) -> serde_json::Map<String, Value> {
+    let counts = Rejection::NAMES.into_iter().zip(statistics.rejected);
+    let some = counts.filter(|(_, count)| *count > 0);
+    some.map(|(name, count)| (name.to_owned(), json!(count))).collect()
 }
 
 pub(super) fn interface(interface: &InterfaceSnapshot) -> Value {

@@ -29,7 +29,7 @@ use crate::{
     clock as time,
     engine::Command,
     plan::{Plan, TrackerPlan},
-    status::Told,
+    status::{Told, figures::Figures},
 };
 
 /// Longer than it takes to look at all processes and to read some files.
@@ -97,6 +97,20 @@ impl Watchers {
         };
         told.add_list("scripts", self.running.values().filter_map(status));
         told.add("clock", &self.clock.status());
+    }
+
+    /// For the metrics.
+    pub(crate) fn count(&self, figures: &mut Figures) {
+        let checked = |running: &Running| match &running.tracked {
+            TrackerPlan::Script(script) => Some(running.standing.borrow().checked(&script.name)),
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Process(_)
+            | TrackerPlan::File(_)
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_) => None,
+        };
+        figures.scripts = self.running.values().filter_map(checked).collect();
+        figures.clock = self.clock.figures();
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.

@@ -14,7 +14,9 @@ use tracing::{debug, info, warn};
 use super::opinion::Opinion;
 use crate::{
     engine::Command,
+    histogram::Histogram,
     scripts::{child, outcome::Outcome},
+    status::figures::Checked,
 };
 
 /// Runs at one time, of all check scripts together. Those of notify scripts are counted apart: a
@@ -30,6 +32,7 @@ pub(super) struct Standing {
     is_up: Option<bool>,
     /// The last run that failed.
     last_failure: Option<Outcome>,
+    runs: Histogram,
 }
 
 impl Standing {
@@ -37,6 +40,11 @@ impl Standing {
     pub(super) fn status(&self, name: &str) -> Value {
         let last_failure = self.last_failure.as_ref().map(Outcome::status);
         json!({ "name": name, "is_up": self.is_up, "last_failure": last_failure })
+    }
+
+    /// For the metrics.
+    pub(super) fn checked(&self, name: &str) -> Checked {
+        Checked { name: name.to_owned(), is_up: self.is_up, runs: self.runs.clone() }
     }
 }
 
@@ -66,6 +74,7 @@ pub(super) async fn watch(
         let change = opinion.hear(run.is_success());
         standing.send_modify(|standing| {
             standing.is_up = opinion.up;
+            standing.runs.add(run.duration);
             if !run.is_success() {
                 standing.last_failure = Some(run.outcome());
             }

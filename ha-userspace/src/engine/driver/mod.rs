@@ -42,6 +42,7 @@ use crate::{
         port::{Judges, Port},
         retry::{Backoff, Retries},
     },
+    histogram::Histogram,
     io::{
         announce::Announcer,
         changes::{ChangeSocket, Ledger},
@@ -92,12 +93,13 @@ pub(crate) struct Driver {
     debounce: Debounce,
     watchdog: Option<Watchdog>,
     scheduling: String,
+    wake_ups: Histogram,
 }
 
 /// What happened while the loop waited.
 enum Wake {
     Arrived,
-    Timer(io::Result<()>),
+    Timer(io::Result<Instant>),
     Links(io::Result<News>),
     Routing(io::Result<()>),
     Command(Option<Command>),
@@ -150,6 +152,7 @@ impl Driver {
             debounce: Debounce::default(),
             watchdog,
             scheduling: String::new(),
+            wake_ups: Histogram::default(),
             plan,
         };
         driver.remove_leftovers(&leftovers)?;
@@ -203,7 +206,8 @@ impl Driver {
                 () = std::future::ready(()), if !is_empty => Wake::Arrived,
             };
             match wake {
-                Wake::Arrived | Wake::Timer(Ok(())) => {}
+                Wake::Arrived => {}
+                Wake::Timer(Ok(due)) => self.wake_ups.add(clock::now().since(due)),
                 Wake::Timer(Err(error)) => {
                     let text = format!("the timer: {error}");
                     self.effects.report(clock::now(), Message::Trouble(text));

@@ -40,6 +40,7 @@ impl Driver {
                 is_demoted: instance.is_demoted(),
                 source: instance.source(),
                 master: instance.master(),
+                master_interval: instance.master_interval(),
                 dialect: instance.dialect(),
                 is_listening: instance.is_listening(),
                 heard_ago: instance.heard().map(|heard| now.since(heard)),
@@ -64,6 +65,7 @@ impl Driver {
             interfaces: interfaces.collect(),
             reports_lost: self.effects.reports_lost,
             records_outdated: self.records_outdated,
+            wake_ups: self.wake_ups.clone(),
         }
     }
 }

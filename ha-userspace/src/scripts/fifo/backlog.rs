@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use crate::{
     plan::Plan,
     scripts::news::{Kind, News, What},
+    status::figures,
 };
 
 /// Lines that wait beside those in the pipe: every one of ten thousand instances may move at once.
@@ -138,6 +139,13 @@ impl Backlog {
             "reopened": content.reopened,
             "error": content.error,
         })
+    }
+
+    /// For the metrics.
+    pub(super) fn figures(&self) -> figures::Fifo {
+        let content = self.content();
+        let (lost, reopened) = (content.lost, content.reopened);
+        figures::Fifo { path: self.path.clone(), lost, reopened }
     }
 
     fn content(&self) -> MutexGuard<'_, Content> {

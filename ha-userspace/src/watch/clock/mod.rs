@@ -27,14 +27,22 @@ use crate::{
     engine::Command,
     io::adjtimex::KernelClock,
     plan::{Plan, TrackerPlan},
+    status::figures,
 };
 
 /// Looks at the clock for as long as it is there.
 #[derive(Debug)]
 pub(crate) struct ClockWatch {
     wanted: watch::Sender<Wanted>,
-    status: watch::Receiver<Value>,
+    told: watch::Receiver<Told>,
     _task: JoinSet<()>,
+}
+
+/// What is told of the clock: for `status.json`, and for the metrics.
+#[derive(Debug)]
+struct Told {
+    status: Value,
+    figures: figures::Clock,
 }
 
 /// How the clock is looked at, and for whom.
@@ -52,10 +60,10 @@ impl ClockWatch {
         if let Err(error) = desk.ask_kernel() {
             warn!("the kernel does not say how good its clock is: {error}");
         }
-        let (tell, status) = watch::channel(desk.status());
+        let (tell, told) = watch::channel(desk.told());
         let mut task = JoinSet::new();
         task.spawn(attend(wants, desk, tell, commands));
-        Self { wanted, status, _task: task }
+        Self { wanted, told, _task: task }
     }
 
     /// Looks at the clock as `plan` wants it. What was thought of it before goes on.
@@ -75,7 +83,12 @@ impl ClockWatch {
 
     /// For `status.json`.
     pub(crate) fn status(&self) -> Value {
-        self.status.borrow().clone()
+        self.told.borrow().status.clone()
+    }
+
+    /// For the metrics.
+    pub(crate) fn figures(&self) -> figures::Clock {
+        self.told.borrow().figures.clone()
     }
 }
 
@@ -83,12 +96,12 @@ impl ClockWatch {
 async fn attend(
     mut wanted: watch::Receiver<Wanted>,
     mut desk: Desk,
-    tell: watch::Sender<Value>,
+    tell: watch::Sender<Told>,
     commands: mpsc::Sender<Command>,
 ) {
     loop {
         let verdicts = desk.take(wanted.borrow_and_update().clone());
-        tell.send_replace(desk.status());
+        tell.send_replace(desk.told());
         if !tell_all(&commands, verdicts).await {
             return;
         }
@@ -103,7 +116,7 @@ async fn attend(
                 _ = turns.tick() => {}
             }
             let verdicts = desk.look().await;
-            tell.send_replace(desk.status());
+            tell.send_replace(desk.told());
             if !tell_all(&commands, verdicts).await {
                 return;
             }
@@ -204,6 +217,12 @@ impl Desk {
             (true, false) => info!("{text}"),
             (false, _) => {}
         }
+    }
+
+    fn told(&self) -> Told {
+        let kernel = self.last.kernel.map(|clock| (clock.is_synchronised(), clock.max_error));
+        let servers = self.servers.iter().filter_map(Server::offset).collect();
+        Told { status: self.status(), figures: figures::Clock { kernel, servers } }
     }
 
     fn status(&self) -> Value {

@@ -97,6 +97,11 @@ impl Server {
         })
     }
 
+    /// Its name and by how many seconds the clock is off, if it has ever answered.
+    pub(super) fn offset(&self) -> Option<(String, f64)> {
+        self.last_answer.map(|answer| (self.name.clone(), answer.offset_s))
+    }
+
     fn ask(&mut self) {
         let (answer, waiting) = oneshot::channel();
         let is_asked = self.questions.try_send(answer).is_ok();
