@@ -105,10 +105,24 @@ impl Writer {
     }
 }
 
-/// The entries in a file, if there is one.
+/// The entries in a file, if there is one. Of what is none, as a line that a power failure has cut, the
+/// log says how many lines there are.
 fn read(path: &Path) -> io::Result<Vec<String>> {
+    let (entries, others) = entries_in(path)?;
+    if others > 0 {
+        warn!(
+            "the history file {}: left out what is no entry, as the last one before a power \
+             failure: {others} of its lines",
+            path.display()
+        );
+    }
+    Ok(entries)
+}
+
+/// The entries, and how many lines are none.
+fn entries_in(path: &Path) -> io::Result<(Vec<String>, usize)> {
     let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
         opened => opened?,
     };
     let mut bytes = Vec::new();
@@ -116,7 +130,10 @@ fn read(path: &Path) -> io::Result<Vec<String>> {
     let text = String::from_utf8_lossy(&bytes);
     let is_entry =
         |line: &&str| serde_json::from_str(line).is_ok_and(|entry: Value| entry.is_object());
-    Ok(text.lines().filter(is_entry).map(str::to_owned).collect())
+    // Each start has left an empty one.
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let (entries, others): (Vec<&str>, Vec<&str>) = lines.partition(is_entry);
+    Ok((entries.into_iter().map(str::to_owned).collect(), others.len()))
 }
 
 fn old(path: &Path) -> PathBuf {
@@ -137,7 +154,8 @@ mod tests {
         fs::write(&path, "{\"a\":1}\n7\n{\"cut").unwrap();
         let mut writer = Writer::open(&path).unwrap();
         writer.write("{\"b\":2}").unwrap();
-        assert_eq!(read(&path).unwrap(), ["{\"a\":1}", "{\"b\":2}"]);
+        let whole = ["{\"a\":1}", "{\"b\":2}"].map(str::to_owned);
+        assert_eq!(entries_in(&path).unwrap(), (whole.to_vec(), 2));
         writer.bytes = BYTES_MAX;
         writer.write("{\"c\":3}").unwrap();
         assert_eq!(read(&path).unwrap(), ["{\"c\":3}"]);
