@@ -59,7 +59,6 @@ pub(crate) type Locks = BTreeMap<String, InterfaceLock>;
 
 /// What is the daemon's from its start to its end, whatever it runs.
 struct Held {
-    locks: Locks,
     filter: Filter,
     recorder: Option<Recorder>,
     files: RunFiles,
@@ -69,6 +68,9 @@ struct Held {
     questions: mpsc::Receiver<Question>,
     manager: Manager,
     demotions: Demotions,
+    /// Given back last: who waits for them finds nothing of this daemon's any more, above all no
+    /// control socket that still answers.
+    locks: Locks,
 }
 
 /// What a signal asks for.
@@ -172,7 +174,6 @@ async fn supervise(options: &Options, plan: Plan, manager: Manager) -> io::Resul
     let filter = Filter::default();
     let demotions = Demotions::read(files.demoted());
     let mut held = Held {
-        locks,
         filter,
         recorder,
         files,
@@ -181,6 +182,7 @@ async fn supervise(options: &Options, plan: Plan, manager: Manager) -> io::Resul
         questions,
         manager,
         demotions,
+        locks,
     };
     let mut shutdown = plan.lifecycle.shutdown.clone();
     let startup = hook::run("startup_script", &plan.lifecycle.startup);

@@ -8,7 +8,7 @@ use std::{
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::{
-            fs::{PermissionsExt as _, chown},
+            fs::{MetadataExt as _, PermissionsExt as _, chown},
             net::{UnixListener, UnixStream},
         },
     },
@@ -59,6 +59,8 @@ pub(crate) struct Opening {
 #[derive(Debug)]
 pub(crate) struct ControlServer {
     path: PathBuf,
+    /// Device and number of the socket's file.
+    file: (u64, u64),
 }
 
 impl ControlServer {
@@ -68,10 +70,11 @@ impl ControlServer {
     /// One sentence for the operator.
     pub(crate) fn start(opening: &Opening, questions: Questions) -> io::Result<Self> {
         let path = opening.path.clone();
-        let listener = open(opening).map_err(|error| {
+        let opened = open(opening).and_then(|listener| Ok((listener, file(&path)?)));
+        let (listener, file) = opened.map_err(|error| {
             io::Error::new(error.kind(), format!("no control socket {}: {error}", path.display()))
         })?;
-        let server = Self { path };
+        let server = Self { path, file };
         let serve = move || accept_all(&listener, &questions);
         thread::Builder::new().name("ha-control".to_owned()).spawn(serve)?;
         Ok(server)
@@ -80,8 +83,17 @@ impl ControlServer {
 
 impl Drop for ControlServer {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.path));
+        // Not that of a successor.
+        if file(&self.path).is_ok_and(|file| file == self.file) {
+            drop(fs::remove_file(&self.path));
+        }
     }
+}
+
+/// Which file is at `path`, by device and number.
+fn file(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// The listening socket. It listens only when its permissions are set: before that nobody connects.
@@ -283,4 +295,24 @@ fn answer(
 pub(super) fn is_socket(path: &Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_s_socket_stays() {
+        let directory = std::env::temp_dir().join(format!("ha-control-{}", std::process::id()));
+        let opening = Opening { path: directory.join("control.sock"), group: None };
+        let start = || ControlServer::start(&opening, Questions::new().0).unwrap();
+        let before = start();
+        fs::remove_file(&opening.path).unwrap();
+        let after = start();
+        drop(before);
+        assert!(opening.path.exists(), "the successor cannot be asked");
+        drop(after);
+        assert!(!opening.path.exists(), "the socket is left");
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }
