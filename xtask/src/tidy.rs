@@ -2,6 +2,7 @@
 //!
 //! The checks are functions from text to findings; only this file reads the tree.
 
+mod commands;
 mod conformance;
 mod manifests;
 mod paths;
@@ -88,6 +89,7 @@ fn check(tree: &Tree) -> Vec<Finding> {
     findings.extend(manifests::check(&tree.entries));
     findings.extend(paths::check(tree));
     findings.extend(conformance::check(&tree.entries));
+    findings.extend(commands::check(tree));
     findings.sort();
     findings
 }
@@ -167,7 +169,8 @@ mod tests {
                 "docs/conformance.md",
                 "ha-core/Cargo.toml",
                 "ha-core/src/lib.rs",
-                "ha-core/src/lib.rs"
+                "ha-core/src/lib.rs",
+                "tests/commands.md"
             ]
         );
     }
