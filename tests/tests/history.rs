@@ -1,5 +1,9 @@
 //! The history on disk: a restart goes on with it, also behind a line that was cut, and it stays small.
-#![expect(clippy::expect_used, reason = "a test reports by panicking, in its helpers too")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking, in its helpers too"
+)]
 
 use core::time::Duration;
 use std::{env, fmt::Write as _, fs, path::Path, process::Command};

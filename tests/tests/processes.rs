@@ -129,7 +129,7 @@ fn an_operator_ends_a_storm() {
         return;
     }
     let service = service('o');
-    let mut alone = start(&block(&service, "max_restarts 1"), &[]);
+    let mut alone = start(&service.block(WEIGHT, "max_restarts 1"), &[]);
     alone.await_priority(BASE);
     run(&service).end();
     let running = run(&service);

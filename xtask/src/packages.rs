@@ -25,7 +25,7 @@ pub(crate) const BENCH: [Need; 3] = [
     Need { program: "chrt", package: "util-linux" },
     IPROUTE2,
 ];
-pub(crate) const TESTS: [Need; 11] = [
+pub(crate) const TESTS: [Need; 12] = [
     Need { program: "keepalived", package: "keepalived" },
     Need { program: "/usr/lib/frr/vrrpd", package: "frr" },
     Need { program: "tcpdump", package: "tcpdump" },

@@ -38,8 +38,13 @@ impl TrackerPlan {
 
     /// What is run for it, if anything.
     pub(crate) fn command(&self) -> Option<&Command> {
+        Some(&self.script()?.command)
+    }
+
+    /// The script, if it is one.
+    pub(crate) const fn script(&self) -> Option<&Script> {
         match self {
-            Self::Script(script) => Some(&script.command),
+            Self::Script(script) => Some(script),
             Self::Interface(_)
             | Self::Process(_)
             | Self::Unit(_)

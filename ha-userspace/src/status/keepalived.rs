@@ -126,14 +126,7 @@ impl Status {
             .unwrap_or((&plan.addresses, &[]));
         let set = if instance.state == State::Master { " set" } else { "" };
         let address = |one: &Address| format!("{}{set}", address_text(one));
-        let script = |tracker: &TrackerPlan| match tracker {
-            TrackerPlan::Script(script) => Some(quoted(&script.command.argv)),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Process(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Clock(_) => None,
-        };
+        let script = |tracker: &TrackerPlan| Some(quoted(&tracker.script()?.command.argv));
         let tracked = || config.tracks.iter().filter_map(|track| self.plan.tracker(track.tracker));
         let interfaces = tracked().filter_map(TrackerPlan::interface);
         let others = interfaces.filter(|name| *name != plan.interface).map(str::to_owned);

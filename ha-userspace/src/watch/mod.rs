@@ -86,14 +86,9 @@ impl Watchers {
 
     /// The scripts and the clock, for `status.json`.
     pub(crate) fn tell_status(&self, told: &mut Told) {
-        let status = |running: &Running| match &running.tracked {
-            TrackerPlan::Script(script) => Some(running.standing.borrow().status(&script.name)),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Process(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Unit(_)
-            | TrackerPlan::Clock(_) => None,
+        let status = |running: &Running| {
+            let script = running.tracked.script()?;
+            Some(running.standing.borrow().status(&script.name))
         };
         told.add_list("scripts", self.running.values().filter_map(status));
         told.add("clock", &self.clock.status());
@@ -101,13 +96,9 @@ impl Watchers {
 
     /// For the metrics.
     pub(crate) fn count(&self, figures: &mut Figures) {
-        let checked = |running: &Running| match &running.tracked {
-            TrackerPlan::Script(script) => Some(running.standing.borrow().checked(&script.name)),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Process(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Clock(_) => None,
+        let checked = |running: &Running| {
+            let script = running.tracked.script()?;
+            Some(running.standing.borrow().checked(&script.name))
         };
         figures.scripts = self.running.values().filter_map(checked).collect();
         figures.clock = self.clock.figures();
