@@ -273,7 +273,7 @@ impl Attack {
 
     /// RFC 3768 §7.1: MUST discard. Its number counts as used, as with keepalived.
     fn another_interval(&self) -> Forgery {
-        self.by_an_insider("another interval", Count::Engine, |frame, layout| {
+        self.by_an_insider("another interval", Count::Frame("interval"), |frame, layout| {
             frame[layout.message + 5] = 2;
         })
     }

@@ -40,5 +40,6 @@ pub(super) fn write(writer: &mut Writer, group: &SyncGroup, reversed: &Reversed<
         for setting in inactive {
             writer.setting(setting);
         }
+        track::write_ours(writer, &tracks, reversed);
     });
 }

@@ -103,6 +103,7 @@ pub(super) fn write(writer: &mut Writer, instance: &Instance, reversed: &Reverse
         for setting in inactive {
             writer.setting(setting);
         }
+        track::write_ours(writer, &tracks, reversed);
     });
 }
 

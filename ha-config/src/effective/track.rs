@@ -23,7 +23,7 @@ pub(super) struct Tracks<'a> {
 }
 
 pub(super) fn write(writer: &mut Writer, tracks: &Tracks<'_>, reversed: &Reversed<'_>) {
-    let Tracks { interfaces, scripts, processes, units, files, clocks } = *tracks;
+    let Tracks { interfaces, scripts, processes, files, units: _, clocks: _ } = *tracks;
     writer.list("track_interface", interfaces, |tracked| {
         let TrackInterface { interface, weight: by, place: _ } = tracked;
         entry(interface, *by)
@@ -36,13 +36,19 @@ pub(super) fn write(writer: &mut Writer, tracks: &Tracks<'_>, reversed: &Reverse
         let TrackProcess { process: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.processes, name, *by)
     });
-    writer.list("track_unit", units, |tracked| {
-        let TrackUnit { unit: name, weight: by, place: _ } = tracked;
-        entry_against(&reversed.units, name, *by)
-    });
     writer.list("track_file", files, |tracked| {
         let TrackFile { file: name, weight: by, place: _ } = tracked;
         entry_against(&reversed.files, name, *by)
+    });
+}
+
+/// What keepalived does not know, for the end of a block: of what comes after it in there, it would not
+/// know a line.
+pub(super) fn write_ours(writer: &mut Writer, tracks: &Tracks<'_>, reversed: &Reversed<'_>) {
+    let Tracks { units, clocks, interfaces: _, scripts: _, processes: _, files: _ } = *tracks;
+    writer.list("track_unit", units, |tracked| {
+        let TrackUnit { unit: name, weight: by, place: _ } = tracked;
+        entry_against(&reversed.units, name, *by)
     });
     writer.list("track_clock", clocks, |tracked| {
         let TrackClock { clock: name, weight: by, place: _ } = tracked;
