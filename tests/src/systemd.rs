@@ -18,18 +18,18 @@ const SOON: Duration = Duration::from_secs(30);
 const GROUP: &str = "ha-systemd-";
 
 /// Enters the control group `$1`, and becomes systemd with the directory `$0` as `/run/ha`, where it
-/// finds its units.
+/// finds its units. No mount writes to a table in `/run`, which is on its way.
 const ENTER: &str = r#"
 echo $$ >"$1/cgroup.procs"
 exec unshare --mount --pid --fork --uts --ipc --cgroup --kill-child sh -ec '
-    mount --make-rprivate /
-    mount -t tmpfs tmpfs /mnt
+    mount --no-mtab --make-rprivate /
+    mount --no-mtab -t tmpfs tmpfs /mnt
     mkdir /mnt/ha /mnt/dbus
-    mount --bind "$0" /mnt/ha
-    mount --move /mnt /run
-    mount -t proc proc /proc
+    mount --no-mtab --bind "$0" /mnt/ha
+    mount --no-mtab --move /mnt /run
+    mount --no-mtab -t proc proc /proc
     umount -R /sys/fs/cgroup
-    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+    mount --no-mtab -t cgroup2 cgroup2 /sys/fs/cgroup
     export container=ha SYSTEMD_UNIT_PATH=/run/ha/units
     exec /lib/systemd/systemd --system --log-target=console --show-status=no
 ' "$0"
@@ -58,6 +58,8 @@ pub struct Systemd {
     process: Process,
     directory: TempDir,
     group: PathBuf,
+    /// Dropped, it ends what is left.
+    _namespace: Namespace,
 }
 
 /// Whether there can be one; see [`require`].
@@ -93,9 +95,7 @@ impl Systemd {
         let namespace = Namespace::new("systemd");
         let log = directory.path().join("log");
         let process = Process::start(&namespace, command, &log, None);
-        // What runs there keeps it.
-        drop(namespace);
-        let systemd = Self { process, directory, group };
+        let systemd = Self { process, directory, group, _namespace: namespace };
         let answers = wait::holds_within(SOON, || {
             let words = ["get-property", SYSTEMD, "/org/freedesktop/systemd1"];
             systemd.ask(&words, &["org.freedesktop.systemd1.Manager", "Version"]).is_ok()

@@ -396,14 +396,18 @@ fn keepalived_s_signals_do_not_end_a_master() {
     }
     let mut pair = start(&[]);
     let before = pair.node_mut(Side::A).router().status();
-    let file = pair.node_mut(Side::A).router().directory().path().join("status.json");
+    let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
     let send = |pair: &mut Pair, number: c_int| {
         let pid = pair.node_mut(Side::A).router().process().pid();
         // By number: the names of real-time signals are not known everywhere.
         tool::run("kill", &format!("-{number} {pid}"));
     };
-    for number in [libc::SIGUSR2, libc::SIGRTMIN() + 2] {
-        std::fs::remove_file(&file).expect("the status before");
+    // The status was asked for just now.
+    std::fs::remove_file(directory.join("status.json")).expect("the status before");
+    for (number, file) in
+        [(libc::SIGUSR2, "status.json"), (libc::SIGRTMIN() + 2, "keepalived.json")]
+    {
+        let file = directory.join(file);
         send(&mut pair, number);
         let is_written = || std::fs::exists(&file).expect("our own directory");
         let comes = wait::holds_within(SOON, is_written);
