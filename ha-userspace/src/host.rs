@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use glob::MatchOptions;
 use ha_config::Host;
 use nix::unistd::gethostname;
 
@@ -45,7 +46,9 @@ impl ThisHost {
 
 impl Host for ThisHost {
     fn glob(&self, pattern: &str) -> Vec<String> {
-        let Ok(paths) = glob::glob(pattern) else { return Vec::new() };
+        // As glob(7), and so keepalived: a wildcard is no name that begins with a dot.
+        let options = MatchOptions { require_literal_leading_dot: true, ..MatchOptions::new() };
+        let Ok(paths) = glob::glob_with(pattern, options) else { return Vec::new() };
         // A directory that cannot be read has nothing that could be included.
         let paths = paths.filter_map(Result::ok).take(MATCHES_MAX);
         paths.map(|path: PathBuf| path.to_string_lossy().into_owned()).collect()
@@ -117,6 +120,8 @@ mod tests {
         fs::write(directory.join("conf.d/b.conf"), instance(2)).unwrap();
         fs::write(directory.join("conf.d/a.conf"), instance(1)).unwrap();
         fs::write(directory.join("conf.d/other"), "nonsense {").unwrap();
+        // An editor's, of the time in which the other is open.
+        fs::write(directory.join("conf.d/.a.conf"), instance(9)).unwrap();
         let main = directory.join("main.conf");
         let host = ThisHost::new(&main, Some("here"));
         let text = format!(
