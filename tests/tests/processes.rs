@@ -131,9 +131,10 @@ fn an_operator_ends_a_storm() {
     let service = service('o');
     let mut alone = start(&service.block(WEIGHT, "max_restarts 1"), &[]);
     alone.await_priority(BASE);
-    run(&service).end();
     let running = run(&service);
-    alone.await_priority(BASE);
+    alone.await_priority(UP);
+    running.end();
+    let running = run(&service);
     let fails = || alone.log().contains("started 2 times within 600 s");
     assert!(wait::holds_within(SOON, fails), "{}", alone.log());
     let answer = alone.router().order(&["reset", "VI_1"]);
