@@ -405,6 +405,11 @@ impl Actions {
         self.0.clear();
     }
 
+    /// Keeps memory for `count` actions, or for those that there are.
+    pub fn shrink_to(&mut self, count: usize) {
+        self.0.shrink_to(count);
+    }
+
     pub(crate) fn push(&mut self, action: Action) {
         self.0.push(action);
     }

@@ -138,6 +138,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     // Whoever started us may have blocked signals, and a mask is inherited: SIGTERM must arrive, here
     // and in the scripts.
     SigSet::empty().thread_set_mask()?;
+    memory::give_back_large();
     let plan = reading::read(options).map_err(io::Error::other)?;
     privileges::check()?;
     let manager = Manager::find();
@@ -350,6 +351,7 @@ impl Run {
                     };
                     self.end_reload(options, held, reloaded, asked);
                 }
+                () = self.taken.fade() => {}
                 () = held.manager.due() => match self.ask(Command::Census).await {
                     Some(census) => held.manager.tell_census(&census),
                     None => held.manager.expect_news(),

@@ -285,3 +285,34 @@ fn ten_reloads_of_250_instances_cost_no_advertisement() {
     assert!(others.is_empty(), "{others:?}");
     assert!(!is_held(251), "a removed address is left");
 }
+
+/// There are slots for those that there are: more of them need more than the first page.
+#[test]
+fn instances_that_a_reload_adds_are_absorbed_too() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let mut master = start(&pair, Side::A, &many(150, None, ""));
+    await_state(&mut master, "VI_250", "MASTER");
+    let only = |last: u8| -> String {
+        let all = many(100, None, "");
+        let blocks = all.split_inclusive("\n}\n");
+        blocks.take(usize::from(last)).collect()
+    };
+    let mut backup = start(&pair, Side::B, &only(1));
+    let absorbed = |backup: &mut Router, vrid: u8| {
+        backup.status().statistic(&format!("VI_{vrid}"), "adverts_absorbed")
+    };
+    assert!(wait::holds_within(SOON, || absorbed(&mut backup, 1) > 0), "{}", backup.log());
+    for last in [64, 65, INSTANCES] {
+        let before = absorbed(&mut backup, 1);
+        reload(&mut backup, &only(last), "go on");
+        for vrid in [1, last] {
+            let least = if vrid == 1 { before } else { 0 };
+            let is_absorbed = || absorbed(&mut backup, vrid) > least;
+            assert!(wait::holds_within(SOON, is_absorbed), "VI_{vrid}: {}", backup.log());
+        }
+    }
+    assert!(!backup.log().contains("-> MASTER"), "{}", backup.log());
+}

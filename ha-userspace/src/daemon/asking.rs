@@ -1,10 +1,13 @@
 //! What is asked of the running daemon, by signals and by the control socket.
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future, path::PathBuf, sync::Arc, time::Duration};
 
 use ha_core::{InstanceId, Instant, Order, Refusal, State, TrackerId};
 use serde_json::json;
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tracing::{info, warn};
 
 use super::{Held, Run};
@@ -34,6 +37,15 @@ impl Taken {
     fn fresh(&self, now: Instant) -> Option<Arc<Status>> {
         let (at, status) = self.0.as_ref()?;
         (now.since(*at) < FRESH).then(|| Arc::clone(status))
+    }
+
+    /// Waits until it is of no use any more, and forgets it: with many instances it is large.
+    pub(super) async fn fade(&mut self) {
+        let Some((at, _)) = &self.0 else { return future::pending().await };
+        #[expect(clippy::disallowed_methods, reason = "memory may be given back late")]
+        let over = sleep(FRESH.saturating_sub(clock::now().since(*at)));
+        over.await;
+        self.0 = None;
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
     record::Tap,
 };
 
+/// Actions whose memory is kept, so that an ordinary turn does not allocate. One in which thousands of
+/// instances move does.
+const ACTIONS_KEPT: usize = 64;
+
 /// The engine, its actions that wait to be carried out, and who records both.
 #[derive(Debug)]
 pub(crate) struct Decider {
@@ -177,6 +181,7 @@ impl Decider {
     /// Once the actions are carried out.
     pub(crate) fn forget_actions(&mut self) {
         self.actions.clear();
+        self.actions.shrink_to(ACTIONS_KEPT);
     }
 
     pub(crate) fn actions(&self) -> &[Action] {

@@ -8,6 +8,20 @@ use nix::{
     },
 };
 
+/// Blocks from this size on are mapped by themselves, and given back to the kernel when they are free.
+#[cfg(target_env = "gnu")]
+const MAPPED_BYTES: i32 = 128 << 10;
+
+/// Has large blocks given back. Unless it is told so, the C library keeps those of sizes that were
+/// freed before.
+pub(crate) fn give_back_large() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes the allocator's locks, as every allocation does.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES);
+    }
+}
+
 /// Gives free memory back to the kernel. Only before [`lock`]: locked pages are not taken back.
 pub(crate) fn trim() {
     // Other C libraries have no such function; they keep less.

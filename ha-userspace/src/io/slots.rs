@@ -1,20 +1,31 @@
 //! The slots of all instances: shared with the XDP program, which stamps and absorbs by itself, or,
 //! where there is none, with the packet sockets' path alone.
 
-use std::{io, num::NonZeroUsize, os::fd::AsFd as _, ptr::NonNull, slice};
+use std::{
+    io,
+    num::NonZeroUsize,
+    os::fd::AsFd as _,
+    ptr::NonNull,
+    slice,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use aya::maps::{Map, MapData};
 use ha_common::{abi::INSTANCES_MAX, slot::SharedSlot};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 
 /// The slots, mapped into this process.
+///
+/// Every mapped page of a BPF map is resident, used or not, so the program's are mapped only as far
+/// as there are instances; the addresses behind them are reserved, so that none ever moves.
 #[derive(Debug)]
 pub(crate) struct Slots {
     memory: NonNull<SharedSlot>,
-    count: usize,
-    len: NonZeroUsize,
-    /// The mapping alone would keep the map alive; the descriptor is kept for symmetry with it.
-    _map: Option<MapData>,
+    reserved: NonZeroUsize,
+    /// How many slots may be used.
+    mapped: AtomicUsize,
+    /// The XDP program's.
+    map: Option<MapData>,
 }
 
 // SAFETY: the mapping belongs to no thread.
@@ -23,45 +34,69 @@ unsafe impl Send for Slots {}
 unsafe impl Sync for Slots {}
 
 impl Slots {
-    /// Those of the XDP program.
-    pub(super) fn of_program(map: Map) -> io::Result<Self> {
+    /// Those of the XDP program, for so many instances.
+    pub(super) fn of_program(map: Map, instances: u32) -> io::Result<Self> {
         let Map::Array(data) = map else {
             return Err(io::Error::other("the slots in the XDP program are not an array"));
         };
-        let (count, len) = size()?;
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping of the kernel's choosing replaces nothing.
-        let memory =
-            unsafe { mmap(None, len, access, MapFlags::MAP_SHARED, data.fd().as_fd(), 0) }?;
-        Ok(Self { memory: memory.cast(), count, len, _map: Some(data) })
+        let slots = Self::reserve(ProtFlags::PROT_NONE, 0, Some(data))?;
+        slots.cover(instances)?;
+        Ok(slots)
     }
 
     /// Those of nobody else.
     pub(crate) fn new() -> io::Result<Self> {
-        let (count, len) = size()?;
+        // Its pages are resident when they are first used.
+        let all = usize::try_from(INSTANCES_MAX).map_err(io::Error::other)?;
+        Self::reserve(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, all, None)
+    }
+
+    fn reserve(access: ProtFlags, mapped: usize, map: Option<MapData>) -> io::Result<Self> {
+        let reserved = bytes_of(INSTANCES_MAX)?;
+        // SAFETY: a new mapping of the kernel's choosing replaces nothing; it is zero, and aligned
+        // to a page.
+        let memory = unsafe { mmap_anonymous(None, reserved, access, MapFlags::MAP_PRIVATE) }?;
+        Ok(Self { memory: memory.cast(), reserved, mapped: AtomicUsize::new(mapped), map })
+    }
+
+    /// Has a slot for each of so many instances; those that are there stay where they are.
+    ///
+    /// # Errors
+    /// The kernel's, when there is no memory; then nothing has changed.
+    pub(super) fn cover(&self, instances: u32) -> io::Result<()> {
+        let Some(map) = &self.map else { return Ok(()) };
+        let wanted = usize::try_from(instances.min(INSTANCES_MAX)).map_err(io::Error::other)?;
+        if wanted <= self.mapped.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let len = bytes_of(instances.min(INSTANCES_MAX))?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: as above; it is zero, and aligned to a page.
-        let memory = unsafe { mmap_anonymous(None, len, access, MapFlags::MAP_PRIVATE) }?;
-        Ok(Self { memory: memory.cast(), count, len, _map: None })
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+        let place = Some(self.memory.addr());
+        // SAFETY: within what is reserved, from its beginning; what it replaces is either reserved
+        // only, which nobody has seen, or the same memory of the same map at the same place.
+        unsafe { mmap(place, len, access, flags, map.fd().as_fd(), 0) }?;
+        self.mapped.store(wanted, Ordering::Release);
+        Ok(())
     }
 
     /// By instance.
     pub(crate) fn as_slice(&self) -> &[SharedSlot] {
-        // SAFETY: mapped with room for so many for as long as this lives; atomics may change under
-        // a shared reference, and any bytes are valid ones.
-        unsafe { slice::from_raw_parts(self.memory.as_ptr(), self.count) }
+        // SAFETY: so many are mapped for as long as this lives; atomics may change under a shared
+        // reference, and any bytes are valid ones.
+        unsafe { slice::from_raw_parts(self.memory.as_ptr(), self.mapped.load(Ordering::Acquire)) }
     }
 }
 
 impl Drop for Slots {
     fn drop(&mut self) {
-        // SAFETY: mapped above with this length, and nobody borrows it any more.
-        unsafe { munmap(self.memory.cast(), self.len.get()) }.ok();
+        // SAFETY: reserved above with this length, and nobody borrows it any more.
+        unsafe { munmap(self.memory.cast(), self.reserved.get()) }.ok();
     }
 }
 
-fn size() -> io::Result<(usize, NonZeroUsize)> {
-    let count = usize::try_from(INSTANCES_MAX).map_err(io::Error::other)?;
-    let len = NonZeroUsize::new(count.saturating_mul(size_of::<SharedSlot>()));
-    Ok((count, len.ok_or_else(|| io::Error::other("there are no slots"))?))
+fn bytes_of(instances: u32) -> io::Result<NonZeroUsize> {
+    let count = usize::try_from(instances).map_err(io::Error::other)?;
+    NonZeroUsize::new(count.saturating_mul(size_of::<SharedSlot>()))
+        .ok_or_else(|| io::Error::other("there are no slots"))
 }

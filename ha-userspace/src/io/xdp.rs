@@ -97,7 +97,7 @@ impl Xdp {
             .map_err(|error| refused(WHAT, &error))?;
         let program = program(&mut ebpf)?;
         object::load(WHAT, || program.load())?;
-        let slots = Arc::new(Slots::of_program(take(&mut ebpf, names::SLOTS)?)?);
+        let slots = Arc::new(Slots::of_program(take(&mut ebpf, names::SLOTS)?, instances)?);
         let cpus = aya::util::nr_cpus().map_err(|(what, error)| {
             io::Error::new(error.kind(), format!("cannot count CPUs in {what}: {error}"))
         })?;
@@ -213,6 +213,19 @@ impl Xdp {
         let what = "addresses of the interfaces that instances are on";
         write_map(addresses, &mut written.addresses, &tables.addresses, &keys.addresses)
             .map_err(|error| full(what, tables.addresses.len(), ADDRESSES_MAX, &error))
+    }
+
+    /// Has a slot for each of so many instances.
+    ///
+    /// # Errors
+    /// One sentence for the operator; then there are as many as before.
+    pub(crate) fn cover(&self, instances: u32) -> io::Result<()> {
+        self.slots.cover(instances).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("cannot map slots for {instances} instances: {error}"),
+            )
+        })
     }
 
     /// What the program stamps, and what it absorbs.

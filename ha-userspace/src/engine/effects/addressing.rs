@@ -73,7 +73,7 @@ impl Effects {
                 self.holders.remove(instance, &change);
                 let is_kept = |after: &Vec<Wanted>| after.iter().any(|one| one.change == change);
                 if !after.as_ref().is_some_and(is_kept) {
-                    let was_seen = place(&change).is_some_and(|place| outlet.seen.remove(&place));
+                    let was_seen = place(&change).is_some_and(|place| outlet.seen.remove(place));
                     gone.push(Gone { instance, change, was_seen });
                 }
             }
@@ -156,8 +156,10 @@ impl Effects {
             }
             let Some(holders) = holders.get(&key) else { return true };
             for holder in holders.iter().filter(|_| *was_seen) {
-                if let Some(outlet) = self.outlets.get_mut(*holder) {
-                    outlet.seen.extend(place(change));
+                if let Some(outlet) = self.outlets.get_mut(*holder)
+                    && let Some(place) = place(change)
+                {
+                    outlet.seen.insert(place);
                 }
             }
             false
@@ -193,7 +195,7 @@ impl Effects {
                 for key in here.filter(|(index, _)| *index == ifindex) {
                     if present.contains(&key.1) {
                         seen.insert(key);
-                    } else if seen.remove(&key) {
+                    } else if seen.remove(key) {
                         missing.insert(instance);
                     }
                 }

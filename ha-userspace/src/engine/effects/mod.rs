@@ -8,6 +8,7 @@ mod addressing;
 mod advertising;
 mod announcing;
 mod holders;
+mod seen;
 mod statics;
 mod wanted;
 
@@ -22,7 +23,7 @@ use ha_core::{Action, InstanceId, Instant, State, Transition};
 use tokio::sync::mpsc;
 
 pub(crate) use self::wanted::{routing, static_removals};
-use self::{advertising::Built, holders::Holders, statics::Statics, wanted::Wanted};
+use self::{advertising::Built, holders::Holders, seen::Seen, statics::Statics, wanted::Wanted};
 use crate::{
     clock,
     engine::{
@@ -82,7 +83,7 @@ pub(crate) struct Outlet {
     /// Addresses, routes and rules as they were set, while they are wanted.
     set: Option<Vec<Wanted>>,
     /// The addresses among them that the kernel has confirmed, by interface.
-    seen: BTreeSet<(u32, IpAddr)>,
+    seen: Seen,
     trouble_reported: Option<Instant>,
 }
 
