@@ -24,8 +24,10 @@ pub const TYPE_ADVERTISEMENT: u8 = 1;
 pub const HEADER_LEN: usize = 8;
 /// Authentication data of `VRRPv2`: always present, zero when unused (RFC 3768 §5.3.10).
 pub const AUTH_DATA_LEN: usize = 8;
+/// An advertisement counts its addresses in eight bits.
+pub const ADDRESSES_MAX: usize = 255;
 /// The longest legal advertisement: 255 IPv6 addresses.
-pub const MESSAGE_MAX: usize = HEADER_LEN + 255 * 16;
+pub const MESSAGE_MAX: usize = HEADER_LEN + ADDRESSES_MAX * 16;
 
 /// Version in the high nibble, type in the low one.
 pub const OFFSET_VERSION_TYPE: usize = 0;

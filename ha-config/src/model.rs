@@ -394,7 +394,8 @@ pub struct Instance {
     pub authentication: Authentication,
     /// Where advertisements go to and come from.
     pub transport: Transport,
-    /// `virtual_ipaddress`: in the advertisement, in this order; 1 to 255, all of one family.
+    /// `virtual_ipaddress`, all of one family, at least one: in the advertisement, in this order, as
+    /// far as there is room.
     pub addresses: Vec<Address>,
     /// `virtual_ipaddress_excluded`: moved with the others but not advertised; either family.
     pub excluded: Vec<Address>,

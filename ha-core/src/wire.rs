@@ -216,6 +216,31 @@ impl Authentication {
 }
 
 impl Template {
+    /// How many addresses of `family` an advertisement can list that leaves in one piece by an interface
+    /// of this MTU in bytes: 1 to 255.
+    ///
+    /// It is keepalived's number, as 2.2.7 shows it when it is run, because routers that list
+    /// different addresses disagree: it leaves room for an Ethernet header, which the MTU does not count.
+    #[must_use]
+    pub fn room(&self, family: Family, mtu: u32) -> usize {
+        const ETHERNET_HEADER_LEN: usize = 14;
+        let ip_header_len = match family {
+            Family::V4 => 20,
+            Family::V6 => 40,
+        };
+        let auth_data_len = match self.version {
+            Version::V2 => proto::AUTH_DATA_LEN,
+            Version::V3 => 0,
+        };
+        let ah_len = match self.authentication {
+            Authentication::Ah(_) => proto::AH_LEN,
+            Authentication::None | Authentication::Pass(_) => 0,
+        };
+        let rest = ETHERNET_HEADER_LEN + ip_header_len + ah_len + proto::HEADER_LEN + auth_data_len;
+        let mtu = usize::try_from(mtu).unwrap_or(usize::MAX);
+        (mtu.saturating_sub(rest) / family.address_len()).clamp(1, proto::ADDRESSES_MAX)
+    }
+
     /// The message to send. `priority` 0 says that the Master stops.
     #[must_use]
     pub fn encode(&self, priority: u8, scope: ChecksumScope) -> Vec<u8> {

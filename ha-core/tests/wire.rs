@@ -55,6 +55,43 @@ fn v6(last: u16) -> IpAddr {
     Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, last).into()
 }
 
+/// As keepalived 2.2.7 says it when it is run with 400 addresses on an interface of each MTU ("max 89
+/// addresses").
+#[test]
+fn as_many_addresses_as_keepalived_advertises() {
+    let (plain, pass) = (Authentication::None, Authentication::Pass(*b"abc\0\0\0\0\0"));
+    let ah = Authentication::Ah(ah::Key::new(*b"abc\0\0\0\0\0"));
+    for (version, family, authentication, mtu, expected) in [
+        (Version::V2, Family::V4, plain, 68, 4),
+        (Version::V2, Family::V4, plain, 101, 12),
+        (Version::V2, Family::V4, plain, 102, 13),
+        (Version::V2, Family::V4, pass, 102, 13),
+        (Version::V2, Family::V4, plain, 576, 131),
+        (Version::V2, Family::V4, ah, 101, 6),
+        (Version::V2, Family::V4, ah, 102, 7),
+        (Version::V2, Family::V4, ah, 1000, 231),
+        (Version::V3, Family::V4, plain, 101, 14),
+        (Version::V3, Family::V4, plain, 102, 15),
+        (Version::V3, Family::V4, plain, 1000, 239),
+        (Version::V3, Family::V4, plain, 1500, 255),
+        (Version::V3, Family::V6, plain, 1280, 76),
+        (Version::V3, Family::V6, plain, 1500, 89),
+        (Version::V3, Family::V6, plain, 1501, 89),
+        (Version::V3, Family::V6, plain, 1502, 90),
+        (Version::V3, Family::V6, plain, 4096, 252),
+        (Version::V3, Family::V6, plain, 9000, 255),
+    ] {
+        let address = if family == Family::V4 { v4(1) } else { v6(1) };
+        let template = Template { authentication, ..template(version, address) };
+        let room = template.room(family, mtu);
+        assert_eq!(room, expected, "{version:?} {family:?} {authentication:?} {mtu}");
+    }
+    // keepalived 2.2.7 takes less than nothing for 255 there.
+    let template = Template { authentication: ah, ..template(Version::V2, v4(1)) };
+    assert_eq!(template.room(Family::V4, 68), 1);
+    assert_eq!(template.room(Family::V4, 0), 1);
+}
+
 fn check(template: &Template, family: Family, scope: ChecksumScope, expected: &[u8]) {
     assert_eq!(template.encode(100, scope), expected);
     let decoded = Advertisement::decode(template.version, family, expected).expect("valid");

@@ -17,7 +17,9 @@ use ha_config::{Config, Counts, Parsed, Severity};
 use nix::net::if_::if_nametoindex;
 use tracing::{error, info, warn};
 
-use crate::{cli::print, host::ThisHost, logging::StandardError, plan::Plan, scripts::security};
+use crate::{
+    cli::print, host::ThisHost, io::sys, logging::StandardError, plan::Plan, scripts::security,
+};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -204,10 +206,12 @@ fn notes(parsed: &Parsed) -> Vec<String> {
     if parsed.counts.errors > 0 {
         return Vec::new();
     }
-    let (plan, mut notes) = Plan::new(&parsed.config, &[]);
+    let (mut plan, mut notes) = Plan::new(&parsed.config, &[]);
     notes.extend(security::notes(&plan));
     // Those of another namespace are not to be seen from here.
-    if parsed.config.identity.net_namespace.is_none() {
+    let is_here = parsed.config.identity.net_namespace.is_none();
+    notes.extend(plan.fit(|interface| is_here.then(|| sys::mtu(interface)).flatten()));
+    if is_here {
         notes.extend(missing_interfaces(&parsed.config));
     }
     notes

@@ -146,6 +146,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         // Before anything looks for an interface, and before there is a thread that would stay outside.
         namespace::enter(name)?;
     }
+    let plan = reading::fit(plan);
     for unknown in rival::check(&plan)? {
         warn!("{unknown}");
     }

@@ -8,7 +8,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{cli::Options, control::Question, plan::Plan, scripts::security};
+use crate::{cli::Options, control::Question, io::sys, plan::Plan, scripts::security};
 
 /// A reading of a file for as long is worth a word: the disk may be gone.
 const SLOW_READING: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub(crate) fn start(options: &Options) -> io::Result<Reading> {
     // Nobody waits for its end: a stop must not.
     thread::Builder::new().name("ha-reload".to_owned()).spawn(move || {
         // Nobody may be interested any more.
-        send.send(read(&options)).ok();
+        send.send(read(&options).map(fit)).ok();
     })?;
     #[expect(clippy::disallowed_methods, reason = "a hint to the operator may be late")]
     let slow = Box::pin(sleep(SLOW_READING));
@@ -54,6 +54,14 @@ pub(crate) async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result
     };
     let failed = |_| Err("reading the configuration failed: please report this".to_owned());
     answered.unwrap_or_else(failed)
+}
+
+/// Has it advertise what fits into the MTU of its interfaces, in the network namespace it runs in.
+pub(crate) fn fit(mut plan: Plan) -> Plan {
+    for warning in plan.fit(sys::mtu) {
+        warn!("{warning}");
+    }
+    plan
 }
 
 /// Reads what is to be run.

@@ -69,9 +69,6 @@ pub(super) struct Finish<'a> {
     pub(super) group: Option<&'a SyncGroup>,
 }
 
-/// The packet's count of addresses has 8 bits.
-const ADDRESSES_MAX: usize = 255;
-
 impl Draft {
     pub(super) fn read(sink: &mut Sink, block: &Statement) -> Self {
         let mut draft = Self::new(block.line_span());
@@ -360,10 +357,6 @@ impl Draft {
                     "put it into `virtual_ipaddress_excluded`, or into an instance of its own",
                 );
             }
-        }
-        if let Some(overflow) = self.addresses.as_slice().get(ADDRESSES_MAX) {
-            let help = "put the rest into `virtual_ipaddress_excluded`";
-            sink.error_help(overflow.span, "an advertisement has room for 255 addresses", help);
         }
         if let (Some(span), Family::V4) = (self.native_ipv6, family) {
             sink.warning(span, "`native_ipv6` with IPv4 addresses: ignored");

@@ -258,6 +258,7 @@ fn prepare(fd: &OwnedFd, interface: &str, ifindex: u32, family: Family) -> io::R
     match family {
         Family::V4 => {
             setsockopt(fd, sockopt::IpMulticastLoop, &false)?;
+            // The kernel fragments nothing that has its header: it is an error.
             sys::set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_HDRINCL, &1)?;
             let interface = mreqn(Ipv4Addr::UNSPECIFIED, ifindex)?;
             sys::set_option(fd.as_fd(), libc::IPPROTO_IP, libc::IP_MULTICAST_IF, &interface)
@@ -266,6 +267,8 @@ fn prepare(fd: &OwnedFd, interface: &str, ifindex: u32, family: Family) -> io::R
         // to (IPV6_CHECKSUM).
         Family::V6 => {
             let level = libc::IPPROTO_IPV6;
+            // No router listens to a fragment of an advertisement.
+            sys::set_option(fd.as_fd(), level, libc::IPV6_DONTFRAG, &1)?;
             sys::set_option(fd.as_fd(), level, libc::IPV6_MULTICAST_LOOP, &0)?;
             sys::set_option(fd.as_fd(), level, libc::IPV6_MULTICAST_IF, &ifindex)
         }

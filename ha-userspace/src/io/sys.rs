@@ -193,6 +193,27 @@ pub(crate) fn unread_bytes(fd: BorrowedFd<'_>) -> io::Result<i32> {
     Ok(count)
 }
 
+/// The MTU of an interface in bytes; `None` if it is not there.
+///
+/// By a question to the kernel, since `/sys` may show another network namespace's interfaces.
+pub(crate) fn mtu(interface: &str) -> Option<u32> {
+    // SAFETY: all zeros is a valid value of this plain structure.
+    let mut request: libc::ifreq = unsafe { mem::zeroed() };
+    // A longer name is nobody's; the last byte stays zero.
+    let (_, name) = request.ifr_name.split_last_mut()?;
+    for (to, from) in name.get_mut(..interface.len())?.iter_mut().zip(interface.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    // Questions about interfaces may be asked by any socket.
+    let fd = socket(libc::AF_UNIX, libc::SOCK_DGRAM, 0).ok()?;
+    // SAFETY: the kernel reads the name and writes the union, both inside the structure.
+    let result =
+        unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCGIFMTU, ptr::from_mut(&mut request)) };
+    check(result).ok()?;
+    // SAFETY: it has written this part of the union; any bits are a valid number.
+    u32::try_from(unsafe { request.ifr_ifru.ifru_mtu }).ok()
+}
+
 /// Registers a descriptor for reading with the runtime, inside which this must be called.
 pub(crate) fn register<T: AsFd + AsRawFd>(inner: T) -> io::Result<AsyncFd<T>> {
     // SAFETY: `AsFd` vouches that the descriptor is open for as long as `inner` lives, which
@@ -228,6 +249,14 @@ fn len_of<T>() -> libc::socklen_t {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mtu_is_that_of_an_interface_that_is_there() {
+        assert!(mtu("lo").is_some_and(|mtu| mtu >= 1_500));
+        assert_eq!(mtu("no-such-if"), None);
+        assert_eq!(mtu("a-name-that-is-too-long"), None);
+        assert_eq!(mtu(""), None);
+    }
 
     #[test]
     fn one_that_fails_does_not_keep_the_others() {

@@ -6,6 +6,7 @@ mod commands;
 mod delays;
 mod numbered;
 mod pacing;
+mod room;
 mod succession;
 mod tracker;
 

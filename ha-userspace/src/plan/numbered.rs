@@ -25,6 +25,10 @@ impl<T> Numbered<T> {
         self.0.iter().flatten()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flatten()
+    }
+
     /// With their numbers, in their order.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(&self.0).filter_map(|(number, thing)| Some((number, thing.as_ref()?)))

@@ -9,6 +9,7 @@ use ha_core::{InstanceId, wire::ChecksumScope};
 
 use super::{Effects, Surroundings};
 use crate::{
+    engine::Message,
     io::advert_socket::{AdvertSocket, Channel, Outgoing},
     plan::InstancePlan,
 };
@@ -18,6 +19,8 @@ use crate::{
 pub(super) struct Built {
     source: IpAddr,
     priority: u8,
+    /// The interface's.
+    mtu: u32,
     messages: Vec<(IpAddr, Vec<u8>)>,
 }
 
@@ -26,6 +29,7 @@ struct Speaker<'a> {
     instance: InstanceId,
     plan: &'a InstancePlan,
     ifindex: u32,
+    mtu: u32,
     channel: Channel,
     sender: &'a AdvertSocket,
 }
@@ -54,18 +58,30 @@ impl Effects {
 
     fn advertise_once(&mut self, around: Surroundings<'_>, batch: &[(InstanceId, u8)]) {
         let mut speakers = Vec::with_capacity(batch.len());
+        let mut narrowed = Vec::new();
         for &(instance, priority) in batch {
             if let Some(speaker) = Speaker::find(around, instance)
                 && let Some(outlet) = self.outlet(instance)
                 && let Some(source) = outlet.source
             {
-                let is_it = |built: &Built| built.source == source && built.priority == priority;
+                let Speaker { plan, mtu, .. } = speaker;
+                let key = (source, priority, mtu);
+                let is_it = |built: &Built| (built.source, built.priority, built.mtu) == key;
                 if !outlet.built.as_ref().is_some_and(is_it) {
-                    outlet.built = Some(Built::new(speaker.plan, source, priority));
+                    let room = plan.room(mtu);
+                    let narrow = (plan.template.addresses.len() > room).then_some(mtu);
+                    if core::mem::replace(&mut outlet.narrow, narrow) != narrow && narrow.is_some()
+                    {
+                        narrowed.push(plan.overflow(room, narrow));
+                    }
+                    outlet.built = Some(Built::new(plan, source, priority, mtu));
                 }
                 outlet.sent = Some(around.now);
                 speakers.push(speaker);
             }
+        }
+        for text in narrowed {
+            self.report(around.now, Message::Trouble(text));
         }
         for (instance, failure) in self.post(around, &speakers) {
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
@@ -81,7 +97,7 @@ impl Effects {
         speakers: &[Speaker<'_>],
     ) -> Vec<(InstanceId, String)> {
         let mut posts = BTreeMap::new();
-        for &Speaker { instance, plan, ifindex, channel, sender } in speakers {
+        for &Speaker { instance, plan, ifindex, mtu: _, channel, sender } in speakers {
             let number = usize::try_from(instance.0).ok();
             let outlet = number.and_then(|number| self.outlets.get(number));
             let Some(built) = outlet.and_then(|outlet| outlet.built.as_ref()) else { continue };
@@ -104,16 +120,19 @@ impl Effects {
 }
 
 impl Built {
-    fn new(plan: &InstancePlan, source: IpAddr, priority: u8) -> Self {
+    /// The interface's MTU may be smaller than it was when the plan was made.
+    fn new(plan: &InstancePlan, source: IpAddr, priority: u8, mtu: u32) -> Self {
+        let mut template = plan.template.clone();
+        template.addresses.truncate(plan.room(mtu));
         let messages = destinations(plan).into_iter().map(|destination| {
             let scope = if plan.pseudo_header {
                 ChecksumScope::PseudoHeader { source, destination }
             } else {
                 ChecksumScope::Message
             };
-            (destination, plan.template.encode(priority, scope))
+            (destination, template.encode(priority, scope))
         });
-        Self { source, priority, messages: messages.collect() }
+        Self { source, priority, mtu, messages: messages.collect() }
     }
 }
 
@@ -125,8 +144,8 @@ impl<'a> Speaker<'a> {
         let sender = port.sender(channel)?;
         let ifindex = port.ifindex;
         // Nothing leaves without carrier, but the kernel would keep it for later.
-        let is_up = around.links.by_index(ifindex).is_some_and(|link| link.is_up);
-        is_up.then_some(Self { instance, plan, ifindex, channel, sender })
+        let link = around.links.by_index(ifindex).filter(|link| link.is_up)?;
+        Some(Self { instance, plan, ifindex, mtu: link.mtu, channel, sender })
     }
 }
 

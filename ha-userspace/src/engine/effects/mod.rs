@@ -78,6 +78,8 @@ pub(crate) struct Outlet {
     is_lack_told: bool,
     /// What it sends, while source and priority stay.
     built: Option<Built>,
+    /// The MTU by which not all is advertised that the plan lists, which the operator was told.
+    narrow: Option<u32>,
     /// When it last sent.
     sent: Option<Instant>,
     /// Addresses, routes and rules as they were set, while they are wanted.
