@@ -7,7 +7,7 @@ use crate::{
     State, Subject, TrackerId, Transition, Verdict, Version,
     expect::{Said, Touched},
     group::{Group, group_by},
-    instance::{Condition, Instance, Source},
+    instance::{Condition, Instance, Source, Statistics},
     peers::Seen,
     timers::{Timer, Timers},
     wire::Advertisement,
@@ -106,6 +106,13 @@ impl Engine {
     #[must_use]
     pub fn instance(&self, id: InstanceId) -> Option<&Instance> {
         self.instances.get(index(id))
+    }
+
+    /// Counts anew from now on. Nothing is decided by what was counted.
+    pub fn clear_statistics(&mut self) {
+        for instance in &mut self.instances {
+            instance.statistics = Statistics::default();
+        }
     }
 
     /// What moves the priority of an instance, and by how much: with the configured one the sum of

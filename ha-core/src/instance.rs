@@ -218,7 +218,7 @@ impl Instance {
         self.peers.dialect(source)
     }
 
-    /// Counts since the engine was made.
+    /// Counts since the engine was made, or since they were cleared.
     #[must_use]
     pub fn statistics(&self) -> &Statistics {
         &self.statistics

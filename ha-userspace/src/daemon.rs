@@ -79,6 +79,8 @@ enum Order {
     Stop,
     Reload,
     Status(Asked),
+    /// The statistics, which are counted anew then.
+    ClearStatistics,
     /// One that keepalived takes: its monitoring must not end this daemon.
     Nothing(&'static str),
 }
@@ -98,8 +100,8 @@ impl Signals {
             (Order::Status(Asked::Data), SignalKind::user_defined1()),
             (Order::Status(Asked::Statistics), SignalKind::user_defined2()),
             (Order::Status(Asked::Json), SignalKind::from_raw(libc::SIGRTMIN() + 2)),
-            // keepalived's to clear statistics, and to be debugged.
-            (Order::Nothing("SIGRTMAX-1"), SignalKind::from_raw(libc::SIGRTMAX() - 1)),
+            (Order::ClearStatistics, SignalKind::from_raw(libc::SIGRTMAX() - 1)),
+            // keepalived's to be debugged.
             (Order::Nothing("SIGRTMAX"), SignalKind::from_raw(libc::SIGRTMAX())),
             (Order::Nothing("SIGALRM"), SignalKind::alarm()),
         ];
@@ -328,9 +330,9 @@ impl Run {
                     Order::Stop => return Ok(()),
                     Order::Reload => reading = self.begin_reload(options, held, None),
                     Order::Status(asked) => {
-                        let form = run_files::form(asked);
-                        self.write_status(held.files.status(asked), form).await;
+                        self.write_status(&held.files, asked, Command::Status).await;
                     }
+                    Order::ClearStatistics => self.clear_statistics(&held.files).await,
                     Order::Nothing(name) => info!("{name} means nothing to this daemon"),
                 },
                 Some(question) = held.questions.recv() => {

@@ -1,6 +1,6 @@
 //! What is asked of the running daemon, by signals and by the control socket.
 
-use std::{collections::BTreeSet, future, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, future, sync::Arc, time::Duration};
 
 use ha_core::{InstanceId, Instant, Order, Refusal, State, TrackerId};
 use serde_json::json;
@@ -18,9 +18,10 @@ use crate::{
         protocol::{ORDERS, Request},
     },
     demotions::Demotions,
-    engine::Command,
+    engine::{Command, Snapshot},
     history::Entry,
-    status::{Form, Status, Told, figures::Figures},
+    run_files::{self, Asked, RunFiles},
+    status::{Status, Told, figures::Figures},
 };
 
 /// The engine thread answers within a turn, or it is stuck.
@@ -28,6 +29,9 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Whoever asks again within this time is told the same: the engine thread is asked ten times a
 /// second at most.
 const FRESH: Duration = Duration::from_millis(100);
+
+/// How the engine thread is asked for a snapshot.
+type Asking = fn(oneshot::Sender<Snapshot>) -> Command;
 
 /// The status as it was taken last.
 #[derive(Debug, Default)]
@@ -50,11 +54,33 @@ impl Taken {
 }
 
 impl Run {
-    pub(super) async fn write_status(&mut self, path: PathBuf, form: Form) {
-        match self.status().await {
-            Ok(status) => self.status_writer.write(path, form, status),
-            Err(error) => warn!("no status: {error}"),
+    /// Whether there is one: then it is written beside everything else.
+    pub(super) async fn write_status(
+        &mut self,
+        files: &RunFiles,
+        asked: Asked,
+        question: Asking,
+    ) -> bool {
+        match self.status(question).await {
+            Ok(status) => {
+                self.status_writer.write(files.status(asked), run_files::form(asked), status);
+                true
+            }
+            Err(error) => {
+                warn!("no status: {error}");
+                false
+            }
         }
+    }
+
+    /// As keepalived does: they are written once more.
+    pub(super) async fn clear_statistics(&mut self, files: &RunFiles) {
+        if self.write_status(files, Asked::Statistics, Command::LastStatus).await {
+            let path = files.status(Asked::Statistics);
+            info!("the statistics go to {}, and are counted anew", path.display());
+        }
+        // Whoever asks now is told of the new ones.
+        self.taken = Taken::default();
     }
 
     pub(super) async fn answer(&mut self, question: Question, held: &mut Held) {
@@ -192,7 +218,7 @@ impl Run {
         }
         // Before the next one is made: they are large.
         self.taken = Taken::default();
-        let status = self.status().await?;
+        let status = self.status(Command::Status).await?;
         self.taken = Taken(Some((now, Arc::clone(&status))));
         Ok(status)
     }
@@ -211,8 +237,8 @@ impl Run {
         timeout(ANSWER, asked).await.ok().flatten()
     }
 
-    async fn status(&self) -> Result<Arc<Status>, String> {
-        let Some(snapshot) = self.ask(Command::Status).await else {
+    async fn status(&self, question: Asking) -> Result<Arc<Status>, String> {
+        let Some(snapshot) = self.ask(question).await else {
             return Err("the engine thread does not answer".to_owned());
         };
         let since_epoch = clock::since_epoch().saturating_sub(clock::now().since(snapshot.at));

@@ -173,6 +173,11 @@ impl Decider {
         self.engine.refusal(instance, order)
     }
 
+    /// See [`Engine::clear_statistics`]. No input: a record has nothing of it.
+    pub(crate) fn clear_statistics(&mut self) {
+        self.engine.clear_statistics();
+    }
+
     /// See [`Engine::weights`].
     pub(crate) fn weights(&self, instance: InstanceId) -> Vec<(TrackerId, i32)> {
         self.engine.weights(instance).collect()

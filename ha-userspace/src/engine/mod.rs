@@ -185,6 +185,8 @@ pub(crate) enum Command {
     Order { instance: InstanceId, order: Order, answer: oneshot::Sender<Result<State, Refusal>> },
     /// Say how things are.
     Status(oneshot::Sender<Snapshot>),
+    /// Say how things are, and count anew from then on.
+    LastStatus(oneshot::Sender<Snapshot>),
     /// Say how many instances are in which state.
     Census(oneshot::Sender<Census>),
     /// Release everything and end.

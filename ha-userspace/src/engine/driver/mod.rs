@@ -237,6 +237,12 @@ impl Driver {
                     // Whoever asked may have gone away.
                     drop(answer.send(self.snapshot()));
                 }
+                Wake::Command(Some(Command::LastStatus(answer))) => {
+                    // What nobody was told of is counted on.
+                    if answer.send(self.snapshot()).is_ok() {
+                        self.engine.clear_statistics();
+                    }
+                }
                 Wake::Command(Some(Command::Census(answer))) => {
                     // Whoever asked may have gone away.
                     drop(answer.send(self.census()));
