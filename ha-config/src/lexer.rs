@@ -6,7 +6,14 @@
 //!
 //! Comments, definitions and the like are resolved before: see `source`.
 
-use crate::{diagnostic::Span, escape::escape, keywords, sink::Sink, source::Line};
+use crate::{
+    diagnostic::Span,
+    escape::escape,
+    keywords,
+    sink::Sink,
+    source::Line,
+    white::{is_white, unseen},
+};
 
 /// A word or a brace.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,6 +33,9 @@ pub(crate) enum Kind {
     /// `}`
     Close,
 }
+
+/// What is said of a `\` that was meant to join two lines.
+pub(crate) const LONE_BACKSLASH: &str = "a `\\` continues a line only in a `$NAME=` definition";
 
 /// Where, in all that is read, something is that comes before the word with this index.
 pub(crate) fn before(index: usize) -> u32 {
@@ -54,6 +64,7 @@ impl Lexer {
             cursor.skip_whitespace();
             let start = cursor.at;
             let mut unclosed = None;
+            let mut hidden = None;
             let kind = match cursor.peek() {
                 None => return,
                 Some('{') => {
@@ -83,6 +94,12 @@ impl Lexer {
                         note_quotes(sink, span, touches);
                     }
                     end_before = Some(cursor.at);
+                    hidden = unseen(&word);
+                    if !is_command && !is_quoted && word == "\\" {
+                        let at = before(self.tokens.len()).saturating_add(1);
+                        let span = line.span(start..cursor.at, at..at.saturating_add(1));
+                        sink.error_help(span, LONE_BACKSLASH, "write the line in one piece");
+                    }
                     Kind::Word(word.into())
                 }
             };
@@ -93,6 +110,9 @@ impl Lexer {
             if let Some(quote) = unclosed {
                 let help = "a quoted string ends in the line it begins in";
                 sink.error_help(span, format!("unterminated quote {quote}"), help);
+            }
+            if let Some(hidden) = hidden {
+                note_unseen(sink, span, hidden);
             }
             self.tokens.push(Token { kind, span, row });
         }
@@ -131,6 +151,16 @@ fn note_quotes(sink: &mut Sink, span: Span, touches: bool) {
     );
 }
 
+/// Tells of a character that nobody sees. Like [`note_quotes`] it does not repeat the word.
+fn note_unseen(sink: &mut Sink, span: Span, hidden: char) {
+    let message = format!(
+        "an invisible character (U+{:04X}) is a part of this word, as in keepalived",
+        u32::from(hidden)
+    );
+    let help = "pasted text brings such characters: remove it, or write a space in its place";
+    sink.warning_help(span, message, help);
+}
+
 struct Cursor<'a> {
     text: &'a str,
     at: usize,
@@ -157,7 +187,7 @@ impl Cursor<'_> {
                     continue;
                 }
                 '{' | '}' | '"' => break,
-                other if other.is_whitespace() => break,
+                other if is_white(other) => break,
                 other => word.push(other),
             }
             self.next();
@@ -186,7 +216,7 @@ impl Cursor<'_> {
                     continue;
                 }
                 (None, '{' | '}') => break,
-                (None, other) if other.is_whitespace() => break,
+                (None, other) if is_white(other) => break,
                 (None, other) => word.push(other),
             }
             self.next();
@@ -197,7 +227,7 @@ impl Cursor<'_> {
     /// `${NAME}`, which nobody defined, is part of the word: its braces are no blocks.
     fn reference(&mut self, word: &mut String) {
         let rest = self.text.get(self.at..).unwrap_or("");
-        let ends = |c: char| matches!(c, '}' | '$' | '"') || c.is_whitespace();
+        let ends = |c: char| matches!(c, '}' | '$' | '"') || is_white(c);
         let length = match rest.find(ends) {
             Some(end) if rest.get(end..).is_some_and(|rest| rest.starts_with('}')) => {
                 end.saturating_add(1)
@@ -215,7 +245,7 @@ impl Cursor<'_> {
     }
 
     fn skip_whitespace(&mut self) {
-        while self.peek().is_some_and(char::is_whitespace) {
+        while self.peek().is_some_and(is_white) {
             self.next();
         }
     }

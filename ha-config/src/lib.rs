@@ -14,6 +14,7 @@ mod source;
 mod suggest;
 mod tree;
 mod value;
+mod white;
 
 use std::collections::BTreeSet;
 

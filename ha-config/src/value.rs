@@ -7,6 +7,7 @@ use crate::{
     escape::escape,
     model::{Command, InitialState, ScriptUser, Weight},
     tree::{Statement, Word},
+    white::is_white,
 };
 
 /// keepalived's own limit for most times.
@@ -105,7 +106,11 @@ pub(crate) fn bad(sink: &mut Sink, word: &Word, expected: &str) {
 
 /// What to do about a sign that ends a statement in other languages.
 pub(crate) fn sign_at_end(text: &str) -> Option<&'static str> {
-    text.ends_with([';', ',']).then_some("remove the sign at its end")
+    match text.chars().next_back()? {
+        ';' | ',' => Some("remove the sign at its end"),
+        '\\' => Some("remove the `\\`: only a `$NAME=` definition goes on in the next line"),
+        _ => None,
+    }
 }
 
 /// `user [group]`.
@@ -223,7 +228,7 @@ fn split(text: &str) -> Result<Vec<String>, char> {
                 quote = Some(next);
                 word.get_or_insert_default();
             }
-            (None, _) if next.is_whitespace() => words.extend(word.take()),
+            (None, _) if is_white(next) => words.extend(word.take()),
             (Some(_) | None, _) => word.get_or_insert_default().push(next),
         }
     }

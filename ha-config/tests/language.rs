@@ -250,8 +250,60 @@ mod tests {
                 "/etc/f:8:2: warning: a comment begins inside a word: the rest of the line is ignored"
             ]
         );
+        // A backslash protects no comment, and is gone.
+        let parsed = Disk::new(&[]).read_mails("", "a\\#b\n\"a\\#b\"\nx\\\\#y");
+        assert_eq!(parsed.config.global.mail.to, ["a", "a\\#b", "x\\\\"]);
+        assert_eq!(complaints(&parsed).len(), 2);
+        // In the line of a command, `'` does not protect one either.
+        let parsed = Disk::new(&[]).read_mails("vrrp_script s {\n script '/x # b'\n}", "");
+        let found = complaints(&parsed);
+        assert!(found[0].ends_with("error: unterminated quote '"), "{found:?}");
         // A definition in a comment is not used.
         check("$A= \\\n} \\\n}", "x # $A\n# $A\ny # \\\nz", &["x", "y", "z"]);
+    }
+
+    /// keepalived looks for the ends of strings twice: with backslashes when it looks for comments, and without
+    /// them when it splits a line into words. Both must find them.
+    #[test]
+    fn backslashes_before_quotes() {
+        let message = "unterminated quote \": the one after a `\\` ends no string";
+        for (text, words, errors) in [
+            ("abc\\", &["abc\\"][..], 0),
+            ("abc\\\\", &["abc\\\\"], 0),
+            ("\"a b\\\\\"", &["a b\\\\"], 0),
+            ("\"a b\\\"", &["a b\\"], 1),
+            ("\"a b\\\" # c", &["a b\\", "#", "c"], 1),
+            ("\"a\\\" # b\"", &["a\\", "#", "b", ""], 0),
+        ] {
+            let parsed = Disk::new(&[]).read_mails("", text);
+            assert_eq!(parsed.config.global.mail.to, words, "{text}");
+            let found = complaints(&parsed).iter().filter(|one| one.contains(message)).count();
+            assert_eq!(found, errors, "{text}");
+        }
+        for text in ["abc \\", "abc \\ # x", "abc \\ x"] {
+            let parsed = Disk::new(&[]).read_mails("", text);
+            let expected =
+                "/etc/f:4:5: error: a `\\` continues a line only in a `$NAME=` definition";
+            assert_eq!(complaints(&parsed), [expected], "{text}");
+        }
+    }
+
+    /// Only ASCII has white space; what else looks like it is told of, since nobody sees it.
+    #[test]
+    fn invisible_characters() {
+        check("", "a\x0bb\x0cc", &["a", "b", "c"]);
+        let parsed = Disk::new(&[]).read_mails("", "a\u{a0}b\né\n\u{200b}c\n\u{a0}");
+        assert_eq!(parsed.config.global.mail.to, ["a\u{a0}b", "é", "\u{200b}c", "\u{a0}"]);
+        assert_eq!(
+            complaints(&parsed),
+            ["4:1", "6:1", "7:1"].map(|place| {
+                let code = if place == "6:1" { "200B" } else { "00A0" };
+                format!(
+                    "/etc/f:{place}: warning: an invisible character (U+{code}) is a part of this word, \
+                     as in keepalived"
+                )
+            })
+        );
     }
 
     const CONF_D: &[(&str, &str)] = &[

@@ -12,7 +12,7 @@ mod tests {
     use std::{fs, path::Path};
 
     use ha_common::abi::{INSTANCES_MAX, PEERS_MAX};
-    use ha_config::{Diagnostic, Host, parse, parse_with};
+    use ha_config::{Diagnostic, Host, Severity, parse, parse_with};
 
     use crate::{fixed_point, well_formed};
 
@@ -181,7 +181,8 @@ mod tests {
     fn odd_words() {
         const SIGNS: &[&str] = &[
             "a", "1", " ", "\"", "'", "\\", "#", "{", "}", "$", "_", "${", "$D", "${_HASH}",
-            "\\x41", "\\n", "@", "~", ";", "!", "é", "\t", "include ", "\u{85}", "=",
+            "\\x41", "\\n", "@", "~", ";", "!", "é", "\t", "include ", "\u{85}", "=", "\u{a0}",
+            "\x0b", "\\",
         ];
         let mut next = numbers();
         for _ in 0..1000 {
@@ -201,6 +202,27 @@ mod tests {
             );
             check(&text);
             fixed_point::check(&parse("f", &text).config, &text);
+        }
+    }
+
+    /// Any password that can be read can be written down, in such a way that keepalived reads it too.
+    #[test]
+    fn passwords() {
+        const SIGNS: [&str; 10] = ["a", " ", "\"", "'", "\\", "\\", "#", "é", "\u{a0}", "€"];
+        let mut next = numbers();
+        for _ in 0..3000 {
+            let signs = (0..=next() % 10).map(|_| SIGNS[next() % SIGNS.len()]);
+            let text = format!(
+                "vrrp_instance V {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n \
+                 192.0.2.1\n }}\n authentication {{\n auth_type PASS\n auth_pass {}\n }}\n}}\n",
+                signs.collect::<Vec<_>>().concat()
+            );
+            let parsed = parse("f", &text);
+            if parsed.diagnostics.iter().all(|one| one.severity == Severity::Warning) {
+                let again = fixed_point::check(&parsed.config, &text);
+                let errors = again.diagnostics.iter().find(|one| one.severity == Severity::Error);
+                assert_eq!(errors, None, "{text}");
+            }
         }
     }
 

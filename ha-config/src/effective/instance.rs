@@ -1,7 +1,9 @@
 //! `vrrp_instance`.
 
 use super::{
-    Reversed, announce, notify, routing,
+    Reversed, announce, notify,
+    quote::{can_be_bare, is_odd},
+    routing,
     track::{self, Tracks},
     transport,
     writer::{Writer, seconds},
@@ -129,7 +131,12 @@ fn password_text(password: Password) -> String {
     let ends: [&[u8]; 6] =
         [&[], &[0x80], &[0x80, 0x80], &[0xa0, 0x80], &[0x80, 0x80, 0x80], &[0x90, 0x80, 0x80]];
     let whole = ends.iter().find_map(|end| String::from_utf8([bytes, end].concat()).ok());
-    whole.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned())
+    let mut text = whole.unwrap_or_else(|| String::from_utf8_lossy(bytes).into_owned());
+    if length == password.as_bytes().len() && is_odd(&text) && !can_be_bare(&text) {
+        // Past the eighth byte, where it does not count.
+        text.push('\\');
+    }
+    text
 }
 
 /// Every option, and one line for it.

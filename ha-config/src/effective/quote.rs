@@ -4,9 +4,32 @@
 //! Written as keepalived 2.2.7 reads it too, which has no escapes and knows double quotes only, but for
 //! the line of a command: see `lexer`.
 
+use crate::white::is_white;
+
 /// `text` as one word of the file. It has neither a line feed nor a `"`, as no word of a file has.
 pub(super) fn quote(text: &str) -> String {
+    if is_odd(text) && can_be_bare(text) {
+        return text.to_owned();
+    }
     quoted(text, |c, is_reference| if is_reference { DOLLAR.to_owned() } else { c.to_string() })
+}
+
+/// Whether a `"` after `text` would not end it, because of the `\` before: keepalived (2.2.7) pairs these
+/// when it looks for comments, though nowhere else.
+pub(super) fn is_odd(text: &str) -> bool {
+    let rest = text.trim_end_matches('\\');
+    text.len().saturating_sub(rest.len()) % 2 == 1
+}
+
+/// Whether `text` is one word without quotes.
+pub(super) fn can_be_bare(text: &str) -> bool {
+    let is_special = |c: char| is_white(c) || matches!(c, '{' | '}' | '"' | '#' | '!');
+    // A line that ends in a `\` by itself is one that was meant to go on.
+    !matches!(text, "" | "\\")
+        && !text.contains(is_special)
+        && !text.contains("$_")
+        && !text.starts_with(['@', '$', '~'])
+        && !text.starts_with("include")
 }
 
 /// What stands for a `$` that begins no reference: what keepalived defines by itself has a name that
@@ -119,9 +142,10 @@ mod tests {
             "'",
             "it's",
             "'it",
-            "\\",
             "\\\\",
             "a\\",
+            "ä\\\\\\",
+            "'\\",
             "\\'",
             "\\x41",
             "a\\ b",

@@ -3,7 +3,11 @@
 use std::rc::Rc;
 
 use super::{DEPTH_MAX, LINE_BYTES_MAX, Reader, line::Line, text};
-use crate::{diagnostic::Severity, suggest};
+use crate::{
+    diagnostic::Severity,
+    suggest,
+    white::{is_white, trim},
+};
 
 /// What `$NAME=` gave.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl Reader<'_> {
             return Head::Unchanged;
         };
         let after = text.get(reference.range.end..).unwrap_or("");
-        if reference.is_bare && after.starts_with(|c: char| !c.is_whitespace()) {
+        if reference.is_bare && after.starts_with(|c: char| !is_white(c)) {
             return Head::Unchanged;
         }
         let name = reference.name.to_owned();
@@ -80,7 +84,7 @@ impl Reader<'_> {
                 expanded.push_part(line, end..text.len());
                 Head::Line(expanded)
             }
-            lines if after.trim().is_empty() => Head::Lines(name, lines.to_vec()),
+            lines if trim(after).is_empty() => Head::Lines(name, lines.to_vec()),
             _ => {
                 self.several_lines(line, &name);
                 Head::Wrong
@@ -124,7 +128,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, reference: &text::Reference<'_>, context: Context<'_>) -> Value {
-        let is_cut = context.after.starts_with(|c: char| !c.is_whitespace());
+        let is_cut = context.after.starts_with(|c: char| !is_white(c));
         if reference.is_bare && is_cut && !context.loose {
             return Value::Itself;
         }
@@ -143,7 +147,7 @@ impl Reader<'_> {
             self.sink.error(self.span(used, 0..used.text().len()), message);
             return Value::Wrong;
         }
-        if !more.is_empty() && !context.after.trim().is_empty() {
+        if !more.is_empty() && !trim(context.after).is_empty() {
             self.several_lines(used, name);
             return Value::Wrong;
         }
@@ -250,7 +254,7 @@ impl Reader<'_> {
         };
         let span = self.span(line, reference.range.clone());
         let before = line.text().get(..reference.range.start).unwrap_or("");
-        let is_word = before.is_empty() || before.ends_with(char::is_whitespace);
+        let is_word = before.is_empty() || before.ends_with(is_white);
         // A command in quotes may have variables of a shell.
         let is_command = line.text().contains(['"', '\'']);
         if let Some(help) = help {

@@ -5,6 +5,7 @@ use super::{DEPTH_MAX, Host, Reader, line::Line};
 use crate::{
     diagnostic::{Severity, Span},
     lexer::Kind,
+    white::{is_white, trim, trim_start},
 };
 
 /// A `conf.d` with a file for each virtual router number of 16 interfaces.
@@ -63,7 +64,7 @@ pub(super) fn find(text: &str) -> Option<usize> {
             (Some(_), _) => {}
             (None, '"' | '\'') => quote = Some(c),
             (None, '{' | '}') if previous != '$' => may_begin = true,
-            (None, _) if c.is_whitespace() => {}
+            (None, _) if is_white(c) => {}
             (None, _) => {
                 let rest = text.get(at..).unwrap_or("");
                 if may_begin && split(rest).is_some() {
@@ -79,12 +80,12 @@ pub(super) fn find(text: &str) -> Option<usize> {
 
 /// The keyword and the pattern, which is all that follows it.
 fn split(text: &str) -> Option<(&str, &str)> {
-    let (keyword, pattern) = text.trim().split_once(char::is_whitespace)?;
+    let (keyword, pattern) = trim(text).split_once(is_white)?;
     let is_include = matches!(
         keyword,
         "include" | "includer" | "includem" | "includew" | "includeb" | "includea"
     );
-    is_include.then(|| (keyword, pattern.trim_start()))
+    is_include.then(|| (keyword, trim_start(pattern)))
 }
 
 /// `name`, seen from `directory`, without `.` and `..`.

@@ -23,6 +23,7 @@ use crate::{
     diagnostic::Span,
     lexer::{self, Lexer, Token},
     sink::Sink,
+    white::{is_white, trim, trim_end, trim_start},
 };
 
 /// All files together, in bytes.
@@ -133,7 +134,7 @@ impl Reader<'_> {
                 return;
             }
             number = number.saturating_add(1);
-            let mut content = raw.trim_end();
+            let mut content = trim_end(raw);
             let mut start = offset;
             offset = offset.saturating_add(raw.len());
             if start == 0
@@ -142,7 +143,7 @@ impl Reader<'_> {
                 start = content.len().saturating_sub(rest.len());
                 content = rest;
             }
-            if gathered.is_none() && content.trim_start().is_empty() {
+            if gathered.is_none() && trim_start(content).is_empty() {
                 continue;
             }
             if content.len() > LINE_BYTES_MAX || content.contains('\0') {
@@ -150,10 +151,12 @@ impl Reader<'_> {
                 self.unreadable(content, &line);
                 continue;
             }
-            let continued = content.strip_suffix('\\');
+            let continued = content
+                .strip_suffix('\\')
+                .filter(|before| gathered.is_some() || !is_part_of_word(before));
             let line = self.uncommented(continued.unwrap_or(content), file, number, start);
             if let Some(open) = &mut gathered {
-                open.lines.push(line.text().trim().to_owned());
+                open.lines.push(trim(line.text()).to_owned());
                 if continued.is_none()
                     && let Some(whole) = gathered.take()
                 {
@@ -162,13 +165,12 @@ impl Reader<'_> {
             } else if continued.is_some() && begins_definition(line.text()) {
                 gathered = Some(Gathered { head: line, lines: Vec::new() });
             } else {
-                if continued.is_some() && text::comment(content).is_none() {
+                if continued.is_some() && text::outline(content).comment.is_none() {
                     let end = content.len().saturating_sub(1);
                     let mark = Line::new("\\", file, number, start.saturating_add(end));
                     let span = self.span(&mark, 0..1);
                     let help = "write the line in one piece";
-                    let message = "a `\\` continues a line only in a `$NAME=` definition";
-                    self.sink.error_help(span, message, help);
+                    self.sink.error_help(span, lexer::LONE_BACKSLASH, help);
                 }
                 self.line(line, 0);
             }
@@ -192,11 +194,11 @@ impl Reader<'_> {
 
     /// Without its comment and the white space around it.
     fn uncommented(&mut self, content: &str, file: u32, number: u32, offset: usize) -> Line {
-        let indent = content.len().saturating_sub(content.trim_start().len());
-        let comment = text::comment(content);
+        let indent = content.len().saturating_sub(trim_start(content).len());
+        let text::Outline { comment, is_open } = text::outline(content);
         let code = content.get(indent..comment.unwrap_or(content.len())).unwrap_or("");
         if let Some(comment) = comment
-            && code.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '}'))
+            && code.ends_with(|c: char| !is_white(c) && !matches!(c, '{' | '}'))
             // A pasted `[user@host ~]# command` is complained of as a keyword.
             && !code.starts_with('[')
         {
@@ -206,7 +208,16 @@ impl Reader<'_> {
             let help = "put the word into quotes if this character belongs to it";
             self.sink.warning_help(span, message, help);
         }
-        Line::new(code.trim_end(), file, number, offset.saturating_add(indent))
+        // Of an odd number of quotes it is told where the words are; in a command, a backslash counts there too.
+        if is_open && !text::is_command(code) && code.matches('"').count() % 2 == 0 {
+            let mark = Line::new(trim_end(code), file, number, offset.saturating_add(indent));
+            let span = self.span(&mark, 0..mark.text().len());
+            let message = "unterminated quote \": the one after a `\\` ends no string";
+            let help =
+                "leave the quotes out if the `\\` belongs to the word, else leave out the `\\`";
+            self.sink.error_help(span, message, help);
+        }
+        Line::new(trim_end(code), file, number, offset.saturating_add(indent))
     }
 
     /// A line without a comment; `depth` definitions and sequences led to it.
@@ -218,10 +229,10 @@ impl Reader<'_> {
             );
         }
         for _ in 0..DEPTH_MAX {
-            if self.is_full || line.text().trim_start().is_empty() {
+            if self.is_full || trim_start(line.text()).is_empty() {
                 return;
             }
-            let indent = line.text().len().saturating_sub(line.text().trim_start().len());
+            let indent = line.text().len().saturating_sub(trim_start(line.text()).len());
             if indent > 0 {
                 line = line.after(indent);
             }
@@ -232,7 +243,7 @@ impl Reader<'_> {
                 }
                 line = line.after(start);
             } else if let Some((name, start)) = text::definition(text) {
-                let value = text.get(start..).unwrap_or("").trim().to_owned();
+                let value = trim(text.get(start..).unwrap_or("")).to_owned();
                 let name = name.to_owned();
                 self.define(name, vec![value]);
                 return;
@@ -349,10 +360,10 @@ impl Reader<'_> {
                 return;
             }
             let rest = line.after(start);
-            line = rest.after(rest.text().len().saturating_sub(rest.text().trim_start().len()));
+            line = rest.after(rest.text().len().saturating_sub(trim_start(rest.text()).len()));
         }
         if let Some((name, start)) = text::definition(line.text()) {
-            let first = line.text().get(start..).unwrap_or("").trim().to_owned();
+            let first = trim(line.text().get(start..).unwrap_or("")).to_owned();
             let mut lines = vec![first];
             lines.extend(whole.lines.into_iter().filter(|line| !line.is_empty()));
             self.define(name.to_owned(), lines);
@@ -390,11 +401,19 @@ struct Gathered {
     lines: Vec<String>,
 }
 
+/// Whether a `\` after `before`, at the end of a line, belongs to its last word, as in keepalived. It
+/// continues a definition; after white space, or in a command, it is one that was meant to go on.
+fn is_part_of_word(before: &str) -> bool {
+    let text = trim_start(before);
+    let is_apart = text.is_empty() || text.ends_with(is_white);
+    !is_apart && !begins_definition(text) && !text::is_command(text)
+}
+
 /// Whether `text` is a definition, perhaps after conditions.
 fn begins_definition(text: &str) -> bool {
     let mut text = text;
     while let Some((_, _, start)) = text::condition(text) {
-        text = text.get(start..).unwrap_or("").trim_start();
+        text = trim_start(text.get(start..).unwrap_or(""));
     }
     text::definition(text).is_some()
 }

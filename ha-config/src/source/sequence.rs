@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use crate::white::{is_white, trim, trim_start};
+
 /// The names and, for each time that the line is read, their values.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Sequence {
@@ -65,7 +67,7 @@ pub(super) fn head(line: &str) -> Option<Result<Head, Unfinished>> {
     let kinds = [("~SEQx", Kind::Hex), ("~SEQ", Kind::Decimal), ("~LST", Kind::List)];
     let (name, kind) = kinds.into_iter().find(|(name, _)| line.starts_with(name))?;
     let after = line.get(name.len()..)?;
-    let open = after.trim_start();
+    let open = trim_start(after);
     if !open.starts_with('(') {
         // `~SEQUEL` is a word; `~SEQ` alone is a mistake.
         return (open.len() < after.len() || after.is_empty()).then_some(Err(Unfinished));
@@ -95,7 +97,7 @@ impl Head {
 fn numbers(arguments: &str, is_hex: bool) -> Result<Sequence, &'static str> {
     const FORM: &str =
         "it has the form `~SEQ(name, start, step, end)`; start and step may be left out";
-    let words: Vec<&str> = arguments.split(',').map(str::trim).collect();
+    let words: Vec<&str> = arguments.split(',').map(trim).collect();
     let (name, start, step, end) = match *words.as_slice() {
         [name, end] => (name, "", "", end),
         [name, start, end] => (name, start, "", end),
@@ -170,7 +172,7 @@ fn values(arguments: &str) -> Result<Sequence, &'static str> {
     if tuples.iter().any(|tuple| tuple.len() > names.len()) {
         return Err("it has more values than names");
     }
-    let has_space = |value: &String| value.contains(char::is_whitespace);
+    let has_space = |value: &String| value.contains(is_white);
     if tuples.iter().any(|tuple| tuple.iter().any(has_space)) {
         return Err("its values are single words, without quotes");
     }
@@ -182,13 +184,13 @@ fn split_items(arguments: &str) -> Option<Vec<Vec<&str>>> {
     let mut items = Vec::new();
     let mut rest = arguments;
     loop {
-        let item = rest.trim_start();
+        let item = trim_start(rest);
         let (words, after) = if let Some(inside) = item.strip_prefix('{') {
             let (inside, after) = inside.split_once('}')?;
-            (inside.split(',').map(str::trim).collect(), after.trim_start())
+            (inside.split(',').map(trim).collect(), trim_start(after))
         } else {
             let (word, after) = item.split_at(item.find(',').unwrap_or(item.len()));
-            (vec![word.trim()], after)
+            (vec![trim(word)], after)
         };
         items.push(words);
         match after.strip_prefix(',') {

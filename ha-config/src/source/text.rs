@@ -2,31 +2,42 @@
 
 use core::ops::Range;
 
-use crate::keywords::takes_command;
+use crate::{keywords::takes_command, white::is_white};
 
-/// Where the comment of `line` begins, if it has one. Quotes protect what is in them: `"`, and in the line
-/// of a command also `'`, and escaped ones.
-pub(super) fn comment(line: &str) -> Option<usize> {
-    let mut words = line.split_whitespace();
-    let mut first = || words.find(|word| !word.starts_with(['@', '~'])).unwrap_or("");
-    let first = if line.contains(['\'', '\\']) { first() } else { "" };
-    let is_command = takes_command(first);
-    // What it will be part of is not known.
-    let has_escapes = is_command || first.starts_with('$');
-    let mut quote = None;
-    let mut escaped = false;
+/// A raw line, by its quotes: `"`, which a backslash before it makes an ordinary character here, though not
+/// where the line is split into words.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Outline {
+    /// Where its comment begins, if it has one.
+    pub(super) comment: Option<usize>,
+    /// A quoted string has no end.
+    pub(super) is_open: bool,
+}
+
+/// Finds the comment of `line`. Quotes protect what is in them. A backslash does not: keepalived takes it
+/// away, reads the file once more, and finds the comment then.
+pub(super) fn outline(line: &str) -> Outline {
+    let mut is_open = false;
+    let mut backslash = None;
     for (at, c) in line.char_indices() {
-        match (quote, c) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') if has_escapes => escaped = true,
-            (Some(open), _) if open == c => quote = None,
-            (None, '"') => quote = Some(c),
-            (None, '\'') if is_command => quote = Some(c),
-            (None, '#' | '!') => return Some(at),
-            (Some(_) | None, _) => {}
+        let escape = backslash.take();
+        match c {
+            '#' | '!' if !is_open => {
+                return Outline { comment: Some(escape.unwrap_or(at)), is_open };
+            }
+            _ if escape.is_some() => {}
+            '\\' => backslash = Some(at),
+            '"' => is_open = !is_open,
+            _ => {}
         }
     }
-    None
+    Outline { comment: None, is_open }
+}
+
+/// Whether a command is in `line`, after conditions and sequences.
+pub(super) fn is_command(line: &str) -> bool {
+    let mut words = line.split(is_white).filter(|word| !word.is_empty());
+    words.find(|word| !word.starts_with(['@', '~'])).is_some_and(takes_command)
 }
 
 /// `$NAME=` at the beginning of `line`: the name, and where the value begins.
@@ -39,7 +50,7 @@ pub(super) fn definition(line: &str) -> Option<(&str, usize)> {
 /// the text begins.
 pub(super) fn condition(line: &str) -> Option<(&str, bool, usize)> {
     let rest = line.strip_prefix('@')?;
-    let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let end = rest.find(is_white).unwrap_or(rest.len());
     let word = rest.get(..end)?;
     let text = end.saturating_add('@'.len_utf8());
     Some(match word.strip_prefix('^') {
@@ -108,14 +119,23 @@ mod tests {
 
     #[test]
     fn comments_begin_outside_of_quotes() {
-        assert_eq!(comment("a # b"), Some(2));
-        assert_eq!(comment("a#b"), Some(1));
-        assert_eq!(comment("\"a#b\" ! c"), Some(6));
-        assert_eq!(comment("\"a\\\"#b\" it's"), Some(4));
-        assert_eq!(comment("@x notify \"a\\\"#b\" it's"), None);
-        assert_eq!(comment("$X=\"a\\\"#b\" it's"), None);
-        assert_eq!(comment("it's # x"), Some(5));
-        assert_eq!(comment(" notify 'a # b' # x"), Some(16));
+        for (line, comment, is_open) in [
+            ("a # b", Some(2), false),
+            ("a#b", Some(1), false),
+            ("\"a#b\" ! c", Some(6), false),
+            ("\"a\\\"#b\" it's", None, false),
+            (r#""a\" # b"#, None, true),
+            (r#""a\\" # b"#, Some(6), false),
+            (r#"a\"b # c"#, Some(5), false),
+            (r"a\#b", Some(1), false),
+            (r"a\\#b", Some(3), false),
+            ("it's # x", Some(5), false),
+            (" notify 'a # b'", Some(11), false),
+            ("\"a", None, true),
+            ("a # \"", Some(2), false),
+        ] {
+            assert_eq!(outline(line), Outline { comment, is_open }, "{line}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) enum Damage {
     Brace,
 }
 
-const DAMAGES: [Damage; 43] = [
+const DAMAGES: [Damage; 49] = [
     Damage::After(" # a comment"),
     Damage::After(" ! a comment { with } braces"),
     Damage::After("#glued"),
@@ -46,6 +46,11 @@ const DAMAGES: [Damage; 43] = [
     Damage::After(" \""),
     Damage::After(" '"),
     Damage::After("\t "),
+    Damage::After("\\"),
+    Damage::After(" \\"),
+    Damage::After("\\\""),
+    Damage::After("\u{a0}"),
+    Damage::After(" \u{200b}"),
     Damage::After(" {"),
     Damage::After(" }"),
     Damage::After(" ${UNKNOWN}"),
@@ -55,6 +60,7 @@ const DAMAGES: [Damage; 43] = [
     Damage::Before("~SEQ(i, 1, 2) "),
     Damage::Before("~LST(i, a) "),
     Damage::Before(";"),
+    Damage::Before("\u{a0}"),
     Damage::Before("# "),
     Damage::Line(""),
     Damage::Line(";"),

@@ -124,9 +124,11 @@ pub(super) const INSTANCE: &[Keyword] = &[
     keyword("authentication", &[
         "{\nauth_type PASS\nauth_pass 1111\n}", "{\nauth_type AH\nauth_pass 1111\n}",
         "{\nauth_type PASS\nauth_pass longer-than-8\n}", "{\nauth_type PASS\n}",
+        "{\nauth_type PASS\nauth_pass abc\\\n}", "{\nauth_type PASS\nauth_pass \"a\\b c\\\\\"\n}",
     ], &[
         "{\nauth_type SIMPLE\nauth_pass 1111\n}", "{\nauth_pass 1111\n}",
         "{\n}", "{\nauth_type PASS\nauth_psas 1111\n}",
+        "{\nauth_type PASS\nauth_pass \"a b\\\"\n}",
     ]),
     keyword("nopreempt", FLAG, &[]),
     keyword("preempt", FLAG, &[]),
@@ -136,7 +138,7 @@ pub(super) const INSTANCE: &[Keyword] = &[
     keyword("track_script", &["{\nchk_1\n}", "{\nchk_1 weight 5\n}", "{\nchk_2\n}"],
         &["{\nchk_9\n}", "{\nchk_1 weight 254\n}"]),
     keyword("notify_master", &["/bin/true", "\"/bin/true a\"", "/bin/true root"], &[]),
-    keyword("notify_backup", &["/bin/true"], &[]),
+    keyword("notify_backup", &["/bin/true", "'/bin/true \"a\"'"], &["'/bin/true # a'"]),
     keyword("notify_fault", &["/bin/true"], &[]),
     keyword("notify_stop", &["/bin/true"], &[]),
     keyword("notify", &["/bin/true", "\"/bin/true a b\""], &[]),
