@@ -138,6 +138,34 @@ mod tests {
         assert!(found.iter().any(is_near), "{found:?}");
     }
 
+    /// keepalived 2.2.7: "ignoring tracked script s with weights due to `address_owner`".
+    #[test]
+    fn weights_of_an_owner_are_ignored_and_told() {
+        let script = "vrrp_script s {\nscript \"/bin/true\"\nweight 5\n}\n";
+        let why = "has a weight, but priority 255 never changes: ignored, as keepalived does";
+        let owner = |tracked: &str| format!("priority 255\n{tracked}");
+        let list = owner("track_script {\ns\n}");
+        let config = check_warned("", script, &list, &format!("`s` {why}"));
+        assert!(config.instances[0].track_scripts.is_empty());
+        let list = owner("track_interface {\neth1 weight -5\n}");
+        let config = check_warned("", "", &list, &format!("`eth1` {why}"));
+        assert!(config.instances[0].track_interfaces.is_empty());
+        // Its failure is a fault of an owner, too.
+        let (config, said) = read("", script, &owner("track_script {\ns weight 0\n}"));
+        assert_eq!((config.instances[0].track_scripts.len(), said), (1, Vec::new()));
+    }
+
+    /// As keepalived 2.2.7 dumps it.
+    #[test]
+    fn of_two_global_defs_the_last_word_counts() {
+        let global = "router_id one\nnotification_email {\na@example.com\n}";
+        let second = "global_defs {\nrouter_id two\nnotification_email {\nb@example.com\n}\n}";
+        let warning = "`router_id` was given in line 2: the last one counts";
+        let config = check_warned(global, second, "", warning);
+        assert_eq!(config.global.router_id.as_deref(), Some("two"));
+        assert_eq!(config.global.mail.to.len(), 2);
+    }
+
     #[test]
     fn words_of_lists_and_of_the_language_are_explained() {
         for word in ["include", "includea", "brd", "real_server"] {

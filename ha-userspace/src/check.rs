@@ -127,7 +127,7 @@ impl Source {
             }
         }
         if self.dump {
-            for line in format!("{:#?}", parsed.config).lines() {
+            for line in dump(&ha_config::effective(&parsed.config)) {
                 info!("{line}");
             }
         }
@@ -168,6 +168,28 @@ impl Source {
         info!("{}", summary(parsed, name));
         Ok(())
     }
+}
+
+/// Lines of a dump: some hundred instances.
+const DUMP_LINES_MAX: usize = 10_000;
+
+/// The lines of an effective configuration for the log, which more people may read than the file: no
+/// password is in it.
+fn dump(effective: &str) -> Vec<String> {
+    let is_shown = |line: &&str| !line.starts_with("# SECRET:");
+    let mut lines = effective.lines().filter(is_shown);
+    let shown = lines.by_ref().take(DUMP_LINES_MAX);
+    let mut dump: Vec<String> = shown
+        .map(|line| match line.split_once("auth_pass ") {
+            Some((indent, _)) if indent.trim().is_empty() => format!("{indent}auth_pass ********"),
+            Some(_) | None => line.to_owned(),
+        })
+        .collect();
+    let more = lines.count();
+    if more > 0 {
+        dump.push(format!("and {more} lines more: `ha-userspace check --effective` prints them"));
+    }
+    dump
 }
 
 /// `advice`: what to do about it.
@@ -213,6 +235,7 @@ fn notes(parsed: &Parsed) -> Vec<String> {
     notes.extend(plan.fit(|interface| is_here.then(|| sys::mtu(interface)).flatten()));
     if is_here {
         notes.extend(missing_interfaces(&parsed.config));
+        notes.extend(plan.delays_of_nobody(|name| if_nametoindex(name).is_ok()));
     }
     notes
 }
@@ -340,6 +363,22 @@ mod tests {
             run(&sound.0, &here(&sound.0), None, Format::Text, Effective::No),
             ExitCode::SUCCESS
         );
+    }
+
+    #[test]
+    fn a_dump_is_what_is_run_without_its_passwords() {
+        let auth = " authentication {\n auth_type PASS\n auth_pass hunter22\n }\n}\n";
+        let text = SOUND.strip_suffix("}\n").unwrap().to_owned() + auth;
+        let effective = ha_config::effective(&ha_config::parse("f", &text).config);
+        assert!(effective.contains("hunter22"), "{effective}");
+        let lines = dump(&effective);
+        assert!(lines.iter().any(|line| line.trim() == "auth_pass ********"), "{lines:?}");
+        assert!(lines.iter().any(|line| line.trim() == "virtual_router_id 1"), "{lines:?}");
+        assert!(!lines.concat().contains("hunter22"), "{lines:?}");
+        assert!(!lines.concat().contains("SECRET"), "{lines:?}");
+        let long = "x\n".repeat(DUMP_LINES_MAX + 2);
+        let last = "and 2 lines more: `ha-userspace check --effective` prints them";
+        assert_eq!(dump(&long).last().map(String::as_str), Some(last));
     }
 
     #[test]

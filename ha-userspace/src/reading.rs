@@ -56,9 +56,12 @@ pub(crate) async fn answer(reading: &mut Option<Reading>, path: &Path) -> Result
     answered.unwrap_or_else(failed)
 }
 
-/// Has it advertise what fits into the MTU of its interfaces, in the network namespace it runs in.
+/// Has it advertise what fits into the MTU of its interfaces, in the network namespace it runs in; says what
+/// is wrong with these.
 pub(crate) fn fit(mut plan: Plan) -> Plan {
-    for warning in plan.fit(sys::mtu) {
+    let warnings = plan.fit(sys::mtu);
+    let delays = plan.delays_of_nobody(|interface| sys::mtu(interface).is_some());
+    for warning in warnings.into_iter().chain(delays) {
         warn!("{warning}");
     }
     plan

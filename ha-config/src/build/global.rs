@@ -10,7 +10,7 @@ use ha_core::Version;
 
 use super::{
     address, clock, fifo, garp, inactive, notify,
-    statement::{Value, entry_words, supported},
+    statement::{Given, Value, entry_words, supported_after},
 };
 use crate::{
     diagnostic::{Sink, Span},
@@ -49,9 +49,15 @@ impl Draft {
         self.smtp_alert_vrrp.unwrap_or(self.smtp_alert)
     }
 
-    /// `late`: instances are before it in the file.
-    pub(super) fn read(&mut self, sink: &mut Sink, block: &Statement, late: bool) {
-        for (keyword, statement) in supported(sink, Block::Global, block.body()) {
+    /// `late`: instances are before it in the file; `given`: what was in such blocks before.
+    pub(super) fn read<'a>(
+        &mut self,
+        sink: &mut Sink,
+        block: &'a Statement,
+        late: bool,
+        given: &mut Given<'a>,
+    ) {
+        for (keyword, statement) in supported_after(sink, Block::Global, block.body(), given) {
             if late && keyword.acts_on_what_follows {
                 sink.warning_help(
                     statement.line_span(),

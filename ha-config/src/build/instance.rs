@@ -62,11 +62,14 @@ pub(super) struct Draft {
 }
 
 /// What the other blocks say about an instance.
+#[derive(Clone, Copy)]
 pub(super) struct Finish<'a> {
     pub(super) name: &'a Word,
     pub(super) global: &'a global::Draft,
     pub(super) blocks: &'a Blocks,
     pub(super) group: Option<&'a SyncGroup>,
+    /// Its priority is 255, whatever it tracks.
+    pub(super) is_owner: bool,
 }
 
 impl Draft {
@@ -253,6 +256,7 @@ impl Draft {
             InitialState::Master => Priority::OWNER,
             InitialState::Backup => Priority::DEFAULT,
         });
+        let with = &Finish { is_owner: priority.is_owner(), ..*with };
         let global = with.global;
         let strict = self.strict.unwrap_or(global.strict.is_some());
         let authentication = self.auth.finish(sink, version);

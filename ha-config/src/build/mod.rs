@@ -79,6 +79,7 @@ struct Blocks {
 pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
     let top = statement::supported(&mut sink, Block::Top, statements);
     let mut global = global::Draft::default();
+    let mut globals = statement::Given::new();
     let mut identity = Identity::default();
     let mut is_astray = false;
     let mut blocks = Blocks::default();
@@ -86,7 +87,7 @@ pub(crate) fn build(statements: &[Statement], mut sink: Sink) -> Parsed {
         match keyword.name {
             "global_defs" => {
                 let late = !blocks.instances.as_slice().is_empty();
-                global.read(&mut sink, statement, late);
+                global.read(&mut sink, statement, late, &mut globals);
             }
             "vrrp_script" => named(&mut sink, &mut blocks.scripts, statement, |sink, name| {
                 script::read(sink, name, statement)
@@ -214,7 +215,7 @@ fn resolve(sink: &mut Sink, global: global::Draft, blocks: &Blocks) -> Config {
     for instance in validate::runnable(sink, &blocks.instances) {
         let name = &instance.name;
         let group = homes.get(name.text.as_str()).copied();
-        let finish = instance::Finish { name, global: &global, blocks, group };
+        let finish = instance::Finish { name, global: &global, blocks, group, is_owner: false };
         let finished = instance.value.finish(sink, &finish);
         debug_assert!(
             finished.is_some() || sink.has_error_in(instance.range),

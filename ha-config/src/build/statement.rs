@@ -18,15 +18,27 @@ pub(super) fn supported<'a>(
     block: Block,
     statements: &'a [Statement],
 ) -> Vec<(&'static Keyword, &'a Statement)> {
+    supported_after(sink, block, statements, &mut Given::new())
+}
+
+/// Where each keyword was given first.
+pub(super) type Given<'a> = BTreeMap<&'static str, &'a Statement>;
+
+/// The same of a block that may be there several times, and goes on where the one before has ended.
+pub(super) fn supported_after<'a>(
+    sink: &mut Sink,
+    block: Block,
+    statements: &'a [Statement],
+    given: &mut Given<'a>,
+) -> Vec<(&'static Keyword, &'a Statement)> {
     let mut found: Vec<(&'static Keyword, &Statement)> = Vec::new();
-    let mut given = BTreeMap::new();
     let missing = missing(block, statements);
     for statement in statements {
         let Some(keyword) = known(sink, block, statement) else { continue };
         match keyword.support {
             Support::Now | Support::Inactive(_) => {
                 if check_shape(sink, keyword, statement, &missing)
-                    && counts(sink, &mut given, keyword, statement)
+                    && counts(sink, given, keyword, statement)
                 {
                     found.push((keyword, statement));
                 }
@@ -382,7 +394,7 @@ fn report_extra(sink: &mut Sink, keyword: &Keyword, extra: &Word, line: Span) {
 /// Whether a statement counts that may be there already, of which it warns.
 fn counts<'a>(
     sink: &mut Sink,
-    given: &mut BTreeMap<&'static str, &'a Statement>,
+    given: &mut Given<'a>,
     keyword: &Keyword,
     statement: &'a Statement,
 ) -> bool {

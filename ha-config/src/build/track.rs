@@ -86,7 +86,9 @@ impl Lists {
                 sink.warning(line.name.span, message);
                 one.weight = Weight::default();
             }
-            tracked.push(one);
+            if keeps_of_owner(sink, with, one.weight, &line.name) {
+                tracked.push(one);
+            }
         }
         tracked
     }
@@ -150,6 +152,21 @@ fn keeps(sink: &mut Sink, with: &Finish<'_>, weight: Weight, name: &Word) -> boo
     if !keeps {
         let message = format!("`{}` has a weight, but {ONE_PRIORITY}: ignored", name.text);
         sink.warning_help(name.span, message, "track it in the group");
+    }
+    keeps && keeps_of_owner(sink, with, weight, name)
+}
+
+/// The same of an instance that owns its addresses. keepalived 2.2.7: "ignoring tracked script s with
+/// weights due to `address_owner`", and so with files and interfaces.
+fn keeps_of_owner(sink: &mut Sink, with: &Finish<'_>, weight: Weight, name: &Word) -> bool {
+    let keeps = !with.is_owner || weight.value == 0;
+    if !keeps {
+        let message = format!(
+            "`{}` has a weight, but priority 255 never changes: ignored, as keepalived does",
+            name.text
+        );
+        let help = "weight 0 makes its failure a fault; a lower priority makes the weight count";
+        sink.warning_help(name.span, message, help);
     }
     keeps
 }

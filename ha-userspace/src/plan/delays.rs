@@ -4,6 +4,22 @@ use std::{collections::BTreeMap, time::Duration};
 
 use ha_config::{Config, Instance, InterfaceDelays};
 
+use super::Plan;
+
+impl Plan {
+    /// Which interfaces have delays and are not there.
+    pub(crate) fn delays_of_nobody(&self, is_there: impl Fn(&str) -> bool) -> Vec<String> {
+        let missing = self.delays.keys().filter(|interface| !is_there(interface));
+        let describe = |interface| {
+            format!(
+                "interface_up_down_delays: there is no interface {interface} here: its delays count \
+                 once it is there; look whether the name is right"
+            )
+        };
+        missing.map(describe).collect()
+    }
+}
+
 /// Of one interface; zero is at once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Delays {
@@ -58,6 +74,15 @@ mod tests {
         let delays = limited(&ha_config::parse("x", &text).config, &mut warnings);
         let Delays { down, up } = delays["eth1"];
         ((down.as_millis(), up.as_millis()), !warnings.is_empty())
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_named() {
+        let text = "interface_up_down_delays {\n eth1 1\n eht2 1\n}\n";
+        let (plan, _) = Plan::new(&ha_config::parse("x", text).config, &[]);
+        let missing = plan.delays_of_nobody(|name| name == "eth1");
+        let [missing] = missing.as_slice() else { panic!("{missing:?}") };
+        assert!(missing.contains("no interface eht2 here"), "{missing}");
     }
 
     #[test]
