@@ -118,6 +118,13 @@ impl Sink {
         Place { file: included.map(|file| Arc::clone(&file.name)), line: span.line }
     }
 
+    /// How far from the beginning of its line `span` begins, in bytes.
+    pub(crate) fn indent(&self, span: Span) -> usize {
+        let text = self.file(span).map_or("", |file| &*file.text);
+        let before = text.get(..to_usize(span.start)).unwrap_or("");
+        before.len().saturating_sub(before.rfind('\n').map_or(0, |end| end.saturating_add(1)))
+    }
+
     /// In the order in which everything was read, and how many there are in all.
     pub(crate) fn into_sorted(mut self) -> (Vec<Diagnostic>, Counts) {
         let mut complaints = core::mem::take(&mut self.complaints);

@@ -98,6 +98,8 @@ struct Frame {
     items: Vec<Statement>,
     /// Head of the block, or the brace.
     span: Span,
+    /// The first block in it that seems to have taken its closing brace: name, head and that brace.
+    suspect: Option<(String, Span, Span)>,
 }
 
 struct Parser<'a> {
@@ -145,6 +147,7 @@ impl Parser<'_> {
                 statement: None,
                 items: Vec::new(),
                 span,
+                suspect: None,
             });
         }
     }
@@ -153,7 +156,13 @@ impl Parser<'_> {
         let keyword = keywords::find(self.kind(), &statement.head.text);
         let kind = keyword.and_then(|keyword| keyword.body).unwrap_or(Block::Skipped);
         let span = statement.line_span();
-        self.frames.push(Frame { kind, statement: Some(statement), items: Vec::new(), span });
+        self.frames.push(Frame {
+            kind,
+            statement: Some(statement),
+            items: Vec::new(),
+            span,
+            suspect: None,
+        });
     }
 
     fn close(&mut self, span: Span) {
@@ -187,6 +196,14 @@ impl Parser<'_> {
     fn pop_frame(&mut self, close: Option<Span>) {
         let Some(frame) = self.frames.pop() else { return };
         let Some(mut statement) = frame.statement else { return };
+        if let (Some(close), Some(around)) = (close, self.frames.last_mut())
+            && close.line != frame.span.line
+            && close.file == frame.span.file
+            && self.sink.indent(close) < self.sink.indent(frame.span)
+        {
+            let name = statement.head.text.clone();
+            around.suspect.get_or_insert((name, frame.span, close));
+        }
         let last = frame.items.last().map(|item| item.span);
         statement.span = statement.span.to(close.or(last).unwrap_or(statement.span));
         statement.body = Some(frame.items);
@@ -287,6 +304,17 @@ impl Parser<'_> {
     /// Closes what is open but for the outermost `depth` blocks.
     fn close_down_to(&mut self, depth: usize, before: &str) {
         let Some(innermost) = self.frames.last() else { return };
+        if let Some((name, head, close)) = &innermost.suspect {
+            let place = self.sink.place(*close);
+            let help = format!(
+                "a `}}` is missing: the one in {place} stands as if it ended the block around it"
+            );
+            self.sink.error_help(*head, format!("`{name}` is not closed"), help);
+            while self.frames.len() > depth {
+                self.pop_frame(None);
+            }
+            return;
+        }
         let message = match &innermost.statement {
             Some(statement) => format!("`{}` is not closed", statement.head.text),
             None => "a block is not closed".to_owned(),

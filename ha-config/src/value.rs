@@ -99,6 +99,14 @@ pub(crate) fn bad(sink: &mut Sink, word: &Word, expected: &str) {
         sink.error_help(word.span, message, "quotes are straight: `\"` or `'`");
     } else if let Some(help) = sign_at_end(&word.text) {
         sink.error_help(word.span, message, help);
+    } else if let (true, Some((device, _))) =
+        (expected.starts_with("an interface name"), word.text.split_once(':'))
+    {
+        let label = &word.text;
+        let help = format!(
+            "this is a label, not an interface: write `{device}`, and `label {label}` after the address"
+        );
+        sink.error_help(word.span, message, help);
     } else {
         sink.error(word.span, message);
     }

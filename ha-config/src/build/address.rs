@@ -80,9 +80,13 @@ pub(super) fn is_of_one_host(address: IpAddr) -> bool {
 
 /// An interface's name, as far as it can be judged without asking the kernel.
 pub(super) fn interface_name(sink: &mut Sink, word: &Word) -> Option<String> {
-    let valid = Argument::Interface.accepts(&word.text);
+    name(sink, word, Argument::Interface)
+}
+
+fn name(sink: &mut Sink, word: &Word, argument: Argument) -> Option<String> {
+    let valid = argument.accepts(&word.text);
     if !valid {
-        value::bad(sink, word, &Argument::Interface.expected());
+        value::bad(sink, word, &argument.expected());
     }
     valid.then(|| word.text.clone())
 }
@@ -178,7 +182,7 @@ impl Draft {
         match (option.text.as_str(), self.address) {
             ("dev", _) => self.interface = Some(interface_name(sink, given)?),
             ("scope", _) => self.scope = scope(sink, given)?,
-            ("label", IpAddr::V4(_)) => self.label = Some(interface_name(sink, given)?),
+            ("label", IpAddr::V4(_)) => self.label = Some(name(sink, given, Argument::Label)?),
             ("brd" | "broadcast", IpAddr::V4(address)) => {
                 self.broadcast = Some(broadcast(sink, given, address, self.prefix_len)?);
             }

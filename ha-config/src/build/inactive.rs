@@ -157,8 +157,8 @@ pub(super) fn report(sink: &mut Sink, statements: &[Statement]) {
     for (missing, Asked { keyword, first, lines }) in asked {
         let others = match lines {
             1 => String::new(),
-            2 => ", like another line".to_owned(),
-            many => format!(", like {} other lines", many - 1),
+            2 => ", nor is what 1 other line asks for".to_owned(),
+            many => format!(", nor is what {} other lines ask for", many - 1),
         };
         if let Some(missing) = missing {
             let message = format!("`{keyword}` is checked but not active yet{others}");

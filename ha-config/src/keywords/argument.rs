@@ -27,6 +27,8 @@ pub(crate) enum Argument {
     /// An address with a prefix length, if wanted.
     Prefix,
     Interface,
+    /// What an address is called, which may look like an interface: `eth0:1`.
+    Label,
     /// A part of a file's name.
     FileName,
     /// After one of these words, if wanted.
@@ -42,8 +44,8 @@ pub(crate) enum Argument {
 }
 
 use Argument::{
-    Address, After, Command, FileName, Flag, Group, Integer, Interface, Millis, Number, OneOf,
-    Prefix, Rest, Seconds, Word,
+    Address, After, Command, FileName, Flag, Group, Integer, Interface, Label, Millis, Number,
+    OneOf, Prefix, Rest, Seconds, Word,
 };
 
 /// Any time that keepalived takes.
@@ -71,7 +73,8 @@ impl Argument {
             Address => text.parse::<IpAddr>().is_ok(),
             Group(family) => is_group(text, family),
             Prefix => is_prefix(text),
-            Interface => is_interface_name(text),
+            Interface => is_label(text) && !text.contains(':'),
+            Label => is_label(text),
             FileName => is_file_name(text),
             After(_, argument) => argument.accepts(text),
             Command | Word(_) | Rest(_) => true,
@@ -101,6 +104,7 @@ impl Argument {
             | Group(_)
             | Prefix
             | Interface
+            | Label
             | FileName
             | Command
             | Word(_)
@@ -135,6 +139,7 @@ impl Argument {
             Group(Family::V6) => "an IPv6 multicast address".to_owned(),
             Prefix => "an IP address or network".to_owned(),
             Interface => "an interface name of 1 to 15 characters".to_owned(),
+            Label => "a label of 1 to 15 characters".to_owned(),
             FileName => format!("a name of 1 to {FILE_NAME_MAX} letters, digits and `_.-`"),
             Command => "a command".to_owned(),
             Word(name) | Rest(name) => name.to_owned(),
@@ -163,6 +168,7 @@ impl Argument {
             Group(_) => "GROUP".to_owned(),
             Prefix => "ADDRESS[/LENGTH]".to_owned(),
             Interface => "INTERFACE".to_owned(),
+            Label => "LABEL".to_owned(),
             FileName => "NAME".to_owned(),
             Command => "COMMAND".to_owned(),
             Word(name) => name.to_owned(),
@@ -183,7 +189,7 @@ fn is_file_name(text: &str) -> bool {
 }
 
 /// As far as it can be judged without asking the kernel.
-fn is_interface_name(text: &str) -> bool {
+fn is_label(text: &str) -> bool {
     // The kernel takes the signs, but nobody calls an interface so.
     let is_slip = text.ends_with([';', ',']) || text.contains(CURLY_QUOTES);
     // `IFNAMSIZ` without its NUL.

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use super::{
     Argument,
-    Argument::{Address, After, Integer, Interface, Number, OneOf, Prefix, Rest, Seconds, Word},
+    Argument::{
+        Address, After, Integer, Interface, Label, Number, OneOf, Prefix, Rest, Seconds, Word,
+    },
     Routing,
     Support::{self, Inactive, Now, Refused, Unsupported},
     argument::{COUNT, U32_MAX},
@@ -127,7 +129,7 @@ pub(crate) const ADDRESS: Entry = Entry {
         choice("brd", &[Word("ADDRESS|+|-")]),
         choice("broadcast", &[Word("ADDRESS|+|-")]),
         choice("scope", &[Word("SCOPE")]),
-        choice("label", &[Interface]),
+        choice("label", &[Label]),
         without(NO_PEER, "peer", &[Prefix]),
         without(KERNEL_FLAG, "home", &[]),
         without(NO_DETECTION, "-nodad", &[]),
@@ -153,7 +155,7 @@ pub(crate) const STATIC_ADDRESS: Entry = Entry {
         choice("brd", &[Word("ADDRESS|+|-")]),
         choice("broadcast", &[Word("ADDRESS|+|-")]),
         choice("scope", &[Word("SCOPE")]),
-        choice("label", &[Interface]),
+        choice("label", &[Label]),
         without(OF_HOST, "peer", &[Prefix]),
         without(OF_HOST, "home", &[]),
         without(NO_DETECTION, "-nodad", &[]),

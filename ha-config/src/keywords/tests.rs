@@ -162,6 +162,7 @@ fn inside(argument: Argument) -> Vec<String> {
         Argument::Group(Family::V4) => vec!["233.252.0.18".to_owned()],
         Argument::Group(Family::V6) => vec!["ff02::1:18".to_owned()],
         Argument::Prefix => vec!["192.0.2.9".to_owned(), "192.0.2.0/24".to_owned()],
+        Argument::Label => vec!["eth0:1".to_owned(), "x".repeat(15)],
         Argument::Interface => vec!["eth0".to_owned(), "x".repeat(15)],
         Argument::After(words, argument) => {
             let mut inside = inside(*argument);
@@ -217,7 +218,8 @@ fn outside(argument: Argument) -> Vec<String> {
         Argument::Group(Family::V4) => vec!["192.0.2.9".to_owned(), "ff02::12".to_owned()],
         Argument::Group(Family::V6) => vec!["fe80::12".to_owned(), "224.0.0.18".to_owned()],
         Argument::Prefix => vec!["192.0.2.0/33".to_owned(), "192.0.2.256".to_owned()],
-        Argument::Interface => vec!["x".repeat(16), "a/b".to_owned()],
+        Argument::Label => vec!["x".repeat(16), "a/b".to_owned()],
+        Argument::Interface => vec!["x".repeat(16), "a/b".to_owned(), "eth0:1".to_owned()],
         Argument::After(_, argument) => outside(*argument),
         Argument::FileName => [".", "..", "a/b", "a~"].map(String::from).to_vec(),
         Argument::Command | Argument::Word(_) | Argument::Rest(_) => Vec::new(),
