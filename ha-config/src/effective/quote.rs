@@ -24,11 +24,13 @@ pub(super) fn is_odd(text: &str) -> bool {
 /// Whether `text` is one word without quotes.
 pub(super) fn can_be_bare(text: &str) -> bool {
     let is_special = |c: char| is_white(c) || matches!(c, '{' | '}' | '"' | '#' | '!');
+    let is_definition = text.starts_with('$') && text.contains('=');
     // A line that ends in a `\` by itself is one that was meant to go on.
     !matches!(text, "" | "\\")
         && !text.contains(is_special)
         && !text.contains("$_")
-        && !text.starts_with(['@', '$', '~'])
+        && !text.starts_with(['@', '~'])
+        && !is_definition
         && !text.starts_with("include")
 }
 
@@ -146,6 +148,9 @@ mod tests {
             "a\\",
             "ä\\\\\\",
             "'\\",
+            "$\\",
+            "$A\\",
+            "$A=\\\\",
             "\\'",
             "\\x41",
             "a\\ b",
