@@ -165,6 +165,7 @@ impl Status {
         writeln!(to, "  \"daemon\": {},", indented(&daemon, "  "))?;
         writeln!(to, "  \"scheduling\": {},", json!(snapshot.scheduling))?;
         writeln!(to, "  \"reports_lost\": {},", snapshot.reports_lost)?;
+        writeln!(to, "  \"adverts_unsent\": {},", snapshot.adverts_unsent)?;
         writeln!(to, "  \"records_outdated\": {},", snapshot.records_outdated)?;
         let instances = snapshot.instances.iter();
         let groups = self.groups();
@@ -267,6 +268,7 @@ pub(crate) mod tests {
                 counters: vec![("accepted", 1)],
             }],
             reports_lost: 0,
+            adverts_unsent: 0,
             records_outdated: 0,
             wake_ups: Histogram::default(),
         };

@@ -4,6 +4,7 @@
 use ha_tests::{
     clock::Stamp,
     config::Dialect,
+    require,
     scene::{INTERFACE, Make, SOON, Scene},
     tshark, wait,
 };
@@ -102,6 +103,33 @@ fn beside_keepalived_both_list_the_same() {
 fn beside_keepalived_at_a_small_mtu_of_ipv4() {
     agree(Dialect::V2PassMulticast, [Make::Ours, Make::Keepalived], 128, 19);
     agree(Dialect::V3Multicast, [Make::Ours, Make::Keepalived], 128, 21);
+}
+
+/// It is logged, and counted.
+#[test]
+fn what_the_kernel_does_not_take_is_counted() {
+    if !require::require_tools(&[("nft", "nftables")]) {
+        return;
+    }
+    let Some(mut scene) = Scene::new(Dialect::V3Unicast, &[(Make::Ours, 150), (Make::Ours, 100)])
+    else {
+        return;
+    };
+    scene.start(A);
+    scene.await_master(A);
+    assert_eq!(scene.status(A).number("/adverts_unsent"), 0, "{}", scene.logs());
+    let peer = scene.source(B);
+    // What an administrator's packet filter drops on its way out is refused to whoever sends it.
+    let ruleset = format!(
+        "add table ip own; add chain ip own out {{ type filter hook output priority 0; }}; \
+         add rule ip own out ip daddr {peer} drop"
+    );
+    let set = scene.namespace(A).output_of("nft", &[&ruleset]);
+    set.unwrap_or_else(|error| panic!("{error}"));
+    let counts = wait::holds_within(SOON, || scene.status(A).number("/adverts_unsent") > 1);
+    assert!(counts, "{}", scene.logs());
+    let told = format!("VI_1: cannot send an advertisement to {peer}");
+    assert!(wait::holds_within(SOON, || scene.logs().contains(&told)), "{}", scene.logs());
 }
 
 /// One that becomes smaller counts at once: a Master that is not heard would not be the only one.

@@ -282,6 +282,7 @@ mod tests {
             instances: Vec::new(),
             interfaces: Vec::new(),
             reports_lost: 0,
+            adverts_unsent: 0,
             records_outdated: 0,
             wake_ups: Histogram::default(),
         };

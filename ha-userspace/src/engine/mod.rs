@@ -280,6 +280,8 @@ pub(crate) struct Snapshot {
     pub(crate) interfaces: Vec<InterfaceSnapshot>,
     /// Reports that the main thread was too slow to take.
     pub(crate) reports_lost: u64,
+    /// Advertisements that the kernel did not take, each to one destination.
+    pub(crate) adverts_unsent: u64,
     /// Advertisements that were for an instance which has left the interface since.
     pub(crate) records_outdated: u64,
     /// How late the engine thread was when its timer was due.

@@ -102,6 +102,9 @@ const OF_NOTIFIED: &[Row<Notified>] = &[
 
 /// What there is once.
 const SINGLE: &[Row<Status>] = &[
+    ("adverts_unsent", Kind::Counter, "Advertisements that the kernel did not take", |it| {
+        count(it.snapshot.adverts_unsent)
+    }),
     ("reports_lost", Kind::Counter, "Reports that the log was too slow for", |it| {
         count(it.snapshot.reports_lost)
     }),
@@ -363,6 +366,7 @@ mod tests {
         instance.statistics.rejected[Rejection::Interval.kind()] = 4;
         status.snapshot.interfaces[0].counters = vec![("accepted", 5), ("checksum", 1)];
         status.snapshot.reports_lost = 3;
+        status.snapshot.adverts_unsent = 4;
         status.snapshot.wake_ups.add(Duration::from_micros(70));
         let figures = &mut status.figures;
         let kernel = Some((true, Duration::from_micros(2_500)));
@@ -384,6 +388,7 @@ mod tests {
             "ha_frames_total{interface=\"bond0\",result=\"checksum\"} 1.0",
             "ha_xdp{interface=\"bond0\",mode=\"native\"} 1.0",
             "ha_reports_lost_total 3.0",
+            "ha_adverts_unsent_total 4.0",
             "ha_clock_synchronised 1.0",
             "ha_clock_max_error_seconds 0.0025",
             "ha_adverts_rejected_total{vrrp_instance=\"VI \\\"1\\\"\",reason=\"interval\"} 4.0",

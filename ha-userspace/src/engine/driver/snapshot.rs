@@ -64,6 +64,7 @@ impl Driver {
             instances: instances.collect(),
             interfaces: interfaces.collect(),
             reports_lost: self.effects.reports_lost,
+            adverts_unsent: self.effects.adverts_unsent,
             records_outdated: self.records_outdated,
             wake_ups: self.wake_ups.clone(),
         }

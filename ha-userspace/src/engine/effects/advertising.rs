@@ -84,6 +84,7 @@ impl Effects {
             self.report(around.now, Message::Trouble(text));
         }
         for (instance, failure) in self.post(around, &speakers) {
+            self.adverts_unsent += 1;
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
             let text = format!("{name}: cannot send an advertisement {failure}");
             self.trouble(around.now, instance, text);

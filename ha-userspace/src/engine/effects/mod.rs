@@ -59,6 +59,8 @@ pub(crate) struct Effects {
     statics: Statics,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
+    /// Advertisements that the kernel did not take.
+    pub(crate) adverts_unsent: u64,
     /// Those among them that did not fit, until it is told.
     overflow: u64,
     overflow_reported: Option<Instant>,
@@ -122,6 +124,7 @@ impl Effects {
             statics: Statics::default(),
             reports,
             reports_lost: 0,
+            adverts_unsent: 0,
             overflow: 0,
             overflow_reported: None,
             refusals: Refusals::default(),
