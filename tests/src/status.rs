@@ -42,7 +42,12 @@ impl Status {
 
     /// What is known of the host's clock, at this JSON pointer (RFC 6901).
     pub fn clock(&self, pointer: &str) -> Value {
-        self.0.pointer(&format!("/told/clock{pointer}")).cloned().unwrap_or_default()
+        self.told(&format!("/clock{pointer}"))
+    }
+
+    /// What is told beside instances and interfaces, at this JSON pointer (RFC 6901).
+    pub fn told(&self, pointer: &str) -> Value {
+        self.0.pointer(&format!("/told{pointer}")).cloned().unwrap_or_default()
     }
 
     /// The number at this JSON pointer (RFC 6901); panics if there is none.

@@ -15,6 +15,7 @@ use ha_tests::{
     wait,
 };
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 const BASE: u8 = 100;
 /// What the number in the file is multiplied with.
@@ -139,8 +140,10 @@ fn what_is_no_number_changes_nothing_and_is_said() {
     }
     let scene = Scene::new();
     scene.write("5");
-    let router = scene.start(Program::Daemon, "");
+    let mut router = scene.start(Program::Daemon, "");
     router.await_priority(BASE + 5 * WEIGHT);
+    let file = json!([{ "name": "load", "path": scene.path("value"), "value": 5 }]);
+    assert_eq!(router.router().status().told("/files"), file);
     scene.write("99999999999999");
     scene.write("many");
     scene.write("6");

@@ -20,6 +20,7 @@ use ha_tests::{
     tempdir::TempDir,
     wait,
 };
+use serde_json::{Value, json};
 
 const BASE: u8 = 100;
 const SOON: Duration = Duration::from_secs(20);
@@ -137,9 +138,24 @@ fn an_operator_ends_a_storm() {
     let running = run(&service);
     let fails = || alone.log().contains("started 2 times within 600 s");
     assert!(wait::holds_within(SOON, fails), "{}", alone.log());
+    let starts = |within: u32, is_storm: bool| {
+        json!({ "within_window": within, "max_restarts": 1, "restart_window_s": 600.0,
+            "is_storm": is_storm })
+    };
+    let process = |is_up: bool, starts: Value| {
+        json!([{ "name": "svc", "is_up": is_up, "count": 1, "quorum": 1, "quorum_max": null,
+            "starts": starts }])
+    };
+    let told = alone.router().status().told("/processes");
+    assert_eq!(told, process(false, starts(2, true)));
+    let table = alone.router().order(&["status"]);
+    let line = "\nprocess svc                       down   1 of them, 2 of 1 starts in 600 s\n";
+    assert!(table.contains(line), "{table}");
     let answer = alone.router().order(&["reset", "VI_1"]);
     assert!(answer.contains("starts are counted anew: process svc"), "{answer}");
     alone.await_priority(UP);
+    let told = alone.router().status().told("/processes");
+    assert_eq!(told, process(true, starts(0, false)));
     drop(running);
 }
 

@@ -12,6 +12,7 @@ use ha_tests::{
     systemd::{Systemd, require_systemd},
     wait,
 };
+use serde_json::json;
 
 const BASE: u8 = 100;
 /// Added while what is tracked is as it is to be.
@@ -56,10 +57,14 @@ fn a_unit_is_noticed_when_it_starts_and_when_it_ends() {
         return;
     }
     let systemd = Systemd::start(&[(SERVICE, UNIT)]);
-    let alone = start(&systemd.environment(), "");
+    let mut alone = start(&systemd.environment(), "");
     alone.await_priority(BASE);
     systemd.order("StartUnit", SERVICE);
     alone.await_priority(UP);
+    let told = alone.router().status().told("/units");
+    let unit = json!([{ "name": "svc", "is_up": true, "unit": SERVICE, "state": "active",
+        "starts": null }]);
+    assert_eq!(told, unit);
     systemd.order("StopUnit", SERVICE);
     alone.await_priority(BASE);
     systemd.order("StartUnit", SERVICE);
@@ -104,6 +109,8 @@ fn too_many_restarts_are_a_failure_until_an_operator_resets_it() {
     restart(&systemd, &alone);
     await_log(&alone, "unit svc fails: probe.service was started 3 times within 600 s");
     alone.await_priority(BASE);
+    let told = alone.router().status().told("/units/0");
+    assert_eq!((&told["is_up"], &told["starts"]["within_window"]), (&json!(false), &json!(3)));
     let answer = alone.router().order(&["reset", "VI_1"]);
     let words = "VI_1: begins anew, MASTER now; starts are counted anew: unit svc";
     assert_eq!(answer.trim(), words, "{}", alone.log());

@@ -11,6 +11,8 @@ const COLUMNS: usize = 80;
 const INDENT: &str = "             ";
 /// So many instances are told of at length without being asked for.
 const AT_LENGTH_MAX: usize = 4;
+/// So many of what is tracked are told of.
+const TRACKED_MAX: usize = 16;
 /// Counters of frames that nothing is wrong with.
 pub(crate) const GOOD: [&str; 2] = ["accepted", "absorbed"];
 
@@ -47,6 +49,9 @@ pub(super) fn status(status: &Value, name: Option<&str>) -> Result<String, Strin
         }
     } else {
         line(&mut out, format_args!("\n`ha-userspace status NAME` says more of one of them."));
+    }
+    if name.is_none() {
+        tracked(&mut out, status.get("told").unwrap_or(&Value::Null));
     }
     Ok(out)
 }
@@ -121,6 +126,55 @@ fn at_length(out: &mut String, status: &Value, one: &Value) {
     let xdp = text(link, "xdp");
     entry(out, "interface", &format!("{up}, XDP {xdp}, deadlines by the stamps of the {path}"));
     entry(out, "drops", &drops(link));
+}
+
+/// What a kind is called, where it is in the status, and what is told of each.
+type Kind = (&'static str, &'static str, fn(&Value) -> String);
+
+const TRACKED: [Kind; 4] = [
+    ("script", "scripts", |_| String::new()),
+    ("process", "processes", |one| format!("{} of them{}", number(one, "count"), starts(one))),
+    ("unit", "units", |one| format!("{}{}", text(one, "state"), starts(one))),
+    ("file", "files", |one| {
+        one.get("value").and_then(Value::as_i64).map_or("-".to_owned(), |it| it.to_string())
+    }),
+];
+
+/// What is tracked beside interfaces, if anything is.
+fn tracked(out: &mut String, told: &Value) {
+    let all = TRACKED.iter().flat_map(|(kind, member, words)| {
+        list(told, member).iter().map(move |one| (*kind, one, words(one)))
+    });
+    for (place, (kind, one, words)) in all.enumerate() {
+        match place {
+            0 => line(out, format_args!("\n{:<33} {:<6} NOW", "TRACKED", "STATE")),
+            TRACKED_MAX => {
+                line(out, format_args!("`ha-userspace status --json` has the others."));
+                return;
+            }
+            _ => {}
+        }
+        let state = match one.get("is_up").map(Value::as_bool) {
+            Some(Some(true)) => "up",
+            Some(Some(false)) => "down",
+            Some(None) | None => "-",
+        };
+        let name = format!("{kind} {}", text(one, "name"));
+        line(out, format_args!("{:<33} {state:<6} {}", cut(&name, 33), cut(&words, 39)));
+    }
+}
+
+/// How often it was started, where that is counted.
+fn starts(one: &Value) -> String {
+    let Some(starts) = one.get("starts").filter(|starts| !starts.is_null()) else {
+        return String::new();
+    };
+    let window = starts.get("restart_window_s").and_then(Value::as_f64).unwrap_or(0.0);
+    format!(
+        ", {} of {} starts in {window} s",
+        number(starts, "within_window"),
+        number(starts, "max_restarts")
+    )
 }
 
 fn priority(one: &Value) -> String {
@@ -236,6 +290,13 @@ mod tests {
             }],
             "interfaces": [{ "name": "bond0", "is_up": true, "xdp": "native",
                 "counters": { "accepted": 5, "absorbed": 9, "ttl": 2, "checksum": 0 } }],
+            "told": {
+                "scripts": [{ "name": "chk", "is_up": null }],
+                "processes": [{ "name": "web", "is_up": false, "count": 3, "starts": {
+                    "within_window": 6, "max_restarts": 5, "restart_window_s": 600.0 } }],
+                "units": [{ "name": "svc", "is_up": true, "state": "active", "starts": null }],
+                "files": [{ "name": "a file of a name that is a bit long", "value": -7 }],
+            },
         })
     }
 
@@ -254,6 +315,10 @@ mod tests {
             "  interface  up, XDP native, deadlines by the stamps of the kernel\n",
             "  drops      ttl 2\n",
             "             2001:db8::",
+            "\nscript chk                        -\n",
+            "\nprocess web                       down   3 of them, 6 of 5 starts in 600 s\n",
+            "\nunit svc                          up     active\n",
+            "\nfile a file of a name that is a … -      -7\n",
         ] {
             assert!(table.contains(words), "no `{words}` in:\n{table}");
         }
@@ -261,7 +326,8 @@ mod tests {
 
     #[test]
     fn it_can_be_asked_of_one_or_of_a_group() {
-        assert_eq!(status(&example(), Some("G")), status(&example(), None));
+        let one = status(&example(), Some("G")).unwrap();
+        assert!(one.contains("  why        nobody came\n") && !one.contains("TRACKED"), "{one}");
         let refused = status(&example(), Some("VI_9")).unwrap_err();
         assert!(refused.contains("an instance of a long name"), "{refused}");
         let mut many = example();

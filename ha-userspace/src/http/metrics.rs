@@ -16,7 +16,7 @@ use crate::{
     histogram::Histogram,
     status::{
         Status,
-        figures::{Checked, Fifo, Notified},
+        figures::{Checked, Fifo, Notified, Tracked},
     },
 };
 
@@ -98,6 +98,31 @@ const OF_NOTIFIED: &[Row<Notified>] = &[
     ("notification_duration", Kind::Seconds, "How long the last notify script took", |it| {
         it.last.map(|last| last.as_secs_f64())
     }),
+];
+
+const OF_PROCESSES: &[Row<Tracked>] = &[
+    ("process_up", Kind::Gauge, "Verdict of a vrrp_track_process; none before the first", |it| {
+        it.is_up.map(flag)
+    }),
+    ("process_count", Kind::Gauge, "Processes that it counts", |it| it.count.map(f64::from)),
+    (
+        "process_starts",
+        Kind::Gauge,
+        "Starts within its restart_window, at most one more than max_restarts",
+        |it| it.starts.and_then(small),
+    ),
+];
+
+const OF_UNITS: &[Row<Tracked>] = &[
+    ("unit_up", Kind::Gauge, "Verdict of a vrrp_track_unit; none before the first", |it| {
+        it.is_up.map(flag)
+    }),
+    (
+        "unit_starts",
+        Kind::Gauge,
+        "Starts within its restart_window, at most one more than max_restarts",
+        |it| it.starts.and_then(small),
+    ),
 ];
 
 /// What there is once.
@@ -282,6 +307,13 @@ impl Out<'_> {
                 |it| it.is_up.map(flag)
             })];
         self.rows(verdicts, &figures.scripts, |it| [("script", escaped(&it.name))])?;
+        self.rows(OF_PROCESSES, &figures.processes, |it| [("process", escaped(&it.name))])?;
+        self.rows(OF_UNITS, &figures.units, |it| [("unit", escaped(&it.name))])?;
+        let values: &[Row<(String, i32)>] =
+            &[("file_value", Kind::Gauge, "The number in a tracked file", |(_, value)| {
+                Some(f64::from(*value))
+            })];
+        self.rows(values, &figures.files, |(name, _)| [("file", escaped(name))])?;
 
         let help = "Changes of state, by where to and why";
         let mut family = self.begin("transitions", help, Kind::Counter)?;
@@ -333,6 +365,10 @@ fn escaped(value: &str) -> String {
     value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
+fn small(count: usize) -> Option<f64> {
+    u32::try_from(count).ok().map(f64::from)
+}
+
 fn flag(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))
 }
@@ -375,6 +411,14 @@ mod tests {
         let mut runs = Histogram::default();
         runs.add(Duration::from_millis(500));
         runs.add(Duration::from_secs(20));
+        let process = |name: &str, is_up| {
+            let (count, starts) = (Some(3), Some(2));
+            Tracked { name: name.to_owned(), is_up, count, starts }
+        };
+        figures.processes = vec![process("web", Some(true)), process("new", None)];
+        let unit = process("svc", Some(false));
+        figures.units.push(Tracked { count: None, starts: None, ..unit });
+        figures.files.push(("load".to_owned(), -7));
         figures.scripts.push(Checked { name: "chk".to_owned(), is_up: None, runs });
         let text = render(Arc::new(status));
         // As the text format of OpenMetrics 1.0 has them.
@@ -400,6 +444,11 @@ mod tests {
             "ha_wake_up_delay_seconds_count 1",
             "ha_script_run_seconds_bucket{le=\"0.5\",script=\"chk\"} 1",
             "ha_script_run_seconds_bucket{le=\"+Inf\",script=\"chk\"} 2",
+            "ha_process_up{process=\"web\"} 1.0",
+            "ha_process_count{process=\"web\"} 3.0",
+            "ha_process_starts{process=\"web\"} 2.0",
+            "ha_unit_up{unit=\"svc\"} 0.0",
+            "ha_file_value{file=\"load\"} -7.0",
             "ha_script_run_seconds_sum{script=\"chk\"} 20.5",
         ];
         let lines: Vec<&str> = text.lines().collect();
@@ -407,7 +456,9 @@ mod tests {
             assert!(lines.contains(&line), "{line} is not in\n{text}");
         }
         assert_eq!(lines.last(), Some(&"# EOF"));
-        assert!(!text.contains("ha_master_priority{"), "what is not there has no sample: {text}");
+        for absent in ["ha_master_priority{", "ha_process_up{process=\"new\"", "ha_unit_starts{"] {
+            assert!(!text.contains(absent), "what is not there has no sample: {text}");
+        }
     }
 
     /// Every metric that the dashboard and the rules ask for is one that there is.

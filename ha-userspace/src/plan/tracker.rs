@@ -43,28 +43,38 @@ impl TrackerPlan {
 
     /// The script, if it is one.
     pub(crate) const fn script(&self) -> Option<&Script> {
-        match self {
-            Self::Script(script) => Some(script),
-            Self::Interface(_)
-            | Self::Process(_)
-            | Self::Unit(_)
-            | Self::File(_)
-            | Self::Statics(_)
-            | Self::Clock(_) => None,
-        }
+        let Self::Script(script) = self else { return None };
+        Some(script)
+    }
+
+    /// The file, if it is one.
+    pub(crate) const fn file(&self) -> Option<&TrackedFile> {
+        let Self::File(file) = self else { return None };
+        Some(file)
+    }
+
+    /// The processes, if it is about some.
+    pub(crate) const fn process(&self) -> Option<&Process> {
+        let Self::Process(process) = self else { return None };
+        Some(process)
+    }
+
+    /// The unit, if it is one.
+    pub(crate) const fn unit(&self) -> Option<&Unit> {
+        let Self::Unit(unit) = self else { return None };
+        Some(unit)
+    }
+
+    /// The limits of the clock, if it is about that.
+    pub(crate) const fn clock(&self) -> Option<&Clock> {
+        let Self::Clock(clock) = self else { return None };
+        Some(clock)
     }
 
     /// The interface, if it is one.
     pub(crate) fn interface(&self) -> Option<&str> {
-        match self {
-            Self::Interface(name) => Some(name),
-            Self::Script(_)
-            | Self::Process(_)
-            | Self::Unit(_)
-            | Self::File(_)
-            | Self::Statics(_)
-            | Self::Clock(_) => None,
-        }
+        let Self::Interface(name) = self else { return None };
+        Some(name)
     }
 
     /// Whether they differ at most in where they stand in the file.

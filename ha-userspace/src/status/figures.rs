@@ -16,6 +16,10 @@ pub(crate) struct Figures {
     pub(crate) fifos: Vec<Fifo>,
     pub(crate) mails: Mails,
     pub(crate) scripts: Vec<Checked>,
+    pub(crate) processes: Vec<Tracked>,
+    pub(crate) units: Vec<Tracked>,
+    /// Names of tracked files, and the numbers in them.
+    pub(crate) files: Vec<(String, i32)>,
     pub(crate) clock: Clock,
 }
 
@@ -61,6 +65,18 @@ pub(crate) struct Checked {
     /// `None` before the first verdict.
     pub(crate) is_up: Option<bool>,
     pub(crate) runs: Histogram,
+}
+
+/// What a `vrrp_track_process` or `vrrp_track_unit` tracks.
+#[derive(Debug)]
+pub(crate) struct Tracked {
+    pub(crate) name: String,
+    /// `None` before the first verdict.
+    pub(crate) is_up: Option<bool>,
+    /// Of processes: how many there are.
+    pub(crate) count: Option<u32>,
+    /// Within `restart_window`, at most one more than `max_restarts`. `None`: they are not counted.
+    pub(crate) starts: Option<usize>,
 }
 
 /// The host's wall clock.

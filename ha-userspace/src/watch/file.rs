@@ -13,7 +13,11 @@ use std::{
 
 use ha_config::{InitFile, TrackedFile};
 use ha_core::{TrackerId, Verdict};
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+    time::timeout,
+};
 use tracing::{info, warn};
 
 use crate::{engine::Command, io::file_events::FileEvents};
@@ -40,7 +44,12 @@ pub(super) fn look(file: &TrackedFile) -> Verdict {
 }
 
 /// Tells the number in `file` whenever it changes; ends when nobody listens.
-pub(super) async fn watch(file: TrackedFile, tracker: TrackerId, commands: mpsc::Sender<Command>) {
+pub(super) async fn watch(
+    file: TrackedFile,
+    tracker: TrackerId,
+    commands: mpsc::Sender<Command>,
+    tell: watch::Sender<Option<i32>>,
+) {
     let TrackedFile { name, path, init, .. } = file;
     let path = PathBuf::from(path);
     if let Some(init) = init {
@@ -78,6 +87,7 @@ pub(super) async fn watch(file: TrackedFile, tracker: TrackerId, commands: mpsc:
                 info!("file {name}: its value is {value}");
             }
             known = Some(value);
+            tell.send_replace(known);
             let verdict = Verdict::Value(value);
             if commands.send(Command::Tracker { tracker, verdict }).await.is_err() {
                 return;

@@ -3,6 +3,7 @@
 
 mod clock;
 mod file;
+mod judges;
 mod opinion;
 mod process;
 mod script;
@@ -15,7 +16,9 @@ use std::{
     time::Duration,
 };
 
+use ha_config::TrackedFile;
 use ha_core::{Instant, TrackerId, Verdict};
+use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, spawn_blocking},
@@ -23,13 +26,22 @@ use tokio::{
 };
 
 pub(crate) use self::process::Event;
-use self::{clock::ClockWatch, process::ProcessWatch, script::Standing, unit::UnitWatch};
+use self::{
+    clock::ClockWatch,
+    judges::{Ruled, Shared, locked},
+    process::ProcessWatch,
+    script::Standing,
+    unit::UnitWatch,
+};
 use crate::{
     cli::ProcessEvents,
     clock as time,
     engine::Command,
     plan::{Plan, TrackerPlan},
-    status::{Told, figures::Figures},
+    status::{
+        Told,
+        figures::{Figures, Tracked},
+    },
 };
 
 /// Longer than it takes to look at all processes and to read some files.
@@ -70,9 +82,17 @@ pub(crate) struct Watchers {
 #[derive(Debug)]
 struct Running {
     tracked: TrackerPlan,
-    standing: watch::Receiver<Standing>,
+    known: Known,
     /// Dropped, it ends.
     _task: JoinSet<()>,
+}
+
+/// What a task knows of what it watches.
+#[derive(Debug)]
+enum Known {
+    Script(watch::Receiver<Standing>),
+    /// The number; `None`: it was not read yet.
+    File(watch::Receiver<Option<i32>>),
 }
 
 impl Watchers {
@@ -84,24 +104,40 @@ impl Watchers {
         Self { commands, running: BTreeMap::new(), processes, units, clock }
     }
 
-    /// The scripts and the clock, for `status.json`.
+    /// All but interfaces and what is static, for `status.json`.
     pub(crate) fn tell_status(&self, told: &mut Told) {
-        let status = |running: &Running| {
-            let script = running.tracked.script()?;
-            Some(running.standing.borrow().status(&script.name))
-        };
-        told.add_list("scripts", self.running.values().filter_map(status));
+        let now = time::now();
+        told.add_list("scripts", self.scripts().map(|(name, known)| known.status(name)));
+        told.add_list("processes", statuses(self.processes.judges(), now));
+        told.add_list("units", statuses(self.units.judges(), now));
+        let file = |(file, value): (&TrackedFile, Option<i32>)| json!({ "name": file.name, "path": file.path, "value": value });
+        told.add_list("files", self.files().map(file));
         told.add("clock", &self.clock.status());
     }
 
     /// For the metrics.
     pub(crate) fn count(&self, figures: &mut Figures) {
-        let checked = |running: &Running| {
-            let script = running.tracked.script()?;
-            Some(running.standing.borrow().checked(&script.name))
-        };
-        figures.scripts = self.running.values().filter_map(checked).collect();
+        let now = time::now();
+        figures.scripts = self.scripts().map(|(name, known)| known.checked(name)).collect();
+        figures.processes = judged(self.processes.judges(), now);
+        figures.units = judged(self.units.judges(), now);
+        figures.files =
+            self.files().filter_map(|(file, value)| Some((file.name.clone(), value?))).collect();
         figures.clock = self.clock.figures();
+    }
+
+    fn scripts(&self) -> impl Iterator<Item = (&str, watch::Ref<'_, Standing>)> {
+        self.running.values().filter_map(|running| match &running.known {
+            Known::Script(known) => Some((running.tracked.name(), known.borrow())),
+            Known::File(_) => None,
+        })
+    }
+
+    fn files(&self) -> impl Iterator<Item = (&TrackedFile, Option<i32>)> {
+        self.running.values().filter_map(|running| match &running.known {
+            Known::File(value) => Some((running.tracked.file()?, *value.borrow())),
+            Known::Script(_) => None,
+        })
     }
 
     /// Watches what `plan` tracks. What is watched already, as it is to be, is watched on.
@@ -115,9 +151,8 @@ impl Watchers {
                 continue;
             }
             let commands = self.commands.clone();
-            let (tell, standing) = watch::channel(Standing::default());
             let mut task = JoinSet::new();
-            match tracked {
+            let known = match tracked {
                 // The engine thread sees to the first two, one thread to all processes, one connection to
                 // all units, one task to all that is asked of the clock.
                 TrackerPlan::Interface(_)
@@ -126,13 +161,17 @@ impl Watchers {
                 | TrackerPlan::Unit(_)
                 | TrackerPlan::Clock(_) => continue,
                 TrackerPlan::Script(script) => {
+                    let (tell, known) = watch::channel(Standing::default());
                     task.spawn(script::watch(script.clone(), id, commands, tell));
+                    Known::Script(known)
                 }
                 TrackerPlan::File(file) => {
-                    task.spawn(file::watch(file.clone(), id, commands));
+                    let (tell, known) = watch::channel(None);
+                    task.spawn(file::watch(file.clone(), id, commands, tell));
+                    Known::File(known)
                 }
-            }
-            self.running.insert(id, Running { tracked: tracked.clone(), standing, _task: task });
+            };
+            self.running.insert(id, Running { tracked: tracked.clone(), known, _task: task });
         }
         self.processes.run(plan);
         self.units.run(plan);
@@ -157,6 +196,18 @@ impl Watchers {
         self.units.forgive(numbers).await;
         meant.values().map(ToString::to_string).collect()
     }
+}
+
+/// For `status.json`.
+fn statuses<J: Ruled>(judges: Option<&Shared<J>>, now: Instant) -> impl Iterator<Item = Value> {
+    let all = |judges| locked(judges).iter().map(|judge: &J| judge.status(now)).collect();
+    judges.map_or_else(Vec::new, all).into_iter()
+}
+
+/// For the metrics.
+fn judged<J: Ruled>(judges: Option<&Shared<J>>, now: Instant) -> Vec<Tracked> {
+    let all = |judges| locked(judges).iter().map(|judge: &J| judge.figure(now)).collect();
+    judges.map_or_else(Vec::new, all)
 }
 
 /// Until a moment, or for ever.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ha_config::RestartLimit;
 use ha_core::Instant;
+use serde_json::{Value, json};
 
 /// The starts of one thing, as far back as they count.
 #[derive(Debug)]
@@ -78,6 +79,19 @@ impl Starts {
             "started {starts} times within {window} s, {max} {unit} allowed; this lasts until there \
              was no start for {window} s"
         )
+    }
+
+    /// How many there were within the window: at most one more than are allowed. `None`: nobody counts.
+    pub(super) fn within(&self, now: Instant) -> Option<usize> {
+        let RestartLimit { window, .. } = self.limit?;
+        Some(self.at.iter().filter(|at| **at + window > now).count())
+    }
+
+    /// For `status.json`.
+    pub(super) fn status(&self, now: Instant) -> Option<Value> {
+        let RestartLimit { max, window } = self.limit?;
+        Some(json!({ "within_window": self.within(now), "max_restarts": max,
+            "restart_window_s": window.as_secs_f64(), "is_storm": self.is_storm }))
     }
 
     fn most(&self) -> usize {

@@ -4,7 +4,10 @@ use ha_config::Clock;
 use serde_json::{Value, json};
 
 use super::server::Answer;
-use crate::{io::adjtimex::KernelClock, watch::opinion::Opinion};
+use crate::{
+    io::adjtimex::KernelClock,
+    watch::{judges, opinion::Opinion},
+};
 
 /// What one look has shown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,24 +29,26 @@ pub(super) struct Judge {
     why: String,
 }
 
-impl Judge {
-    pub(super) fn new(clock: Clock) -> Self {
-        let opinion = Opinion::new(clock.rise, clock.fall, None);
-        Self { clock, opinion, is_offset_bad: false, why: String::new() }
-    }
+impl judges::Judge for Judge {
+    type Wanted = Clock;
 
-    /// Whether this is a judge of the same question.
-    pub(super) fn is_of(&self, other: &Clock) -> bool {
+    fn is_of(&self, other: &Clock) -> bool {
         let question = |clock: &Clock| {
             (clock.name.clone(), clock.max_offset, clock.max_error, clock.require_sync)
         };
         question(&self.clock) == question(other)
     }
 
-    /// Goes on with other words for the same question.
-    pub(super) fn follow(&mut self, clock: Clock) {
+    fn follow(&mut self, clock: Clock) {
         (self.opinion.rise, self.opinion.fall) = (clock.rise, clock.fall);
         self.clock = clock;
+    }
+}
+
+impl Judge {
+    pub(super) fn new(clock: Clock) -> Self {
+        let opinion = Opinion::new(clock.rise, clock.fall, None);
+        Self { clock, opinion, is_offset_bad: false, why: String::new() }
     }
 
     /// Whether there is no verdict yet.
@@ -109,7 +114,7 @@ mod tests {
 
     use ha_config::{Place, Weight};
 
-    use super::*;
+    use super::{judges::Judge as _, *};
 
     fn clock(rise: u32, fall: u32) -> Clock {
         Clock {

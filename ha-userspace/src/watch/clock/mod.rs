@@ -22,6 +22,7 @@ use self::{
     judge::{Judge, Look},
     server::Server,
 };
+use super::judges::{self, Judges};
 use crate::{
     clock,
     engine::Command,
@@ -68,16 +69,7 @@ impl ClockWatch {
 
     /// Looks at the clock as `plan` wants it. What was thought of it before goes on.
     pub(crate) fn run(&mut self, plan: &Plan) {
-        let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
-            TrackerPlan::Clock(clock) => Some((TrackerId(number), clock.clone())),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Script(_)
-            | TrackerPlan::Process(_)
-            | TrackerPlan::Unit(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_) => None,
-        });
-        let tracked = tracked.collect();
+        let tracked = plan.trackers_of(TrackerPlan::clock);
         self.wanted.send_replace(Wanted { look: plan.clock.clone(), tracked });
     }
 
@@ -129,7 +121,7 @@ type Verdicts = Vec<(TrackerId, bool)>;
 /// Whether there still is somebody to tell.
 async fn tell_all(commands: &mpsc::Sender<Command>, verdicts: Verdicts) -> bool {
     for (tracker, up) in verdicts {
-        if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
+        if !judges::tell(commands, tracker, up).await {
             return false;
         }
     }
@@ -142,7 +134,7 @@ struct Desk {
     wanted: ClockLook,
     servers: Vec<Server>,
     last: Look,
-    judges: BTreeMap<TrackerId, Judge>,
+    judges: Judges<Judge>,
     alarms: Alarms,
     budget: Budget,
 }
@@ -161,17 +153,7 @@ impl Desk {
             self.servers = look.servers.iter().filter_map(start).collect();
         }
         self.wanted = look;
-        let mut before = core::mem::take(&mut self.judges);
-        for (tracker, clock) in tracked {
-            let judge = match before.remove(&tracker).filter(|judge| judge.is_of(&clock)) {
-                Some(mut judge) => {
-                    judge.follow(clock);
-                    judge
-                }
-                None => Judge::new(clock),
-            };
-            self.judges.insert(tracker, judge);
-        }
+        self.judges.take(tracked, Judge::new);
         let look = Look { offset: None, ..self.last };
         self.judge(&look, Judge::is_new)
     }
@@ -199,11 +181,11 @@ impl Desk {
     fn judge(&mut self, look: &Look, whom: impl Fn(&Judge) -> bool) -> Verdicts {
         let mut verdicts = Vec::new();
         let mut lines = Vec::new();
-        for (tracker, judge) in self.judges.iter_mut().filter(|(_, judge)| whom(judge)) {
+        for (tracker, judge) in self.judges.numbered().filter(|(_, judge)| whom(judge)) {
             let Some(up) = judge.hear(look) else { continue };
             let text = format!("clock {}: {}", judge.name(), judge.why());
             lines.push(if up { Line::info(text) } else { Line::warning(text) });
-            verdicts.push((*tracker, up));
+            verdicts.push((tracker, up));
         }
         for line in lines {
             self.say(&line);
@@ -237,7 +219,7 @@ impl Desk {
             "kernel": kernel,
             "offset_ms": self.last.offset.map(|answer| answer.offset_s * 1e3),
             "servers": self.servers.iter().map(Server::status).collect::<Value>(),
-            "tracked": self.judges.values().map(Judge::status).collect::<Value>(),
+            "tracked": self.judges.iter().map(Judge::status).collect::<Value>(),
             "lines_left_out": self.budget.left_out(),
         })
     }

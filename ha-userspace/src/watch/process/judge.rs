@@ -1,46 +1,30 @@
 //! The verdict of one tracker: enough processes, not too many, not too many starts. Pure.
 
+use core::time::Duration;
+
 use ha_config::Process;
 use ha_core::Instant;
+use serde_json::{Value, json};
 
 use super::{
-    super::starts::Starts,
+    super::judges::{self, News, Ruled, Ruling, Verdict},
     census::{Cause, Change},
 };
+use crate::status::figures::Tracked;
 
 /// What is thought of a tracker, and since when it may be thought otherwise.
 #[derive(Debug)]
 pub(super) struct Judge {
     process: Process,
     count: u32,
-    /// Whether the number is right, delays included. `None`: nobody has counted yet.
-    settled: Option<bool>,
-    /// When the number counts that differs from what is settled.
-    due: Option<Instant>,
-    starts: Starts,
-    /// The last verdict that was given, and whether it was for a storm.
-    told: Option<(bool, bool)>,
+    ruling: Ruling,
     last: Option<(Cause, u32)>,
-}
-
-/// A verdict that is another one than before, or has another reason.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Verdict {
-    pub(super) up: bool,
-    /// Why, in a sentence for the operator.
-    pub(super) why: String,
 }
 
 impl Judge {
     pub(super) fn new(process: Process) -> Self {
-        let starts = Starts::new(process.restarts);
-        Self { process, count: 0, settled: None, due: None, starts, told: None, last: None }
-    }
-
-    /// Judges by other numbers and delays from now on.
-    pub(super) fn follow(&mut self, process: Process) {
-        self.starts.follow(process.restarts);
-        self.process = process;
+        let ruling = Ruling::new(process.restarts, None);
+        Self { process, count: 0, ruling, last: None }
     }
 
     /// So many processes are there, found by looking at all of them; `changes` is what is new
@@ -54,95 +38,43 @@ impl Judge {
         let cause = if count < self.count { Cause::Exit } else { Cause::Exec };
         self.count = count;
         self.last = None;
-        if self.settled.is_none() {
+        if !self.ruling.is_settled() {
             // What ran before anybody looked has not just started.
-            self.settled = Some(self.is_right());
+            let is_right = self.is_right();
+            self.ruling.settle(is_right);
             return self.verdict();
         }
         for change in changes {
-            self.last = Some((change.cause, change.pid));
-            if change.is_start {
-                self.starts.note(now);
-            }
+            self.note(now, *change);
         }
         self.weigh(now, cause)
-    }
-
-    /// Whether it has judged this process, whatever else was asked of it.
-    pub(super) fn is_of(&self, process: &Process) -> bool {
-        self.process.is_same(process)
     }
 
     /// The number is another one, because of `change`.
     pub(super) fn handle(&mut self, now: Instant, count: u32, change: Change) -> Option<Verdict> {
         self.count = count;
-        self.last = Some((change.cause, change.pid));
-        if change.is_start {
-            self.starts.note(now);
-        }
+        self.note(now, change);
         self.weigh(now, change.cause)
     }
 
-    /// What is due is settled.
-    pub(super) fn elapse(&mut self, now: Instant) -> Option<Verdict> {
-        if self.due.is_some_and(|due| due <= now) {
-            self.due = None;
-            self.settled = Some(self.is_right());
+    fn note(&mut self, now: Instant, change: Change) {
+        self.last = Some((change.cause, change.pid));
+        if change.is_start {
+            self.ruling.starts.note(now);
         }
-        self.starts.elapse(now);
-        self.verdict()
-    }
-
-    /// When [`Judge::elapse`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.due, self.starts.end()].into_iter().flatten().min()
-    }
-
-    /// An operator says that the starts so far do not count.
-    pub(super) fn forgive(&mut self) -> Option<Verdict> {
-        self.starts.forgive();
-        self.verdict()
-    }
-
-    fn is_right(&self) -> bool {
-        let Process { quorum, quorum_max, .. } = &self.process;
-        self.count >= *quorum && quorum_max.is_none_or(|most| self.count <= most)
     }
 
     /// Settles the number, or has it wait.
     fn weigh(&mut self, now: Instant, cause: Cause) -> Option<Verdict> {
-        if self.settled == Some(self.is_right()) {
-            self.due = None;
-            return self.verdict();
-        }
         let delay = match cause {
             Cause::Fork => self.process.fork_delay,
             Cause::Exit => self.process.terminate_delay,
             // keepalived 2.2.7 has no delay for it either.
-            Cause::Exec => core::time::Duration::ZERO,
+            Cause::Exec => Duration::ZERO,
         };
-        let due = now + delay;
-        self.due = Some(self.due.map_or(due, |before| before.min(due)));
+        let is_right = self.is_right();
+        self.ruling.weigh(now, is_right, delay);
         self.elapse(now)
-    }
-
-    fn verdict(&mut self) -> Option<Verdict> {
-        let is_storm = self.starts.is_storm();
-        let up = self.settled? && !is_storm;
-        let news = (up, is_storm);
-        if self.told == Some(news) {
-            return None;
-        }
-        let is_first = self.told.is_none();
-        self.told = Some(news);
-        let name = &self.process.name;
-        let why = match (up, is_storm) {
-            (true, _) if is_first => format!("process {name}: {}", self.number()),
-            (true, _) => format!("process {name} is well again: {}{}", self.event(), self.number()),
-            (false, true) => format!("process {name} fails: {}", self.starts.why()),
-            (false, false) => format!("process {name} fails: {}{}", self.event(), self.number()),
-        };
-        Some(Verdict { up, why })
     }
 
     /// `pid 17 has ended, `, if it was one process.
@@ -166,6 +98,56 @@ impl Judge {
     }
 }
 
+impl judges::Judge for Judge {
+    type Wanted = Process;
+
+    fn is_of(&self, process: &Process) -> bool {
+        self.process.is_same(process)
+    }
+
+    fn follow(&mut self, process: Process) {
+        self.ruling.starts.follow(process.restarts);
+        self.process = process;
+    }
+}
+
+impl Ruled for Judge {
+    fn ruling(&self) -> &Ruling {
+        &self.ruling
+    }
+
+    fn ruling_mut(&mut self) -> &mut Ruling {
+        &mut self.ruling
+    }
+
+    fn is_right(&self) -> bool {
+        let Process { quorum, quorum_max, .. } = &self.process;
+        self.count >= *quorum && quorum_max.is_none_or(|most| self.count <= most)
+    }
+
+    fn why(&self, News { up, is_storm, is_first }: News) -> String {
+        let name = &self.process.name;
+        match (up, is_storm) {
+            (true, _) if is_first => format!("process {name}: {}", self.number()),
+            (true, _) => format!("process {name} is well again: {}{}", self.event(), self.number()),
+            (false, true) => format!("process {name} fails: {}", self.ruling.starts.why()),
+            (false, false) => format!("process {name} fails: {}{}", self.event(), self.number()),
+        }
+    }
+
+    fn status(&self, now: Instant) -> Value {
+        let Process { name, quorum, quorum_max, .. } = &self.process;
+        json!({ "name": name, "is_up": self.ruling.is_up(), "count": self.count, "quorum": quorum,
+            "quorum_max": quorum_max, "starts": self.ruling.starts.status(now) })
+    }
+
+    fn figure(&self, now: Instant) -> Tracked {
+        let starts = self.ruling.starts.within(now);
+        let name = self.process.name.clone();
+        Tracked { name, is_up: self.ruling.is_up(), count: Some(self.count), starts }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use core::time::Duration;
@@ -173,7 +155,7 @@ mod tests {
     use ha_config::{ProcessMatch, RestartLimit};
     use ha_core::TrackerId;
 
-    use super::{super::pattern::tests::process, *};
+    use super::{super::pattern::tests::process, judges::Judge as _, *};
 
     /// A judge, a number, and a clock that is set by hand.
     struct Bench {
@@ -252,9 +234,9 @@ mod tests {
         };
         let (mut bench, _) = Bench::new(1, delays);
         assert_eq!(bench.end(1.0), None);
-        assert_eq!(bench.judge.deadline(), Some(at(3.0)));
+        assert_eq!(bench.judge.ruling.deadline(), Some(at(3.0)));
         assert_eq!(bench.start(2.0), None, "in time");
-        assert_eq!(bench.judge.deadline(), None);
+        assert_eq!(bench.judge.ruling.deadline(), None);
         assert_eq!(bench.end(4.0), None);
         assert_eq!(bench.elapse(5.9), None);
         assert_eq!(bench.elapse(6.0), Some(false));
@@ -274,10 +256,10 @@ mod tests {
         assert_eq!(restart(11.0), (Some(false), Some(true)), "the first is out of the window");
         assert_eq!(restart(11.5), (Some(false), Some(false)), "three within ten seconds");
         assert_eq!(restart(20.0), (None, None));
-        assert_eq!(bench.judge.deadline(), Some(at(30.0)));
+        assert_eq!(bench.judge.ruling.deadline(), Some(at(30.0)));
         assert_eq!(bench.elapse(29.9), None);
         assert_eq!(bench.elapse(30.0), Some(true));
-        assert_eq!(bench.judge.deadline(), None);
+        assert_eq!(bench.judge.ruling.deadline(), None);
     }
 
     #[test]
@@ -288,7 +270,7 @@ mod tests {
         assert_eq!(bench.judge.forgive(), None, "nothing was wrong");
         assert_eq!((bench.start(2.0), bench.start(3.0)), (None, Some(false)));
         assert_eq!(bench.judge.forgive().map(|verdict| verdict.up), Some(true));
-        assert_eq!(bench.judge.deadline(), None);
+        assert_eq!(bench.judge.ruling.deadline(), None);
         assert_eq!(bench.start(4.0), None, "the first one again");
     }
 

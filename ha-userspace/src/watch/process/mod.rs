@@ -14,26 +14,31 @@ mod storm;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io, thread,
+    io,
+    sync::Arc,
+    thread,
 };
 
 use ha_config::Process;
-use ha_core::{Instant, TrackerId};
+use ha_core::TrackerId;
 use tokio::{
     runtime,
     sync::{mpsc, watch},
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 pub(crate) use self::source::Event;
 use self::{
-    census::{Census, Change},
-    judge::{Judge, Verdict},
+    census::Census,
+    judge::Judge,
     pattern::Pattern,
     sight::Sight,
     source::{News, Source},
 };
-use super::pause;
+use super::{
+    judges::{Ruled, Shared, Verdicts, locked, tell_all},
+    pause,
+};
 use crate::{
     cli::ProcessEvents,
     clock,
@@ -45,16 +50,7 @@ use crate::{
 type Wanted = BTreeMap<TrackerId, Process>;
 
 fn wanted(plan: &Plan) -> Wanted {
-    let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
-        TrackerPlan::Process(process) => Some((TrackerId(number), process.clone())),
-        TrackerPlan::Interface(_)
-        | TrackerPlan::Script(_)
-        | TrackerPlan::Unit(_)
-        | TrackerPlan::File(_)
-        | TrackerPlan::Statics(_)
-        | TrackerPlan::Clock(_) => None,
-    });
-    tracked.collect()
+    plan.trackers_of(TrackerPlan::process)
 }
 
 /// What is thought of the processes that run now. Needs a runtime of tokio.
@@ -81,6 +77,7 @@ pub(crate) struct ProcessWatch {
 #[derive(Debug)]
 struct Running {
     wanted: watch::Sender<Wanted>,
+    judges: Shared<Judge>,
     resets: mpsc::Sender<BTreeSet<TrackerId>>,
 }
 
@@ -114,68 +111,67 @@ impl ProcessWatch {
         }
     }
 
+    /// Who judges them; `None`: nobody does.
+    pub(super) fn judges(&self) -> Option<&Shared<impl Ruled>> {
+        self.running.as_ref().map(|running| &running.judges)
+    }
+
     fn start(&self, tracked: Wanted) -> io::Result<Running> {
+        let desk = Desk::default();
+        let judges = Arc::clone(&desk.judges);
         let (wanted, wants) = watch::channel(tracked);
         let (resets, reset) = mpsc::channel(WAITING_MAX);
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (commands, choice) = (self.commands.clone(), self.choice);
         thread::Builder::new().name("ha-process".to_owned()).spawn(move || {
-            runtime.block_on(attend(wants, reset, &commands, choice));
+            runtime.block_on(attend(desk, wants, reset, &commands, choice));
         })?;
-        Ok(Running { wanted, resets })
+        Ok(Running { wanted, judges, resets })
     }
 }
 
 /// Until nobody wants to know any more.
 async fn attend(
+    mut desk: Desk,
     mut wanted: watch::Receiver<Wanted>,
     mut resets: mpsc::Receiver<BTreeSet<TrackerId>>,
     commands: &mpsc::Sender<Command>,
     choice: ProcessEvents,
 ) {
     let mut source = Source::open(choice);
-    let mut desk = Desk::default();
     desk.take(wanted.borrow_and_update().clone());
     let mut verdicts = desk.rescan(&mut source);
     loop {
-        for (tracker, Verdict { up, why }) in verdicts.drain(..) {
-            if up {
-                info!("{why}");
-            } else {
-                warn!("{why}");
-            }
-            if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
-                return;
-            }
+        if !tell_all(commands, verdicts).await {
+            return;
         }
-        tokio::select! {
+        let deadline = locked(&desk.judges).deadline();
+        verdicts = tokio::select! {
             changed = wanted.changed() => {
                 if changed.is_err() {
                     return;
                 }
                 desk.take(wanted.borrow_and_update().clone());
-                verdicts = desk.rescan(&mut source);
+                desk.rescan(&mut source)
             }
-            news = source.next() => verdicts = match news {
+            news = source.next() => match news {
                 News::Events(events) => desk.handle(&events, &mut source),
                 News::Unknown => desk.rescan(&mut source),
             },
             reset = resets.recv() => match reset {
-                Some(trackers) => verdicts = desk.forgive(&trackers),
+                Some(trackers) => locked(&desk.judges).forgive(&trackers),
                 None => return,
             },
-            () = pause(desk.deadline()) => verdicts = desk.elapse(),
-        }
+            () = pause(deadline) => locked(&desk.judges).elapse(clock::now()),
+        };
     }
 }
-
-type Verdicts = Vec<(TrackerId, Verdict)>;
 
 /// What is known, and what is thought of it.
 #[derive(Debug, Default)]
 struct Desk {
     census: Census,
-    judges: BTreeMap<TrackerId, Judge>,
+    judges: Shared<Judge>,
 }
 
 impl Desk {
@@ -183,17 +179,7 @@ impl Desk {
     fn take(&mut self, wanted: Wanted) {
         let patterns = wanted.iter().map(|(tracker, process)| (*tracker, Pattern::new(process)));
         self.census.look_for(patterns.collect());
-        let mut before = core::mem::take(&mut self.judges);
-        for (tracker, process) in wanted {
-            let judge = match before.remove(&tracker).filter(|judge| judge.is_of(&process)) {
-                Some(mut judge) => {
-                    judge.follow(process);
-                    judge
-                }
-                None => Judge::new(process),
-            };
-            self.judges.insert(tracker, judge);
-        }
+        locked(&self.judges).take(wanted, Judge::new);
     }
 
     /// Looks at every process there is.
@@ -221,10 +207,10 @@ impl Desk {
         }
         let now = clock::now();
         let mut verdicts = Vec::new();
-        for (tracker, judge) in &mut self.judges {
-            let of_it = changes.iter().filter(|change| change.tracker == *tracker);
-            let verdict = judge.recount(now, self.census.count(*tracker), of_it);
-            verdicts.extend(verdict.map(|verdict| (*tracker, verdict)));
+        for (tracker, judge) in locked(&self.judges).numbered() {
+            let of_it = changes.iter().filter(|change| change.tracker == tracker);
+            let verdict = judge.recount(now, self.census.count(tracker), of_it);
+            verdicts.extend(verdict.map(|verdict| (tracker, verdict)));
         }
         verdicts
     }
@@ -253,8 +239,12 @@ impl Desk {
                     None => self.census.exit(pid, &mut changes),
                 },
             }
+            let mut judges = locked(&self.judges);
             for change in changes {
-                verdicts.extend(self.judge(now, change));
+                let count = self.census.count(change.tracker);
+                let judge = judges.one(change.tracker);
+                let verdict = judge.and_then(|judge| judge.handle(now, count, change));
+                verdicts.extend(verdict.map(|verdict| (change.tracker, verdict)));
             }
         }
         verdicts
@@ -268,28 +258,5 @@ impl Desk {
         }
         source.release(pid);
         Some(sight)
-    }
-
-    fn judge(&mut self, now: Instant, change: Change) -> Option<(TrackerId, Verdict)> {
-        let count = self.census.count(change.tracker);
-        let judge = self.judges.get_mut(&change.tracker)?;
-        judge.handle(now, count, change).map(|verdict| (change.tracker, verdict))
-    }
-
-    fn forgive(&mut self, trackers: &BTreeSet<TrackerId>) -> Verdicts {
-        let meant = self.judges.iter_mut().filter(|(tracker, _)| trackers.contains(tracker));
-        let verdicts = meant.filter_map(|(tracker, judge)| Some((*tracker, judge.forgive()?)));
-        verdicts.collect()
-    }
-
-    fn elapse(&mut self) -> Verdicts {
-        let now = clock::now();
-        let due = self.judges.iter_mut();
-        due.filter_map(|(tracker, judge)| judge.elapse(now).map(|verdict| (*tracker, verdict)))
-            .collect()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.judges.values().filter_map(Judge::deadline).min()
     }
 }

@@ -66,7 +66,10 @@ async fn the_right_one_counts(choice: ProcessEvents, letter: char) {
     let (commands, mut heard) = mpsc::channel(16);
     let (wanted, is_wanted) = watch::channel(Wanted::from([(TrackerId(0), tracked)]));
     let (_resets, reset) = mpsc::channel(1);
-    let watching = tokio::spawn(async move { attend(is_wanted, reset, &commands, choice).await });
+    let watching =
+        tokio::spawn(
+            async move { attend(Desk::default(), is_wanted, reset, &commands, choice).await },
+        );
     let (up, down) = (Verdict::from(true), Verdict::from(false));
     let end = |mut one: Child| {
         one.kill().unwrap();

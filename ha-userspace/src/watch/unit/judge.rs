@@ -4,8 +4,10 @@ use core::time::Duration;
 
 use ha_config::Unit;
 use ha_core::Instant;
+use serde_json::{Value, json};
 
-use super::super::starts::Starts;
+use super::super::judges::{self, News, Ruled, Ruling, Verdict};
+use crate::status::figures::Tracked;
 
 /// For so long the first verdict waits for systemd to answer, and for a unit that is just starting.
 pub(super) const FIRST_VERDICT_WITHIN: Duration = Duration::from_secs(10);
@@ -37,45 +39,19 @@ impl Sight {
     }
 }
 
-/// A verdict that is another one than before, or has another reason.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Verdict {
-    pub(super) up: bool,
-    /// Why, in a sentence for the operator.
-    pub(super) why: String,
-}
-
 /// What is thought of a tracker, and since when it may be thought otherwise.
 #[derive(Debug)]
 pub(super) struct Judge {
     unit: Unit,
     /// `None`: systemd has not been heard yet.
     sight: Option<Sight>,
-    /// Whether it is up, delays included. `None`: that is not known yet.
-    settled: Option<bool>,
-    /// When what differs from what is settled counts.
-    due: Option<Instant>,
-    starts: Starts,
-    /// The last verdict that was given, and whether it was for too many starts.
-    told: Option<(bool, bool)>,
+    ruling: Ruling,
 }
 
 impl Judge {
     pub(super) fn new(now: Instant, unit: Unit) -> Self {
-        let starts = Starts::new(unit.restarts);
-        let due = Some(now + FIRST_VERDICT_WITHIN);
-        Self { unit, sight: None, settled: None, due, starts, told: None }
-    }
-
-    /// Whether it has judged this unit, whatever else was asked of it.
-    pub(super) fn is_of(&self, unit: &Unit) -> bool {
-        self.unit.is_same(unit)
-    }
-
-    /// Judges by other delays and limits from now on.
-    pub(super) fn follow(&mut self, unit: Unit) {
-        self.starts.follow(unit.restarts);
-        self.unit = unit;
+        let ruling = Ruling::new(unit.restarts, Some(now + FIRST_VERDICT_WITHIN));
+        Self { unit, sight: None, ruling }
     }
 
     /// So it is now.
@@ -85,67 +61,70 @@ impl Judge {
         let starts = self.sight.as_ref().map_or(0, |before| sight.starts_since(before));
         // A limit is a thousand at most.
         for _ in 0..starts.min(1001) {
-            self.starts.note(now);
+            self.ruling.starts.note(now);
         }
         self.sight = Some(sight);
-        match self.settled {
-            None if is_starting => {}
-            None => self.settle(),
-            Some(before) if before == is_up => self.due = None,
-            Some(_) if is_up => self.settle(),
-            Some(_) => {
-                let due = now + self.unit.terminate_delay;
-                self.due = Some(self.due.map_or(due, |before| before.min(due)));
-            }
+        let delay = if is_up { Duration::ZERO } else { self.unit.terminate_delay };
+        match self.ruling.is_settled() {
+            false if is_starting => {}
+            false => self.ruling.settle(is_up),
+            true => self.ruling.weigh(now, is_up, delay),
         }
         self.elapse(now)
     }
 
-    /// What is due is settled.
-    pub(super) fn elapse(&mut self, now: Instant) -> Option<Verdict> {
-        if self.due.is_some_and(|due| due <= now) {
-            self.settle();
-        }
-        self.starts.elapse(now);
-        self.verdict()
+    fn state(&self) -> &str {
+        self.sight.as_ref().map_or("unknown, systemd does not answer", |sight| sight.state.as_str())
+    }
+}
+
+impl judges::Judge for Judge {
+    type Wanted = Unit;
+
+    fn is_of(&self, unit: &Unit) -> bool {
+        self.unit.is_same(unit)
     }
 
-    /// When [`Judge::elapse`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Instant> {
-        [self.due, self.starts.end()].into_iter().flatten().min()
+    fn follow(&mut self, unit: Unit) {
+        self.ruling.starts.follow(unit.restarts);
+        self.unit = unit;
+    }
+}
+
+impl Ruled for Judge {
+    fn ruling(&self) -> &Ruling {
+        &self.ruling
     }
 
-    /// An operator says that the starts so far do not count.
-    pub(super) fn forgive(&mut self) -> Option<Verdict> {
-        self.starts.forgive();
-        self.verdict()
+    fn ruling_mut(&mut self) -> &mut Ruling {
+        &mut self.ruling
     }
 
-    fn settle(&mut self) {
-        self.due = None;
-        self.settled = Some(self.sight.as_ref().is_some_and(Sight::is_up));
+    fn is_right(&self) -> bool {
+        self.sight.as_ref().is_some_and(Sight::is_up)
     }
 
-    fn verdict(&mut self) -> Option<Verdict> {
-        let is_storm = self.starts.is_storm();
-        let up = self.settled? && !is_storm;
-        if self.told == Some((up, is_storm)) {
-            return None;
-        }
-        let is_first = self.told.is_none();
-        self.told = Some((up, is_storm));
-        let Unit { name, unit, .. } = &self.unit;
-        let state = self
-            .sight
-            .as_ref()
-            .map_or("unknown, systemd does not answer", |sight| sight.state.as_str());
-        let why = match (up, is_storm) {
+    fn why(&self, News { up, is_storm, is_first }: News) -> String {
+        let (Unit { name, unit, .. }, state) = (&self.unit, self.state());
+        match (up, is_storm) {
             (true, _) if is_first => format!("unit {name}: {unit} is {state}"),
             (true, _) => format!("unit {name} is well again: {unit} is {state}"),
-            (false, true) => format!("unit {name} fails: {unit} was {}", self.starts.why()),
+            (false, true) => format!("unit {name} fails: {unit} was {}", self.ruling.starts.why()),
             (false, false) => format!("unit {name} fails: {unit} is {state}"),
-        };
-        Some(Verdict { up, why })
+        }
+    }
+
+    fn status(&self, now: Instant) -> Value {
+        let Unit { name, unit, .. } = &self.unit;
+        let state = self.sight.as_ref().map(|sight| &sight.state);
+        json!({ "name": name, "is_up": self.ruling.is_up(), "unit": unit, "state": state,
+            "starts": self.ruling.starts.status(now) })
+    }
+
+    fn figure(&self, now: Instant) -> Tracked {
+        let starts = self.ruling.starts.within(now);
+        let name = self.unit.name.clone();
+        Tracked { name, is_up: self.ruling.is_up(), count: None, starts }
     }
 }
 
@@ -153,7 +132,7 @@ impl Judge {
 mod tests {
     use ha_config::{Place, RestartLimit, Weight};
 
-    use super::*;
+    use super::{judges::Judge as _, *};
 
     fn unit() -> Unit {
         Unit {
@@ -205,13 +184,13 @@ mod tests {
         let mut judge = Judge::new(at(0.0), unit());
         assert_eq!(judge.hear(at(1.0), sight("activating", 0, 1)), None);
         assert_eq!(judge.hear(at(2.0), sight("active", 0, 1)).map(|one| one.up), Some(true));
-        assert_eq!(judge.deadline(), None);
+        assert_eq!(judge.ruling.deadline(), None);
         for state in [None, Some("activating")] {
             let mut judge = Judge::new(at(0.0), unit());
             if let Some(state) = state {
                 assert_eq!(judge.hear(at(1.0), sight(state, 0, 1)), None);
             }
-            assert_eq!(judge.deadline(), Some(at(10.0)));
+            assert_eq!(judge.ruling.deadline(), Some(at(10.0)));
             assert_eq!(judge.elapse(at(9.9)), None);
             assert_eq!(judge.elapse(at(10.0)).map(|one| one.up), Some(false));
         }
@@ -224,9 +203,9 @@ mod tests {
         let restart = ["active", "deactivating", "activating", "active"];
         // The third comes after a second, the fourth at the last moment.
         assert_eq!(verdicts(&mut judge, &restart[..3]), [Some(true), None, None]);
-        assert_eq!(judge.deadline(), Some(at(3.0)), "since the first that was not well");
+        assert_eq!(judge.ruling.deadline(), Some(at(3.0)), "since the first that was not well");
         assert_eq!(judge.hear(at(2.9), sight("active", 0, 2)), None);
-        assert_eq!(judge.deadline(), None);
+        assert_eq!(judge.ruling.deadline(), None);
         assert_eq!(judge.hear(at(4.0), sight("failed", 0, 2)), None);
         assert_eq!(judge.elapse(at(6.0)).map(|one| one.up), Some(false));
     }
@@ -243,7 +222,7 @@ mod tests {
         assert_eq!(hear(3.0, 0, 3), None, "somebody else's");
         assert_eq!(hear(3.5, 0, 3), None);
         assert_eq!(hear(4.0, 2, 4), Some(false), "two at once");
-        assert_eq!(judge.deadline(), Some(at(14.0)));
+        assert_eq!(judge.ruling.deadline(), Some(at(14.0)));
         assert_eq!(judge.elapse(at(13.9)), None);
         assert_eq!(judge.elapse(at(14.0)).map(|one| one.up), Some(true));
     }
@@ -258,7 +237,7 @@ mod tests {
         assert_eq!(why, text);
         let why = judge.forgive().unwrap().why;
         assert_eq!(why, "unit web is well again: nginx.service is active");
-        assert_eq!(judge.deadline(), None);
+        assert_eq!(judge.ruling.deadline(), None);
         assert_eq!(judge.hear(at(2.0), sight("active", 3, 3)), None, "the first one again");
     }
 

@@ -5,10 +5,7 @@
 mod bus;
 mod judge;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-};
+use std::{collections::BTreeSet, mem, sync::Arc};
 
 use ha_core::{Instant, TrackerId};
 use tokio::{
@@ -19,9 +16,12 @@ use tracing::{info, warn};
 
 use self::{
     bus::{News, Wanted},
-    judge::{Judge, Verdict},
+    judge::Judge,
 };
-use super::pause;
+use super::{
+    judges::{Ruled, Shared, Verdict, Verdicts, locked, tell_all},
+    pause,
+};
 use crate::{
     clock,
     engine::Command,
@@ -42,6 +42,7 @@ pub(crate) struct UnitWatch {
 #[derive(Debug)]
 struct Running {
     wanted: watch::Sender<Wanted>,
+    judges: Shared<Judge>,
     resets: mpsc::Sender<BTreeSet<TrackerId>>,
     /// Dropped, they end.
     _tasks: JoinSet<()>,
@@ -55,16 +56,7 @@ impl UnitWatch {
 
     /// Watches what `plan` tracks. What is known goes on. Needs a runtime of tokio.
     pub(crate) fn run(&mut self, plan: &Plan) {
-        let tracked = plan.trackers.numbered().filter_map(|(number, tracker)| match tracker {
-            TrackerPlan::Unit(unit) => Some((TrackerId(number), unit.clone())),
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Script(_)
-            | TrackerPlan::Process(_)
-            | TrackerPlan::File(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Clock(_) => None,
-        });
-        let tracked: Wanted = tracked.collect();
+        let tracked = plan.trackers_of(TrackerPlan::unit);
         if tracked.is_empty() {
             self.running = None;
         } else if let Some(running) = &self.running {
@@ -82,63 +74,62 @@ impl UnitWatch {
         }
     }
 
+    /// Who judges them; `None`: nobody does.
+    pub(super) fn judges(&self) -> Option<&Shared<impl Ruled>> {
+        self.running.as_ref().map(|running| &running.judges)
+    }
+
     fn start(&self, tracked: Wanted) -> Running {
+        let desk = Desk::default();
+        let judges = Arc::clone(&desk.judges);
         let (wanted, wants) = watch::channel(tracked);
         let (resets, reset) = mpsc::channel(WAITING_MAX);
         let (tell, news) = mpsc::channel(WAITING_MAX);
         let mut tasks = JoinSet::new();
         tasks.spawn(bus::listen(wants.clone(), tell));
-        tasks.spawn(attend(wants, news, reset, self.commands.clone()));
-        Running { wanted, resets, _tasks: tasks }
+        tasks.spawn(attend(desk, wants, news, reset, self.commands.clone()));
+        Running { wanted, judges, resets, _tasks: tasks }
     }
 }
 
 /// Until nobody wants to know any more.
 async fn attend(
+    mut desk: Desk,
     mut wanted: watch::Receiver<Wanted>,
     mut news: mpsc::Receiver<News>,
     mut resets: mpsc::Receiver<BTreeSet<TrackerId>>,
     commands: mpsc::Sender<Command>,
 ) {
-    let mut desk = Desk::default();
     let mut verdicts = desk.take(clock::now(), wanted.borrow_and_update().clone());
     loop {
-        for (tracker, Verdict { up, why }) in verdicts.drain(..) {
-            if up {
-                info!("{why}");
-            } else {
-                warn!("{why}");
-            }
-            if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
-                return;
-            }
+        if !tell_all(&commands, verdicts).await {
+            return;
         }
-        tokio::select! {
+        let deadline = locked(&desk.judges).deadline();
+        verdicts = tokio::select! {
             changed = wanted.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                verdicts = desk.take(clock::now(), wanted.borrow_and_update().clone());
+                desk.take(clock::now(), wanted.borrow_and_update().clone())
             }
             news = news.recv() => match news {
-                Some(news) => verdicts.extend(desk.hear(clock::now(), news)),
+                Some(news) => desk.hear(clock::now(), news).into_iter().collect(),
                 None => return,
             },
             reset = resets.recv() => match reset {
-                Some(trackers) => verdicts = desk.forgive(&trackers),
+                Some(trackers) => locked(&desk.judges).forgive(&trackers),
                 None => return,
             },
-            () = pause(desk.deadline()) => verdicts = desk.elapse(clock::now()),
-        }
+            () = pause(deadline) => locked(&desk.judges).elapse(clock::now()),
+        };
     }
 }
-
-type Verdicts = Vec<(TrackerId, Verdict)>;
 
 /// What is thought of the units.
 #[derive(Debug, Default)]
 struct Desk {
-    judges: BTreeMap<TrackerId, Judge>,
+    judges: Shared<Judge>,
     /// Whether it was said that systemd does not answer.
     is_silent: bool,
 }
@@ -146,18 +137,9 @@ struct Desk {
 impl Desk {
     /// Judges this from now on.
     fn take(&mut self, now: Instant, wanted: Wanted) -> Verdicts {
-        let mut before = mem::take(&mut self.judges);
-        for (tracker, unit) in wanted {
-            let judge = match before.remove(&tracker).filter(|judge| judge.is_of(&unit)) {
-                Some(mut judge) => {
-                    judge.follow(unit);
-                    judge
-                }
-                None => Judge::new(now, unit),
-            };
-            self.judges.insert(tracker, judge);
-        }
-        self.elapse(now)
+        let mut judges = locked(&self.judges);
+        judges.take(wanted, |unit| Judge::new(now, unit));
+        judges.elapse(now)
     }
 
     fn hear(&mut self, now: Instant, news: News) -> Option<(TrackerId, Verdict)> {
@@ -167,8 +149,8 @@ impl Desk {
                     info!("units: systemd answers again");
                 }
                 // Of one that is tracked no more, something may still be on its way.
-                let judge = self.judges.get_mut(&tracker)?;
-                judge.hear(now, sight).map(|verdict| (tracker, verdict))
+                let mut judges = locked(&self.judges);
+                judges.one(tracker)?.hear(now, sight).map(|verdict| (tracker, verdict))
             }
             News::Silence(error) => {
                 if !mem::replace(&mut self.is_silent, true) {
@@ -177,20 +159,5 @@ impl Desk {
                 None
             }
         }
-    }
-
-    fn forgive(&mut self, trackers: &BTreeSet<TrackerId>) -> Verdicts {
-        let meant = self.judges.iter_mut().filter(|(tracker, _)| trackers.contains(tracker));
-        let verdicts = meant.filter_map(|(tracker, judge)| Some((*tracker, judge.forgive()?)));
-        verdicts.collect()
-    }
-
-    fn elapse(&mut self, now: Instant) -> Verdicts {
-        let due = self.judges.iter_mut();
-        due.filter_map(|(tracker, judge)| Some((*tracker, judge.elapse(now)?))).collect()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.judges.values().filter_map(Judge::deadline).min()
     }
 }
