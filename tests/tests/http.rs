@@ -107,4 +107,7 @@ fn prometheus_takes_the_alert_rules() {
     let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/prometheus/alerts.yml");
     let said = tool::output_of("promtool", &["check", "rules", rules]);
     assert!(said.as_ref().is_ok_and(|said| said.contains("rules found")), "{said:?}");
+    let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/alerts.test.yml");
+    let said = tool::output_of("promtool", &["test", "rules", samples]);
+    assert!(said.as_ref().is_ok_and(|said| said.contains("SUCCESS")), "{said:?}");
 }

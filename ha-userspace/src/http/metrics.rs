@@ -42,6 +42,12 @@ const OF_INSTANCES: &[Row<InstanceSnapshot>] = &[
     ("master_priority", Kind::Gauge, "Priority of the Master heard last", |it| {
         it.master.map(|(_, priority)| f64::from(priority))
     }),
+    (
+        "interval",
+        Kind::Seconds,
+        "Its advertisement interval, or that of the Master it hears",
+        |it| Some(it.master_interval.as_secs_f64()),
+    ),
     ("heard_ago", Kind::Seconds, "Time since the last advertisement that counted", |it| {
         it.heard_ago.map(|ago| ago.as_secs_f64())
     }),
