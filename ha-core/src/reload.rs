@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use crate::{
     Action, Actions, Cause, Config, Engine, Event, Instance, InstanceConfig, InstanceId, Instant,
-    State, TrackerId, Version,
+    State, TrackerId, Verdict, Version,
     engine::index,
     expect::Touched,
     group::{Group, group_by},
@@ -27,6 +27,8 @@ pub struct Reload {
     pub readdressed: Vec<InstanceId>,
     /// Trackers that were not there before, or watch something else now.
     pub new_trackers: Vec<TrackerId>,
+    /// What is known of some of them already.
+    pub known: Vec<(TrackerId, Verdict)>,
 }
 
 impl Reload {
@@ -109,7 +111,7 @@ impl Engine {
         self.stop_for(&reload, actions);
         let (groups, group_of) = group_by(&reload.config, &reload.retired);
         let stopped = self.stopped_by(&reload, &groups, &group_of);
-        let Reload { config, readdressed, new_trackers, retired: _, restart: _ } = reload;
+        let Reload { config, readdressed, new_trackers, known, retired: _, restart: _ } = reload;
 
         let old = core::mem::take(&mut self.instances);
         let old_timers = core::mem::replace(&mut self.timers, Timers::new(0));
@@ -148,10 +150,12 @@ impl Engine {
         self.touched = Touched::all(self.instances.len());
 
         self.trackers.resize(usize::try_from(config.trackers).unwrap_or(0), None);
-        for tracker in new_trackers {
+        let anew = new_trackers.into_iter().map(|tracker| (tracker, None));
+        let known = known.into_iter().map(|(tracker, verdict)| (tracker, Some(verdict)));
+        for (tracker, verdict) in anew.chain(known) {
             let slot = usize::try_from(tracker.0).ok();
             if let Some(slot) = slot.and_then(|place| self.trackers.get_mut(place)) {
-                *slot = None;
+                *slot = verdict;
             }
         }
         for &id in &readdressed {

@@ -298,6 +298,13 @@ fn a_new_tracker_is_waited_for_and_known_ones_stay_known() {
     assert_eq!(router.reload(Reload { config, new_trackers, ..Reload::default() }), []);
     router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Up });
     assert_eq!(router.state(ONE), State::Backup);
+    // What has been looked at before counts at once.
+    let (config, new_trackers) = (tracked(&[0, 1]), vec![TrackerId(1)]);
+    let known = vec![(TrackerId(1), Verdict::Down)];
+    router.reload(Reload { config, new_trackers, known, ..Reload::default() });
+    assert_eq!(router.state(ONE), State::Fault);
+    router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Up });
+    assert_eq!(router.state(ONE), State::Backup);
     // A tracker that is gone cannot fail any more.
     router.feed(Input::Tracker { tracker: TrackerId(1), verdict: Verdict::Down });
     router.reload_to(tracked(&[0]));

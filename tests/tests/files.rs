@@ -45,6 +45,10 @@ impl Scene {
 
     /// With `globals` before all blocks, `more` lines in the file's, and these in the instance's.
     fn start_with(&self, program: Program, globals: &str, more: &str, of_instance: &str) -> Alone {
+        Alone::start(program, &self.config(globals, more, of_instance), &[])
+    }
+
+    fn config(&self, globals: &str, more: &str, of_instance: &str) -> String {
         let path = self.path("value");
         let block = format!(
             "track_file load {{\n    file {}\n    weight {WEIGHT}\n    {more}\n}}\n",
@@ -52,8 +56,7 @@ impl Scene {
         );
         let track = format!("    track_file {{\n        load\n    }}\n{of_instance}");
         let instance = config::instance(Dialect::V3Multicast, Side::A, BASE, &track);
-        let config = [globals, &block, &instance].concat();
-        Alone::start(program, &config, &[])
+        [globals, &block, &instance].concat()
     }
 }
 
@@ -111,6 +114,26 @@ fn a_router_begins_with_the_priority_that_the_file_gives_it() {
         let is_told = wait::holds_within(Duration::from_secs(20), has_told);
         assert!(is_told, "{program:?}: {:?}{}", router.notified(), router.log());
     });
+}
+
+/// What a reload adds is read before it counts: nobody hears a priority that it is not to have.
+#[test]
+fn a_file_that_a_reload_adds_counts_from_the_first_moment() {
+    if !require::require_daemon() {
+        return;
+    }
+    let scene = Scene::new();
+    scene.write("5");
+    let before = config::instance(Dialect::V3Multicast, Side::A, BASE + 5 * WEIGHT, "");
+    let mut router = Alone::start(Program::Daemon, &before, &[]);
+    router.await_priority(BASE + 5 * WEIGHT);
+    router.reload(&scene.config("", "", ""));
+    scene.write("6");
+    router.await_priority(BASE + 6 * WEIGHT);
+    let log = router.log();
+    let changes: Vec<_> = log.lines().filter(|line| line.contains("VI_1: priority ")).collect();
+    let [change] = changes.as_slice() else { panic!("more than one change: {log}") };
+    assert!(change.contains("priority 110 -> 112: 100, file load +12"), "{log}");
 }
 
 #[test]

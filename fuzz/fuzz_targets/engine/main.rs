@@ -118,6 +118,8 @@ struct Change {
     restart: u8,
     readdressed: u8,
     new_trackers: u8,
+    /// Which of them are known, and which of these are up.
+    known: (u8, u8),
     /// Something may happen between the two halves of a reload.
     between: Option<Box<Step>>,
 }
@@ -255,6 +257,10 @@ fn reload(watched: &mut Watched, running: &mut Running, change: &Change) {
     let retired = instances_in(change.retired, count);
     config.groups = groups(&running.groups, &retired);
     restart.retain(|id| !retired.contains(id));
+    let new_trackers = trackers_in(change.new_trackers);
+    let (known, up) = (trackers_in(change.known.0), trackers_in(change.known.1));
+    let known = new_trackers.iter().filter(|tracker| known.contains(tracker));
+    let known = known.map(|tracker| (*tracker, Verdict::from(up.contains(tracker))));
     let reload = Reload {
         config: config.clone(),
         restart,
@@ -263,10 +269,8 @@ fn reload(watched: &mut Watched, running: &mut Running, change: &Change) {
             .filter(|id| !retired.contains(id))
             .collect(),
         retired,
-        new_trackers: (0..TRACKERS)
-            .filter(|tracker| change.new_trackers >> tracker & 1 == 1)
-            .map(TrackerId)
-            .collect(),
+        known: known.collect(),
+        new_trackers,
     };
     watched.stop_for(&reload);
     if let Some(step) = &change.between {
@@ -274,6 +278,11 @@ fn reload(watched: &mut Watched, running: &mut Running, change: &Change) {
     }
     watched.reload(&reload);
     running.config = config;
+}
+
+/// Those whose bit is set.
+fn trackers_in(bits: u8) -> Vec<TrackerId> {
+    (0..TRACKERS).filter(|number| bits >> number & 1 == 1).map(TrackerId).collect()
 }
 
 /// Those of so many whose bit is set.

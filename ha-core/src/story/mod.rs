@@ -19,7 +19,7 @@
 //!
 //! After that, `next` begins what a running engine goes on with ([`crate::Reload`]): the
 //! same lines again, for all that it runs from then on; `retired NAME..`, `restart NAME..`,
-//! `readdressed NAME..`, `new_trackers NAME..`. The step `reload` applies it.
+//! `readdressed NAME..`, `new_trackers NAME..`, `known NAME up|down|NUMBER`. The step `reload` applies it.
 //!
 //! Then what happens, each at a `TIME` (`1s`, `609.375ms`, `5us`, `78125ns`):
 //!

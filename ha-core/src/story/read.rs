@@ -79,6 +79,10 @@ impl Setting {
                     members.iter().map(|name| self.instance(name)).collect();
                 self.add_members(name, &members?);
             }
+            ["known", name, word] if self.next.is_some() => {
+                let known = (self.tracker(name)?, verdict(word)?);
+                self.next.get_or_insert_default().known.push(known);
+            }
             [word, names @ ..] => return self.read_reload(word, names),
             [] => return Ok(false),
         }
@@ -174,12 +178,7 @@ impl Setting {
                 input(Input::Order { instance: self.instance(name)?, order: order(word)? })
             }
             ["track", name, word] => {
-                let verdict = match word {
-                    "up" => Verdict::Up,
-                    "down" => Verdict::Down,
-                    _ => Verdict::Value(parse("up, down or a number", word)?),
-                };
-                input(Input::Tracker { tracker: self.tracker(name)?, verdict })
+                input(Input::Tracker { tracker: self.tracker(name)?, verdict: verdict(word)? })
             }
             ["frame", name, "from", source, at, hex] => {
                 self.read_frame(name, source, at, hex).map(Step::Arrival)
@@ -310,6 +309,14 @@ fn read_played_step(words: &[&str]) -> Result<Step, String> {
     }
 }
 
+fn verdict(word: &str) -> Result<Verdict, String> {
+    match word {
+        "up" => Ok(Verdict::Up),
+        "down" => Ok(Verdict::Down),
+        _ => parse("up, down or a number", word).map(Verdict::Value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +396,7 @@ mod tests {
             restart: ids(&[2, 0]),
             readdressed: ids(&[0, 7]),
             new_trackers: [2, 0, 9].map(TrackerId).to_vec(),
+            known: vec![(TrackerId(2), Verdict::Value(-3)), (TrackerId(9), Verdict::Down)],
         };
         for reload in [whole.clone(), Reload { retired: Vec::new(), ..whole }, Reload::default()] {
             for names in [names(), Names::default(), Names::new([Some("a"), None], [], [None])] {

@@ -118,14 +118,18 @@ impl Writer {
     #[must_use]
     pub fn next(&self, reload: &Reload) -> impl fmt::Display {
         fmt::from_fn(move |out| {
-            let Reload { config, retired, restart, readdressed, new_trackers } = reload;
+            let Reload { config, retired, restart, readdressed, new_trackers, known } = reload;
             write!(out, "next\n{}", self.config(config))?;
             for (word, ids) in
                 [("retired", retired), ("restart", restart), ("readdressed", readdressed)]
             {
                 list(out, word, ids.iter().map(|id| self.names.instance(*id)))?;
             }
-            list(out, "new_trackers", new_trackers.iter().map(|id| self.names.tracker(*id)))
+            list(out, "new_trackers", new_trackers.iter().map(|id| self.names.tracker(*id)))?;
+            for (id, known) in known {
+                writeln!(out, "known {} {}", self.names.tracker(*id), verdict(*known))?;
+            }
+            Ok(())
         })
     }
 
@@ -204,12 +208,7 @@ impl Writer {
                 }
                 Input::Deadline { heard: None } => write!(out, "due"),
                 Input::Tracker { tracker, verdict } => {
-                    write!(out, "track {} ", names.tracker(tracker))?;
-                    match verdict {
-                        Verdict::Up => write!(out, "up"),
-                        Verdict::Down => write!(out, "down"),
-                        Verdict::Value(value) => write!(out, "{value}"),
-                    }
+                    write!(out, "track {} {}", names.tracker(tracker), self::verdict(verdict))
                 }
                 Input::Source { instance, address: Some(address) } => {
                     write!(out, "source {} {address}", names.instance(instance))
@@ -333,6 +332,14 @@ impl Writer {
     fn millis(&self, at: Instant) -> String {
         millis(at.since(self.origin))
     }
+}
+
+fn verdict(verdict: Verdict) -> impl fmt::Display {
+    fmt::from_fn(move |out| match verdict {
+        Verdict::Up => write!(out, "up"),
+        Verdict::Down => write!(out, "down"),
+        Verdict::Value(value) => write!(out, "{value}"),
+    })
 }
 
 /// A line, unless there is nothing to list.

@@ -175,14 +175,6 @@ impl Plan {
     }
 
     /// The tracked thing that the engine knows by this number.
-    pub(crate) fn trackers_of<T: Clone>(
-        &self,
-        kind: fn(&TrackerPlan) -> Option<&T>,
-    ) -> BTreeMap<TrackerId, T> {
-        let of_it = |(number, tracker)| Some((TrackerId(number), kind(tracker)?.clone()));
-        self.trackers.numbered().filter_map(of_it).collect()
-    }
-
     pub(crate) fn tracker(&self, id: TrackerId) -> Option<&TrackerPlan> {
         self.trackers.get(id.0)
     }

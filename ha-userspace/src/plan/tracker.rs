@@ -1,8 +1,11 @@
 //! What an instance can depend on.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use ha_config::{Clock, Command, Place, Process, Script, TrackedFile, Unit, Weight};
+use ha_core::TrackerId;
+
+use super::Plan;
 
 /// What a tracker number stands for.
 #[derive(Clone, Debug)]
@@ -21,6 +24,22 @@ pub(crate) enum TrackerPlan {
     Statics(String),
     /// Up while the wall clock is good enough.
     Clock(Clock),
+}
+
+impl Plan {
+    /// The engine's number of each tracked thing.
+    pub(crate) fn tracker_numbers(&self) -> impl Iterator<Item = TrackerId> {
+        self.trackers.numbered().map(|(number, _)| TrackerId(number))
+    }
+
+    /// Those of one kind.
+    pub(crate) fn trackers_of<T: Clone>(
+        &self,
+        kind: fn(&TrackerPlan) -> Option<&T>,
+    ) -> BTreeMap<TrackerId, T> {
+        let of_it = |(number, tracker)| Some((TrackerId(number), kind(tracker)?.clone()));
+        self.trackers.numbered().filter_map(of_it).collect()
+    }
 }
 
 impl TrackerPlan {

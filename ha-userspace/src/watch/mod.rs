@@ -47,20 +47,35 @@ use crate::{
 /// Longer than it takes to look at all processes and to read some files.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
-/// What can be known before the engine starts, so that an instance begins with the priority that it
-/// is to have. What takes longer is told when it is known.
-pub(crate) async fn first_look(plan: &Arc<Plan>) -> Vec<(TrackerId, Verdict)> {
-    let is_told_at_once =
-        |tracked: &TrackerPlan| matches!(tracked, TrackerPlan::Process(_) | TrackerPlan::File(_));
-    if !plan.trackers.numbered().any(|(_, tracked)| is_told_at_once(tracked)) {
+/// What can be known of `trackers` before the engine goes by `plan`, so that an instance begins with the
+/// priority that it is to have. What takes longer is told when it is known.
+pub(crate) async fn first_look(
+    plan: &Arc<Plan>,
+    trackers: BTreeSet<TrackerId>,
+) -> Vec<(TrackerId, Verdict)> {
+    let is_told_at_once = |id: &TrackerId| match plan.tracker(*id) {
+        Some(TrackerPlan::Process(_) | TrackerPlan::File(_)) => true,
+        Some(
+            TrackerPlan::Interface(_)
+            | TrackerPlan::Script(_)
+            | TrackerPlan::Unit(_)
+            | TrackerPlan::Statics(_)
+            | TrackerPlan::Clock(_),
+        )
+        | None => false,
+    };
+    if !trackers.iter().any(is_told_at_once) {
         return Vec::new();
     }
     let plan = Arc::clone(plan);
     let look = spawn_blocking(move || {
-        let processes = process::look(&plan).into_iter().map(|(id, up)| (id, Verdict::from(up)));
-        let files = plan.trackers.numbered().filter_map(|(number, tracked)| {
-            let TrackerPlan::File(file) = tracked else { return None };
-            Some((TrackerId(number), file::look(file)))
+        let mut processes = plan.trackers_of(TrackerPlan::process);
+        processes.retain(|id, _| trackers.contains(id));
+        let processes =
+            process::look(processes).into_iter().map(|(id, up)| (id, Verdict::from(up)));
+        let files = trackers.iter().filter_map(|id| {
+            let file = plan.tracker(*id)?.file()?;
+            Some((*id, file::look(file)))
         });
         processes.chain(files).collect()
     });

@@ -47,15 +47,10 @@ use crate::{
 };
 
 /// What is tracked, by the engine's numbers.
-type Wanted = BTreeMap<TrackerId, Process>;
-
-fn wanted(plan: &Plan) -> Wanted {
-    plan.trackers_of(TrackerPlan::process)
-}
+pub(super) type Wanted = BTreeMap<TrackerId, Process>;
 
 /// What is thought of the processes that run now. Needs a runtime of tokio.
-pub(super) fn look(plan: &Plan) -> Vec<(TrackerId, bool)> {
-    let wanted = wanted(plan);
+pub(super) fn look(wanted: Wanted) -> Vec<(TrackerId, bool)> {
     if wanted.is_empty() {
         return Vec::new();
     }
@@ -92,7 +87,7 @@ impl ProcessWatch {
 
     /// Counts what `plan` tracks. What was counted before goes on.
     pub(crate) fn run(&mut self, plan: &Plan) {
-        let tracked = wanted(plan);
+        let tracked = plan.trackers_of(TrackerPlan::process);
         if let Some(running) = &self.running {
             running.wanted.send_replace(tracked);
         } else if !tracked.is_empty() {

@@ -114,7 +114,7 @@ async fn converse(
                 },
                 changed = subscriptions.next() => due = changed,
                 () = again => due = paths.keys().copied().collect(),
-                _ = next(&mut owner) => return Err("systemd has left the bus".to_owned()),
+                () = departure(&mut owner) => return Err("systemd has left the bus".to_owned()),
                 () = systemd.0.closed() => return Err("the bus has ended the connection".to_owned()),
             }
         }
@@ -253,6 +253,18 @@ impl Subscriptions {
             false
         });
         taken
+    }
+}
+
+/// Systemd leaves the bus, or the connection ends. That it has come may be told after its first answer,
+/// where it came because it was asked.
+async fn departure(owner_changes: &mut MessageStream) {
+    while let Some(Ok(signal)) = next(owner_changes).await {
+        // Name, owner before, owner now.
+        match signal.body().deserialize::<(&str, &str, &str)>() {
+            Ok((_, "", _)) => {}
+            Ok(_) | Err(_) => return,
+        }
     }
 }
 
