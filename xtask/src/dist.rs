@@ -47,6 +47,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 dpkg --purge ha
 gone /usr/sbin/ha-userspace
 gone /etc/ha
+gone /var/lib/ha
 rpm --query --package --list /packages/ha-*.rpm | grep -x /usr/sbin/ha-userspace
 rpm --install --nodeps --noscripts --root /rpm /packages/ha-*.rpm
 /rpm/usr/sbin/ha-userspace --version >/dev/null

@@ -37,7 +37,12 @@ impl HistoryFile {
     /// One sentence for the operator.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Vec<String>)> {
         let failed = |error: io::Error| {
-            io::Error::new(error.kind(), format!("the history file {}: {error}", path.display()))
+            let what = if error.kind() == io::ErrorKind::NotFound {
+                "its directory is not there: make it".to_owned()
+            } else {
+                error.to_string()
+            };
+            io::Error::new(error.kind(), format!("the history file {}: {what}", path.display()))
         };
         let mut before = read(&old(path)).map_err(failed)?;
         before.extend(read(path).map_err(failed)?);

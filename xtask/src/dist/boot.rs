@@ -37,6 +37,7 @@ vrrp_instance VI_1 {
 }
 END
 ha-userspace check
+echo 'HA_OPTIONS=--history /var/lib/ha/history' >/etc/default/ha
 systemctl start ha
 systemctl show --property=StatusText --value ha | grep 'Backup\|Master'
 until_is StatusText Master
@@ -55,10 +56,12 @@ ha-userspace history
 systemctl stop ha
 until_is ActiveState inactive
 is_not_held
+grep --quiet MASTER /var/lib/ha/history
 ";
 
 /// Makes the systemd in the directory `$0` the first process of a host of its own, whose bond0 has
-/// nobody at the other end; its exit code is what the check says.
+/// nobody at the other end; its exit code is what the check says. Its log is its own: what a check before
+/// has left there would be taken for what this one waits for.
 const BOOT: &str = r"
 root=$0
 cgroups=$(findmnt --noheadings --output TARGET --types cgroup2 | head --lines=1)
@@ -75,7 +78,7 @@ trap end EXIT
         mount -t proc proc $0/proc
         mount -t sysfs -o ro sysfs $0/sys
         mount -t cgroup2 cgroup2 $0/sys/fs/cgroup
-        for place in run tmp dev; do mount -t tmpfs -o mode=755 tmpfs $0/$place; done
+        for place in run tmp dev var/log; do mount -t tmpfs -o mode=755 tmpfs $0/$place; done
         for device in null zero full random urandom tty; do
             touch $0/dev/$device
             mount --bind /dev/$device $0/dev/$device

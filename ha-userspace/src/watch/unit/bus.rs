@@ -256,16 +256,20 @@ impl Subscriptions {
     }
 }
 
-/// Systemd leaves the bus, or the connection ends. That it has come may be told after its first answer,
-/// where it came because it was asked.
+/// Systemd leaves the bus, or the connection ends.
 async fn departure(owner_changes: &mut MessageStream) {
     while let Some(Ok(signal)) = next(owner_changes).await {
-        // Name, owner before, owner now.
-        match signal.body().deserialize::<(&str, &str, &str)>() {
-            Ok((_, "", _)) => {}
-            Ok(_) | Err(_) => return,
+        if is_departure(&signal) {
+            return;
         }
     }
+}
+
+/// That it has come may be told after its first answer, where it came because it was asked.
+fn is_departure(owner_changed: &Message) -> bool {
+    // Name, owner before, owner now.
+    let body = owner_changed.body();
+    !matches!(body.deserialize::<(&str, &str, &str)>(), Ok((_, "", _)))
 }
 
 /// `None`: the connection has ended.
@@ -275,4 +279,20 @@ async fn next(signals: &mut MessageStream) -> Option<Result<Message, Error>> {
 
 fn sentence(error: &Error) -> String {
     format!("systemd does not answer: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_comes_to_the_bus_does_not_leave_it() {
+        let is_departure = |before: &str, now: &str| {
+            let signal = Message::signal("/org/freedesktop/DBus", BUS, "NameOwnerChanged");
+            is_departure(&signal.build(&(SYSTEMD, before, now)).unwrap())
+        };
+        assert!(!is_departure("", ":1.7"));
+        assert!(is_departure(":1.7", ""));
+        assert!(is_departure(":1.7", ":1.9"), "another one knows nothing of us");
+    }
 }
