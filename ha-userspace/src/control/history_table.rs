@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
-use super::table::{number, text};
+use super::table::{list, number, text};
 use crate::wall;
+
+/// The cause of who moves because another member of its sync group did.
+const GROUP: &str = "group";
 
 /// What has happened to `name`, an instance or a sync group, or to all: the oldest first.
 pub(super) fn history(history: &Value, name: Option<&str>) -> String {
@@ -11,9 +14,11 @@ pub(super) fn history(history: &Value, name: Option<&str>) -> String {
         0 => String::new(),
         forgotten => format!("({forgotten} older entries were forgotten)\n"),
     };
-    let entries = history.get("entries").and_then(Value::as_array);
-    for entry in entries.into_iter().flatten().filter(|entry| is_about(entry, name)) {
-        out += &one(entry);
+    let entries = list(history, "entries");
+    for entry in entries.iter().filter(|entry| is_about(entry, name)) {
+        // Who asks about one member of a group is not to ask again about the one that moved it.
+        let mover = entries.iter().find(|other| has_moved(other, entry));
+        out += &one(entry, mover.filter(|mover| !is_about(mover, name)));
     }
     if out.is_empty() {
         let about = name.map_or(String::new(), |name| format!(" to {name}"));
@@ -26,7 +31,19 @@ pub(super) fn is_about(entry: &Value, name: Option<&str>) -> bool {
     name.is_none_or(|name| ["instance", "group"].iter().any(|member| text(entry, member) == name))
 }
 
-fn one(entry: &Value) -> String {
+/// Whether `other` is why all of the sync group moved, and `entry` with it.
+fn has_moved(other: &Value, entry: &Value) -> bool {
+    let is_same = |member: &str| {
+        let value = entry.get(member).filter(|value| !value.is_null());
+        value.is_some() && value == other.get(member)
+    };
+    text(entry, "cause") == GROUP
+        && text(other, "cause") != GROUP
+        && is_same("group")
+        && is_same("at_nanos")
+}
+
+fn one(entry: &Value, mover: Option<&Value>) -> String {
     let when = wall::full(number(entry, "unix_ms"));
     let name = text(entry, "instance");
     if let Some(order) = entry.get("order").and_then(Value::as_str) {
@@ -34,11 +51,12 @@ fn one(entry: &Value) -> String {
         return format!("{when}  {name}: {order}, ordered by uid {uid}\n    {result}\n");
     }
     let mut out = format!(
-        "{when}  {name}: {} -> {}, priority {}\n    {}\n",
+        "{when}  {name}: {} -> {}, priority {}\n    {}{}\n",
         text(entry, "from"),
         text(entry, "to"),
         text(entry, "priority_reason"),
         text(entry, "reason"),
+        mover.map_or(String::new(), |mover| format!(": {}", text(mover, "reason"))),
     );
     if let Some(master) = entry.get("master").filter(|master| !master.is_null()) {
         let (address, priority) = (text(master, "address"), number(master, "priority"));
@@ -46,7 +64,7 @@ fn one(entry: &Value) -> String {
         let before = before.map_or(String::new(), |time| format!(", heard {time} before"));
         line(&mut out, &format!("last Master: {address} with priority {priority}{before}"));
     }
-    let late = micros(entry, "late_us");
+    let late = micros(mover.unwrap_or(entry), "late_us");
     let late = late.map_or(String::new(), |time| format!("decided {time} after the deadline, "));
     if let (Some(sent), Some(set)) = (micros(entry, "sent_after_us"), micros(entry, "set_after_us"))
     {
@@ -77,6 +95,12 @@ mod tests {
               "to": "MASTER", "priority": 100, "priority_reason": "100", "reason": "nobody came",
               "master": { "address": "192.0.2.7", "priority": 150 }, "heard_before_us": 3_609_040,
               "late_us": 40, "sent_after_us": 50, "set_after_us": 1_360 },
+            { "unix_ms": 1_700_050_000_124_u64, "at_nanos": 7, "instance": "VI_3", "group": "H",
+              "cause": "group", "reason": "VI_4 of the same sync group moved", "sent_after_us": 50,
+              "set_after_us": 60 },
+            { "unix_ms": 1_700_050_000_124_u64, "at_nanos": 7, "instance": "VI_4", "group": "H",
+              "cause": "master_down", "reason": "silence", "late_us": 9, "sent_after_us": 50,
+              "set_after_us": 60 },
             { "unix_ms": 1_700_050_001_000_u64, "instance": "VI_2", "order": "demote", "uid": 0,
               "result": "done" },
         ] });
@@ -92,6 +116,11 @@ mod tests {
         }
         let group = history(&entries, Some("G"));
         assert!(group.contains("VI_1") && !group.contains("VI_2"), "{group}");
+        let member = history(&entries, Some("VI_3"));
+        let why = "    VI_4 of the same sync group moved: silence\n    decided 0.009 ms after the deadline";
+        assert!(member.contains(why) && !member.contains("VI_4: "), "{member}");
+        let whole = history(&entries, Some("H"));
+        assert!(whole.contains("VI_4 of the same sync group moved\n"), "{whole}");
         let none = json!({ "forgotten": 0, "entries": [] });
         assert_eq!(history(&none, Some("VI_1")), "nothing has happened to VI_1\n");
     }
