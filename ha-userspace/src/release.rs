@@ -4,9 +4,14 @@
 use std::{io, sync::Arc};
 
 use tokio::runtime;
-use tracing::{info, warn};
+use tracing::{
+    info,
+    subscriber::{self, NoSubscriber},
+    warn,
+};
 
 use crate::{
+    check::Source,
     cli::Options,
     daemon::{self, Locks},
     engine::driver::leftovers,
@@ -28,8 +33,15 @@ use crate::{
 /// One sentence for the operator: a daemon still runs, or what could not be removed.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
     privileges::check()?;
-    let plan = reading::read(options).unwrap_or_else(|error| {
-        warn!("{error}: only what is marked as this daemon's is found");
+    // What there is to say of the file, the daemon has said at its start.
+    let source = Source { with_carets: false, dump: false, ..options.source.clone() };
+    let quiet = Options { source, ..options.clone() };
+    let read = subscriber::with_default(NoSubscriber::default(), || reading::read(&quiet));
+    let plan = read.unwrap_or_else(|_| {
+        warn!(
+            "{} cannot be run, `ha-userspace check` says why: only what is marked as this daemon's is found",
+            options.source.path.display()
+        );
         Plan::new(&ha_config::parse("", "").config, &[]).0
     });
     if let Some(name) = options.namespace.as_ref().or(plan.identity.net_namespace.as_ref()) {

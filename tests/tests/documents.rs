@@ -100,5 +100,7 @@ fn commands_of_the_documents_work_as_they_stand() {
         let said = String::from_utf8_lossy(&said);
         let log = host.daemon.log();
         assert!(output.status.success(), "{line}: {}\n{said}\n{log}", output.status);
+        let is_silent = command.starts_with("source ");
+        assert!(is_silent || !said.trim().is_empty(), "{line} says nothing\n{log}");
     }
 }

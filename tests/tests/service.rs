@@ -237,7 +237,9 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     }
     let mut pair = Pair::new();
     let routes = format!("    virtual_routes {{\n        {ROUTE} dev bond0\n    }}\n");
-    let text = config::instance(Dialect::V3Multicast, Side::A, 150, &routes);
+    let instance = config::instance(Dialect::V3Multicast, Side::A, 150, &routes);
+    // There is something to say of it, but not at each end.
+    let text = format!("global_defs {{\n    vrrp_skip_check_adv_addr off\n}}\n{instance}");
     pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
     let pid = pair.node_mut(Side::A).router().process().pid();
     let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
@@ -246,6 +248,7 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     let has_route = || !namespace.ip(&format!("route show {ROUTE}")).is_empty();
     let is_master = || pair.node(Side::A).addresses_held() == [2, 0] && has_route();
     assert!(wait::holds_within(SOON, is_master), "{}", pair.logs());
+    assert!(pair.logs().contains("1 warning(s)"), "{}", pair.logs());
 
     // Started without a unit, by root who may do anything, it has given up the rest in every thread.
     let may_have = set_of(&allowed()) | set_of(&[IPC_LOCK]);
