@@ -251,7 +251,7 @@ impl Run {
         let leftovers = held.routing.begin(&plan).await;
         let watchdog = held.manager.watchdog();
         let demoted = held.demotions.of(&plan);
-        let verdicts = watch::first_look(&plan, plan.tracker_numbers().collect()).await;
+        let verdicts = watch::first_look(&plan, &plan.tracker_numbers().collect()).await;
         let setup = Setup {
             plan: Arc::clone(&plan),
             leftovers,
@@ -377,7 +377,7 @@ impl Run {
         let changes = plan.changes_from(&self.plan, &reload);
         let plan = Arc::new(plan);
         let anew = reload.new_trackers.iter().copied().collect();
-        reload.known = watch::first_look(&plan, anew).await;
+        reload.known = watch::first_look(&plan, &anew).await;
         self.reporter.expect(Arc::clone(&plan));
         held.routing.write(routing_of(&[&self.plan, &plan])).await;
         if let Err(error) = self.hand_over(Arc::clone(&plan), reload).await {

@@ -100,6 +100,25 @@ fn a_reload_keeps_what_is_known_and_judges_it_anew() {
     alone.await_priority(BASE);
 }
 
+/// What a reload adds is looked at before it counts.
+#[test]
+fn a_process_that_a_reload_adds_counts_from_the_first_moment() {
+    if !require::require_daemon() {
+        return;
+    }
+    let service = service('n');
+    let running = run(&service);
+    let before = config::instance(Dialect::V3Multicast, Side::A, UP, "");
+    let mut alone = Alone::start(Program::Daemon, &before, &[]);
+    alone.await_priority(UP);
+    alone.reload(&config(&service.block(WEIGHT, "")));
+    let is_counted = || alone.log().contains("process svc: 1 of them");
+    assert!(wait::holds_within(SOON, is_counted), "{}", alone.log());
+    alone.assert_priority_stays(UP);
+    assert!(!alone.log().contains("VI_1: priority "), "{}", alone.log());
+    drop(running);
+}
+
 #[test]
 fn too_many_starts_are_a_failure_while_the_process_runs() {
     if !require::require_daemon() {

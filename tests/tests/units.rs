@@ -77,6 +77,27 @@ fn a_unit_is_noticed_when_it_starts_and_when_it_ends() {
     }
 }
 
+/// Systemd is asked before the unit counts, at the start as at a reload: no priority is told that is not to be.
+#[test]
+fn a_unit_counts_from_the_first_moment() {
+    if !require::require_daemon() || !require_systemd() {
+        return;
+    }
+    let systemd = Systemd::start(&[(SERVICE, UNIT)]);
+    systemd.order("StartUnit", SERVICE);
+    let mut alone = start(&systemd.environment(), "");
+    await_log(&alone, "unit svc: probe.service is active");
+    alone.await_priority(UP);
+    alone.reload(&config::instance(Dialect::V3Multicast, Side::A, UP, ""));
+    alone.reload(&config(""));
+    let is_active = || alone.log().matches("unit svc: probe.service is active").count() == 2;
+    assert!(wait::holds_within(SOON, is_active), "{}", alone.log());
+    alone.assert_priority_stays(UP);
+    let log = alone.log();
+    let since_start = log.split_once("INIT -> BACKUP").map(|(_, rest)| rest);
+    assert!(since_start.is_some_and(|rest| !rest.contains("VI_1: priority ")), "{log}");
+}
+
 #[test]
 fn a_unit_that_is_not_there_is_down_until_it_is() {
     if !require::require_daemon() || !require_systemd() {

@@ -12,7 +12,6 @@ mod unit;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -44,42 +43,43 @@ use crate::{
     },
 };
 
-/// Longer than it takes to look at all processes and to read some files.
+/// Longer than it takes to look at all processes, to read some files, and to ask systemd.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// What can be known of `trackers` before the engine goes by `plan`, so that an instance begins with the
 /// priority that it is to have. What takes longer is told when it is known.
 pub(crate) async fn first_look(
-    plan: &Arc<Plan>,
-    trackers: BTreeSet<TrackerId>,
+    plan: &Plan,
+    trackers: &BTreeSet<TrackerId>,
 ) -> Vec<(TrackerId, Verdict)> {
-    let is_told_at_once = |id: &TrackerId| match plan.tracker(*id) {
-        Some(TrackerPlan::Process(_) | TrackerPlan::File(_)) => true,
-        Some(
-            TrackerPlan::Interface(_)
-            | TrackerPlan::Script(_)
-            | TrackerPlan::Unit(_)
-            | TrackerPlan::Statics(_)
-            | TrackerPlan::Clock(_),
-        )
-        | None => false,
-    };
-    if !trackers.iter().any(is_told_at_once) {
-        return Vec::new();
-    }
-    let plan = Arc::clone(plan);
-    let look = spawn_blocking(move || {
-        let mut processes = plan.trackers_of(TrackerPlan::process);
-        processes.retain(|id, _| trackers.contains(id));
-        let processes =
-            process::look(processes).into_iter().map(|(id, up)| (id, Verdict::from(up)));
-        let files = trackers.iter().filter_map(|id| {
-            let file = plan.tracker(*id)?.file()?;
-            Some((*id, file::look(file)))
+    let units = unit::look(chosen(plan, trackers, TrackerPlan::unit));
+    let processes = chosen(plan, trackers, TrackerPlan::process);
+    let files = chosen(plan, trackers, TrackerPlan::file);
+    let others = async {
+        if processes.is_empty() && files.is_empty() {
+            return Vec::new();
+        }
+        let look = spawn_blocking(move || {
+            let processes = process::look(processes).into_iter();
+            let processes = processes.map(|(id, up)| (id, Verdict::from(up)));
+            processes.chain(files.iter().map(|(id, file)| (*id, file::look(file)))).collect()
         });
-        processes.chain(files).collect()
-    });
-    timeout(FIRST_LOOK, look).await.ok().and_then(Result::ok).unwrap_or_default()
+        look.await.unwrap_or_default()
+    };
+    let (units, others) = tokio::join!(timeout(FIRST_LOOK, units), timeout(FIRST_LOOK, others));
+    let units = units.unwrap_or_default().into_iter().map(|(id, up)| (id, Verdict::from(up)));
+    units.chain(others.unwrap_or_default()).collect()
+}
+
+/// Those of one kind.
+fn chosen<T: Clone>(
+    plan: &Plan,
+    trackers: &BTreeSet<TrackerId>,
+    kind: fn(&TrackerPlan) -> Option<&T>,
+) -> BTreeMap<TrackerId, T> {
+    let mut all = plan.trackers_of(kind);
+    all.retain(|id, _| trackers.contains(id));
+    all
 }
 
 /// The running trackers; dropping it ends them.

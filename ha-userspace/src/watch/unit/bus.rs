@@ -67,6 +67,20 @@ pub(super) async fn listen(mut wanted: watch::Receiver<Wanted>, news: mpsc::Send
     }
 }
 
+/// How these units are now, by a connection for this alone.
+pub(super) async fn look(wanted: &Wanted) -> Result<Vec<(TrackerId, Sight)>, String> {
+    let systemd = Systemd::connect().await?;
+    let mut sights = Vec::new();
+    for (tracker, unit) in wanted {
+        let sight = match systemd.load(&unit.unit).await? {
+            Ok(path) => systemd.look(&path, &unit.unit).await?,
+            Err(state) => Sight { state, ..Sight::default() },
+        };
+        sights.push((*tracker, sight));
+    }
+    Ok(sights)
+}
+
 /// One connection, until it ends; `Ok`: nobody wants to know any more.
 async fn converse(
     wanted: &mut watch::Receiver<Wanted>,
