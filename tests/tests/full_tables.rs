@@ -55,6 +55,13 @@ fn change(namespace: &Namespace, what: &str, number: u32, addresses: Range<u32>)
     namespace.ip(&format!("-batch {}", path.display()));
 }
 
+/// One that nobody else is on.
+fn add_link(namespace: &Namespace, name: &str, other_end: &str) {
+    namespace.ip(&format!("link add {name} type veth peer name {other_end}"));
+    namespace.ip(&format!("link set {name} up"));
+    namespace.ip(&format!("link set {other_end} up"));
+}
+
 #[test]
 fn who_cannot_be_heard_by_is_in_fault_until_there_is_room() {
     if !require::require_daemon() {
@@ -63,9 +70,7 @@ fn who_cannot_be_heard_by_is_in_fault_until_there_is_room() {
     let namespace = Namespace::new("full");
     for number in 0..=INTERFACES {
         let name = interface(number);
-        namespace.ip(&format!("link add {name} type veth peer name p{number}"));
-        namespace.ip(&format!("link set {name} up"));
-        namespace.ip(&format!("link set p{number} up"));
+        add_link(&namespace, &name, &format!("p{number}"));
         namespace.ip(&format!("addr add 192.0.2.{}/32 dev {name}", number + 1));
         let addresses = if number < INTERFACES { ADDRESSES } else { MORE };
         change(&namespace, "add", number, 0..addresses);
@@ -98,4 +103,44 @@ fn who_cannot_be_heard_by_is_in_fault_until_there_is_room() {
     change(&namespace, "del", 0, ADDRESSES..ADDRESSES + MORE);
     wait::eventually(SOON, "all to be Master again", || masters(&namespace) == all);
     assert!(router.stop().success(), "{}", router.log());
+}
+
+/// Virtual routers, half of all that there may be and a few more, that wait too long to become Master
+/// here.
+const HALF_AND_MORE: usize = 8_200;
+
+fn named(prefix: &str) -> String {
+    let mut text = String::new();
+    for place in 0..HALF_AND_MORE {
+        let (interface, vrid) = (place / 255, place % 255 + 1);
+        writeln!(
+            text,
+            "vrrp_instance {prefix}{place} {{\n interface d{interface}\n virtual_router_id {vrid}\n \
+             version 3\n advert_int 40\n virtual_ipaddress {{\n 203.0.113.1\n }}\n}}"
+        )
+        .expect("a String takes all");
+    }
+    text
+}
+
+/// One that goes keeps its number until the next reload: those that come need others.
+#[test]
+fn a_reload_that_needs_too_many_numbers_is_refused() {
+    if !require::require_daemon() {
+        return;
+    }
+    let namespace = Namespace::new("full");
+    for number in 0..=HALF_AND_MORE / 255 {
+        add_link(&namespace, &format!("d{number}"), &format!("p{number}"));
+        namespace.ip(&format!("addr add 192.0.2.{}/32 dev d{number}", number + 1));
+    }
+    let mut router = Router::start(Program::Daemon, &namespace, &named("A"));
+    let count = |text: &str, router: &Router| router.log().matches(text).count();
+    wait::eventually(SOON, "all to be Backup", || count("-> BACKUP", &router) == HALF_AND_MORE);
+    router.directory().write("keepalived.conf", &named("B"));
+    router.process().signal(Signal::SIGHUP);
+    let refused = "the running configuration stays: numbers for 16400 instances are needed";
+    wait::eventually(SOON, "the reload to be refused", || count(refused, &router) == 1);
+    assert_eq!(router.status().state("A0"), "BACKUP");
+    assert!(router.stop().success());
 }

@@ -38,6 +38,8 @@ pub(crate) struct Port {
     hearing: Hearing,
     /// Of frames that came by packet sockets.
     counters: Box<[u64; COUNTERS_LEN]>,
+    /// Frames for which the packet sockets had no room.
+    unread: u64,
 }
 
 /// A channel that is used, and the multicast group to join for it, if any.
@@ -177,7 +179,7 @@ impl Port {
             }
         };
         let counters = Box::new([0; COUNTERS_LEN]);
-        Ok((Self { ifindex: link.index, speech, hearing, counters }, warning))
+        Ok((Self { ifindex: link.index, speech, hearing, counters, unread: 0 }, warning))
     }
 
     /// The sockets for other channels than before, if they are others.
@@ -202,6 +204,7 @@ impl Port {
 
     /// Goes on with other sockets.
     pub(crate) fn set_speech(&mut self, speech: Speech) {
+        self.count_unread();
         self.speech = speech;
     }
 
@@ -229,8 +232,14 @@ impl Port {
         }
     }
 
+    fn count_unread(&mut self) {
+        let listeners = self.speech.plain.iter().chain(&self.speech.ah);
+        self.unread += listeners.map(|one| u64::from(one.socket.take_lost())).sum::<u64>();
+    }
+
     /// Frames by what became of them, whoever judged them.
-    pub(crate) fn counters(&self, xdp: Option<&Xdp>) -> Vec<(&'static str, u64)> {
+    pub(crate) fn counters(&mut self, xdp: Option<&Xdp>) -> Vec<(&'static str, u64)> {
+        self.count_unread();
         let mut counts: Vec<(&'static str, u64)> = match (self.hearing, xdp) {
             (Hearing::Xdp(_), Some(xdp)) => xdp.counters(self.ifindex),
             (Hearing::Xdp(_) | Hearing::Sockets, _) => {
@@ -240,6 +249,7 @@ impl Port {
         for ((_, count), own) in counts.iter_mut().zip(self.counters.iter()) {
             *count += own;
         }
+        counts.push(("unread", self.unread));
         counts
     }
 
@@ -252,7 +262,7 @@ impl Port {
         mut refuse: impl FnMut(Instant, Reason, &Sender),
     ) -> bool {
         let Judges { tables, associations, slots } = judges;
-        let Self { ifindex, speech, counters, hearing: _ } = self;
+        let Self { ifindex, speech, counters, hearing: _, unread: _ } = self;
         let mut are_empty = true;
         for listener in &speech.plain {
             are_empty &= listener.drain(counters, &mut refuse, |frame, now| {

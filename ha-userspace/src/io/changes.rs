@@ -17,12 +17,14 @@ use super::{
     netlink::{self, NetlinkSocket},
     routes::RouteChange,
     rules::RuleChange,
-    sys,
+    schedule, sys,
 };
 use crate::clock;
 
 /// Messages in one system call: about 12 KiB, well below the send queue's limit.
 const BATCH_MAX: usize = 128;
+/// So many changes are worth no other scheduling: see [`schedule::aside`].
+const FEW: usize = 4;
 /// Room for a batch's acknowledgements, of which each occupies less than 1 KiB, or for a dump.
 const RECEIVE_BYTES: usize = 1 << 20;
 /// How long the kernel may take to answer: it does so within the system call.
@@ -115,11 +117,17 @@ pub(crate) enum Outcome {
 pub(crate) struct ChangeSocket {
     requests: Requests,
     ledger: Ledger,
+    trouble: Option<io::Error>,
 }
 
 impl ChangeSocket {
     pub(crate) fn open() -> io::Result<Self> {
-        Ok(Self { requests: Requests::open()?, ledger: Ledger::default() })
+        Ok(Self { requests: Requests::open()?, ledger: Ledger::default(), trouble: None })
+    }
+
+    /// What has gone wrong beside the changes, in one sentence.
+    pub(crate) fn take_trouble(&mut self) -> Option<io::Error> {
+        self.trouble.take()
     }
 
     /// What is present because of this socket; to be kept by whoever cleans up.
@@ -127,7 +135,7 @@ impl ChangeSocket {
         self.ledger.clone()
     }
 
-    /// Makes all `changes` and waits, at most a second a batch, for the kernel's answers: one
+    /// Makes all `changes`, and waits at most a second a batch for the kernel's answers: one
     /// result for each change, in order. What is already as wanted is a success.
     pub(crate) fn apply(&mut self, changes: &[Change]) -> Vec<io::Result<Outcome>> {
         let known: Vec<bool> = {
@@ -141,7 +149,13 @@ impl ChangeSocket {
             };
             changes.iter().map(wanted).collect()
         };
-        let results = self.requests.apply(changes);
+        let results = if changes.len() > FEW {
+            let (results, back) = schedule::aside(|| self.requests.apply(changes));
+            self.trouble = back.err().or(self.trouble.take());
+            results
+        } else {
+            self.requests.apply(changes)
+        };
         let mut present = self.ledger.lock();
         for ((change, result), is_known) in changes.iter().zip(&results).zip(known) {
             let is_gone = match result {

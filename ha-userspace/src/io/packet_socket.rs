@@ -68,6 +68,15 @@ impl PacketSocket {
         Ok(())
     }
 
+    /// Frames for which there was no room, since this was asked last (packet(7),
+    /// `PACKET_STATISTICS`).
+    pub(crate) fn take_lost(&self) -> u32 {
+        let none: [u32; 2] = [0; 2];
+        let counted = sys::option(self.fd.as_fd(), libc::SOL_PACKET, libc::PACKET_STATISTICS, none);
+        let [_seen, lost] = counted.unwrap_or(none);
+        lost
+    }
+
     /// The next frame's length, or `None` if there is none now. A frame longer than `buffer` is
     /// cut off.
     pub(crate) fn recv(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {

@@ -16,6 +16,10 @@ const DEADLINE_NS: u64 = 5_000_000;
 const PERIOD_NS: u64 = 5_000_000;
 /// Above keepalived's default of 50 there is no need to be.
 const FIFO_PRIORITY: u32 = 50;
+/// Before every other real-time task, as deadline tasks are.
+const ASIDE_PRIORITY: u32 = 99;
+/// `SCHED_DEADLINE`, which libc does not name.
+const DEADLINE: u32 = 6;
 /// `SCHED_FLAG_RESET_ON_FORK`: threads and processes started from here are scheduled normally.
 const RESET_ON_FORK: u64 = 1;
 /// `SCHED_FLAG_RECLAIM`: runtime runs down at the rate of what all deadline tasks have reserved, so
@@ -101,23 +105,57 @@ struct SchedAttr {
 const ATTR_SIZE: u32 = 48;
 const _: () = assert!(size_of::<SchedAttr>() == 48);
 
+/// Does `work` as `SCHED_FIFO` if this thread is a deadline task.
+///
+/// A deadline task that yields gives the rest of its period away, and the kernel yields once for each
+/// change of an address while anybody on this host is slow to read of such changes: five milliseconds
+/// for each of them.
+///
+/// # Errors
+/// One sentence: the work is done, but the thread is not a deadline task any more.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> (T, io::Result<()>) {
+    // SAFETY: it reads nothing of ours; pid 0 is the calling thread.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    if u32::try_from(policy & !libc::SCHED_RESET_ON_FORK) != Ok(DEADLINE)
+        || set_attr(&fifo(ASIDE_PRIORITY)).is_err()
+    {
+        return (work(), Ok(()));
+    }
+    let done = work();
+    let back = set(Policy::Deadline).map_err(|error| {
+        let kind = error.kind();
+        // At the priority at which it may stay.
+        let fifo = set(Policy::Fifo).err();
+        let instead = fifo.map_or_else(|| "using SCHED_FIFO".to_owned(), |error| error.to_string());
+        io::Error::new(kind, format!("{}; {instead}", refusal(Policy::Deadline, &error)))
+    });
+    (done, back)
+}
+
+fn fifo(priority: u32) -> SchedAttr {
+    SchedAttr { size: ATTR_SIZE, flags: RESET_ON_FORK, policy: 1, priority, ..SchedAttr::default() }
+}
+
 fn set(policy: Policy) -> io::Result<()> {
-    let common = SchedAttr { size: ATTR_SIZE, flags: RESET_ON_FORK, ..SchedAttr::default() };
-    let attr = match policy {
-        Policy::Deadline => SchedAttr {
-            policy: 6,
+    match policy {
+        Policy::Deadline => set_attr(&SchedAttr {
+            size: ATTR_SIZE,
+            policy: DEADLINE,
             runtime_ns: RUNTIME_NS,
             deadline_ns: DEADLINE_NS,
             period_ns: PERIOD_NS,
             flags: RESET_ON_FORK | RECLAIM,
-            ..common
-        },
-        Policy::Fifo => SchedAttr { policy: 1, priority: FIFO_PRIORITY, ..common },
-        Policy::Other | Policy::Auto => return Ok(()),
-    };
+            ..SchedAttr::default()
+        }),
+        Policy::Fifo => set_attr(&fifo(FIFO_PRIORITY)),
+        Policy::Other | Policy::Auto => Ok(()),
+    }
+}
+
+fn set_attr(attr: &SchedAttr) -> io::Result<()> {
     // SAFETY: the kernel reads `attr.size` bytes at `attr`, which is as long (asserted above); pid
     // 0 is the calling thread.
-    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(&attr), 0) };
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, ptr::from_ref(attr), 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

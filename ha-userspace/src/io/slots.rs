@@ -12,7 +12,10 @@ use std::{
 
 use aya::maps::{Map, MapData};
 use ha_common::{abi::INSTANCES_MAX, slot::SharedSlot};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use nix::{
+    sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
+    unistd::{SysconfVar, sysconf},
+};
 
 /// The slots, mapped into this process.
 ///
@@ -47,12 +50,14 @@ impl Slots {
     /// Those of nobody else.
     pub(crate) fn new() -> io::Result<Self> {
         // Its pages are resident when they are first used.
-        let all = usize::try_from(INSTANCES_MAX).map_err(io::Error::other)?;
-        Self::reserve(ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, all, None)
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        Self::reserve(access, index(INSTANCES_MAX)?, None)
     }
 
     fn reserve(access: ProtFlags, mapped: usize, map: Option<MapData>) -> io::Result<Self> {
-        let reserved = bytes_of(INSTANCES_MAX)?;
+        let reserved = index(INSTANCES_MAX)?.saturating_mul(size_of::<SharedSlot>());
+        let reserved =
+            NonZeroUsize::new(reserved).ok_or_else(|| io::Error::other("there are no slots"))?;
         // SAFETY: a new mapping of the kernel's choosing replaces nothing; it is zero, and aligned
         // to a page.
         let memory = unsafe { mmap_anonymous(None, reserved, access, MapFlags::MAP_PRIVATE) }?;
@@ -62,21 +67,39 @@ impl Slots {
     /// Has a slot for each of so many instances; those that are there stay where they are.
     ///
     /// # Errors
-    /// The kernel's, when there is no memory; then nothing has changed.
-    pub(super) fn cover(&self, instances: u32) -> io::Result<()> {
-        let Some(map) = &self.map else { return Ok(()) };
-        let wanted = usize::try_from(instances.min(INSTANCES_MAX)).map_err(io::Error::other)?;
-        if wanted <= self.mapped.load(Ordering::Acquire) {
-            return Ok(());
+    /// One sentence for the operator; then there are as many as before.
+    pub(crate) fn cover(&self, instances: u32) -> io::Result<()> {
+        if instances > INSTANCES_MAX {
+            return Err(io::Error::other(format!(
+                "numbers for {instances} instances are needed, since one that goes keeps its own until \
+                 the next reload, and there are {INSTANCES_MAX}: take out first what goes, and add with \
+                 a second reload what comes"
+            )));
         }
-        let len = bytes_of(instances.min(INSTANCES_MAX))?;
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
-        let place = Some(self.memory.addr());
-        // SAFETY: within what is reserved, from its beginning; what it replaces is either reserved
-        // only, which nobody has seen, or the same memory of the same map at the same place.
-        unsafe { mmap(place, len, access, flags, map.fd().as_fd(), 0) }?;
-        self.mapped.store(wanted, Ordering::Release);
+        self.map(instances).map_err(|error| {
+            let text = format!("cannot map slots for {instances} instances: {error}");
+            io::Error::new(error.kind(), text)
+        })
+    }
+
+    fn map(&self, instances: u32) -> io::Result<()> {
+        let Some(map) = &self.map else { return Ok(()) };
+        let (mapped, wanted) = (self.mapped.load(Ordering::Acquire), index(instances)?);
+        // Whole pages: those that are mapped are not mapped again, as a failure might leave none.
+        let page = usize::try_from(sysconf(SysconfVar::PAGE_SIZE)?.unwrap_or(4096))
+            .map_err(io::Error::other)?;
+        let bytes = |slots: usize| slots.saturating_mul(size_of::<SharedSlot>());
+        let (begin, end) =
+            (bytes(mapped).next_multiple_of(page), bytes(wanted).next_multiple_of(page));
+        if let Some(len) = end.checked_sub(begin).and_then(NonZeroUsize::new) {
+            let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+            let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+            let place = self.memory.addr().checked_add(begin);
+            let offset = libc::off_t::try_from(begin).map_err(io::Error::other)?;
+            // SAFETY: within what is reserved, and nobody has seen what it replaces.
+            unsafe { mmap(place, len, access, flags, map.fd().as_fd(), offset) }?;
+        }
+        self.mapped.fetch_max(wanted, Ordering::AcqRel);
         Ok(())
     }
 
@@ -95,8 +118,6 @@ impl Drop for Slots {
     }
 }
 
-fn bytes_of(instances: u32) -> io::Result<NonZeroUsize> {
-    let count = usize::try_from(instances).map_err(io::Error::other)?;
-    NonZeroUsize::new(count.saturating_mul(size_of::<SharedSlot>()))
-        .ok_or_else(|| io::Error::other("there are no slots"))
+fn index(instances: u32) -> io::Result<usize> {
+    usize::try_from(instances).map_err(io::Error::other)
 }

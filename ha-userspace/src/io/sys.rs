@@ -51,6 +51,28 @@ pub(crate) fn set_option<T: Copy>(
     check(result)
 }
 
+/// Reads a socket option that is a plain structure of integers.
+pub(crate) fn option<T: Copy>(
+    fd: BorrowedFd<'_>,
+    level: i32,
+    name: i32,
+    mut value: T,
+) -> io::Result<T> {
+    let mut len = len_of::<T>();
+    // SAFETY: the kernel writes at most `len` bytes, which are those of a `T`.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            level,
+            name,
+            ptr::from_mut(&mut value).cast(),
+            &raw mut len,
+        )
+    };
+    check(result)?;
+    Ok(value)
+}
+
 /// Binds to a socket address of any family.
 pub(crate) fn bind<T: Copy>(fd: BorrowedFd<'_>, address: &T) -> io::Result<()> {
     // SAFETY: the kernel reads `len_of::<T>()` bytes at `address`, which are a `T`.

@@ -154,6 +154,13 @@ impl Xdp {
         let zero = Counters { frames: [0; abi::COUNTERS_LEN] };
         let zeros = PerCpuValues::try_from(vec![zero; self.cpus])?;
         self.counters.insert(ifindex, zeros, 0).map_err(io::Error::other)?;
+        self.link(ifindex, modes).inspect_err(|_| {
+            // There is room for a limited number of interfaces.
+            self.counters.remove(&ifindex).ok();
+        })
+    }
+
+    fn link(&mut self, ifindex: u32, modes: &[Mode]) -> io::Result<Mode> {
         let mut last = io::Error::other("XDP is off");
         for &mode in modes {
             let flags = match mode {
@@ -213,19 +220,6 @@ impl Xdp {
         let what = "addresses of the interfaces that instances are on";
         write_map(addresses, &mut written.addresses, &tables.addresses, &keys.addresses)
             .map_err(|error| full(what, tables.addresses.len(), ADDRESSES_MAX, &error))
-    }
-
-    /// Has a slot for each of so many instances.
-    ///
-    /// # Errors
-    /// One sentence for the operator; then there are as many as before.
-    pub(crate) fn cover(&self, instances: u32) -> io::Result<()> {
-        self.slots.cover(instances).map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!("cannot map slots for {instances} instances: {error}"),
-            )
-        })
     }
 
     /// What the program stamps, and what it absorbs.

@@ -101,8 +101,8 @@ impl Driver {
 
     /// Writes the XDP program's tables for `plan`, which can fail, before anybody goes by it.
     fn write_for(&mut self, plan: &Plan, opened: &Opened) -> io::Result<()> {
+        self.slots.cover(plan.instances.count())?;
         let Some(xdp) = &mut self.xdp else { return Ok(()) };
-        xdp.cover(plan.instances.count())?;
         let (ports, links) = (&self.ports, self.links.table());
         let open = |name: &str| {
             let mut new = opened.ports.iter();

@@ -48,7 +48,7 @@ impl Driver {
                 statistics: *instance.statistics(),
             })
         });
-        let interfaces = self.ports.iter().map(|(name, port)| {
+        let interfaces = self.ports.iter_mut().map(|(name, port)| {
             let counters = port.counters(self.xdp.as_ref());
             InterfaceSnapshot {
                 name: name.clone(),

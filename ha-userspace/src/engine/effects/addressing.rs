@@ -109,6 +109,9 @@ impl Effects {
         let (owners, changes): (Vec<_>, Vec<_>) =
             changes.into_iter().map(|(owner, one)| ((owner, one.is_tracked), one.change)).unzip();
         let results = self.changes.apply(&changes);
+        if let Some(error) = self.changes.take_trouble() {
+            self.report(around.now, Message::Trouble(error.to_string()));
+        }
         for ((result, change), (instance, is_tracked)) in
             results.into_iter().zip(&changes).zip(owners)
         {
