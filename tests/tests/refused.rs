@@ -237,3 +237,23 @@ fn unknown_vrids_are_told_on_request_with_xdp() {
 fn unknown_vrids_are_told_on_request_without_xdp() {
     unknown_vrids_are_told_on_request("off");
 }
+
+/// A daemon that stands still loses frames that a packet socket has no room for, and counts those too.
+#[test]
+fn no_frame_is_lost_in_silence_without_xdp() {
+    /// More than a packet socket holds.
+    const FRAMES: u64 = 6_000;
+    let Some(mut scene) = Scene::new(Dialect::V3Multicast, "off") else { return };
+    let before = scene.counter("ttl");
+    scene.pair.node_mut(VICTIM).router().process().signal(Signal::SIGSTOP);
+    let frame = of_another_router(SENDER, None);
+    for _ in 0..FRAMES {
+        scene.injector.send(&frame);
+    }
+    scene.pair.node_mut(VICTIM).router().process().signal(Signal::SIGCONT);
+    let counted = wait::holds_within(SOON, || {
+        scene.counter("ttl") - before + scene.counter("unread") == FRAMES
+    });
+    assert!(counted, "{} read, {} not", scene.counter("ttl") - before, scene.counter("unread"));
+    assert!(scene.counter("unread") > 0, "all had room");
+}
