@@ -43,7 +43,7 @@ cargo xtask COMMAND
        --log            its whole log instead
   bench                 this daemon and keepalived, measured on the wire, to target/bench/report.md (root)
        --section NAME   only takeover, reload, stress, flood or scale
-       --full           all of it, an hour; without it less than ten minutes
+       --full           all of it, an hour; without it about ten minutes
   bench xdp             what the XDP program costs for a frame, by kind, beside its budget (root)
        --strict         fail where a budget is exceeded
   dist                  the packages, target/dist/*.deb and *.rpm

@@ -8,7 +8,7 @@ use crate::contender::Contender;
 /// How long a run may take.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Effort {
-    /// All sections together in less than ten minutes.
+    /// All sections together in about ten minutes.
     Default,
     /// Everything there is to measure.
     Full,

@@ -33,7 +33,7 @@ enum Means {
 }
 
 /// The means, and how many deaths by default and in full.
-const TRIALS: [(Means, usize, usize); 2] = [(Means::Tracked, 20, 300), (Means::Script, 4, 20)];
+const TRIALS: [(Means, usize, usize); 2] = [(Means::Tracked, 10, 300), (Means::Script, 4, 20)];
 
 pub(crate) fn measure(effort: Effort) -> Section {
     let mut notes = Vec::new();

@@ -64,7 +64,7 @@ pub(crate) fn measure(effort: Effort) -> Section {
         }
         figures.extend([adverts, arps]);
         if (interval, death) == ALONE {
-            figures.push(with_a_timer_each(interval, trials, &mut notes));
+            figures.push(with_a_timer_each(interval, trials / 2, &mut notes));
         }
     }
     Section {
