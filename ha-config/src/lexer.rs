@@ -182,10 +182,7 @@ impl Cursor<'_> {
         }
         while let Some(next) = self.peek() {
             match next {
-                '{' if word.ends_with('$') => {
-                    self.reference(&mut word);
-                    continue;
-                }
+                '{' if word.ends_with('$') && self.reference(&mut word) => continue,
                 '{' | '}' | '"' => break,
                 other if is_white(other) => break,
                 other => word.push(other),
@@ -211,10 +208,7 @@ impl Cursor<'_> {
                 (Some(open), _) if open == next => quote = None,
                 (Some(_), _) => word.push(next),
                 (None, '"' | '\'') => quote = Some(next),
-                (None, '{') if word.ends_with('$') => {
-                    self.reference(&mut word);
-                    continue;
-                }
+                (None, '{') if word.ends_with('$') && self.reference(&mut word) => continue,
                 (None, '{' | '}') => break,
                 (None, other) if is_white(other) => break,
                 (None, other) => word.push(other),
@@ -224,18 +218,19 @@ impl Cursor<'_> {
         (word, quote)
     }
 
-    /// `${NAME}`, which nobody defined, is part of the word: its braces are no blocks.
-    fn reference(&mut self, word: &mut String) {
+    /// `${NAME}`, which nobody defined, is part of the word: its braces are no blocks. Says whether it is
+    /// one, with its end.
+    fn reference(&mut self, word: &mut String) -> bool {
         let rest = self.text.get(self.at..).unwrap_or("");
         let ends = |c: char| matches!(c, '}' | '$' | '"') || is_white(c);
-        let length = match rest.find(ends) {
-            Some(end) if rest.get(end..).is_some_and(|rest| rest.starts_with('}')) => {
-                end.saturating_add(1)
-            }
-            _ => 1,
+        let end = rest.find(ends).map(|end| end.saturating_add(1));
+        let Some(whole) = end.and_then(|end| rest.get(..end)).filter(|text| text.ends_with('}'))
+        else {
+            return false;
         };
-        word.push_str(rest.get(..length).unwrap_or(""));
-        self.at = self.at.saturating_add(length);
+        word.push_str(whole);
+        self.at = self.at.saturating_add(whole.len());
+        true
     }
 
     fn next(&mut self) -> Option<char> {
@@ -319,7 +314,8 @@ mod tests {
     fn braces_need_no_space() {
         check("a{b}c", &["a", "{", "b", "}", "c"]);
         check("a ${X}${Y}b }", &["a", "${X}${Y}b", "}"]);
-        check("a ${X }", &["a", "${X", "}"]);
+        // As in keepalived 2.2.7: without its end it is a brace like others.
+        check("a ${X }", &["a", "$", "{", "X", "}"]);
         check("pa$$word", &["pa$$word"]);
     }
 }
