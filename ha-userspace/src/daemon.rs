@@ -355,6 +355,7 @@ impl Run {
                     self.end_reload(options, held, reloaded, asked);
                 }
                 () = self.taken.fade() => {}
+                () = held.filter.lost() => held.filter.restore(&self.plan).await,
                 () = held.manager.due() => match self.ask(Command::Census).await {
                     Some(census) => held.manager.tell_census(&census),
                     None => held.manager.expect_news(),

@@ -4,12 +4,15 @@
 //! never changes does for Master and Backup: it is set before the first address can be, and nothing
 //! of it is on the way of a failover. Set by `nft`, from the main thread only.
 
-use std::{collections::BTreeSet, fmt::Write as _, io, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, fmt::Write as _, future, io, net::IpAddr, time::Duration};
 
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::{
-    io::lock,
+    clock,
+    engine::retry::Backoff,
+    io::{lock, table_watch::TableWatch},
     plan::Plan,
     scripts::child::{self, End, Run},
 };
@@ -18,6 +21,8 @@ use crate::{
 const PREFIX: &str = "ha_";
 /// `nft` takes milliseconds; where it takes longer, something is wrong.
 const LIMIT: Duration = Duration::from_secs(5);
+/// A table that has stayed for so long is set again at once when it is removed.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// The table of this daemon, while there is one.
 ///
@@ -27,6 +32,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
     table: Option<String>,
+    /// `None` without a table, or if the kernel does not tell of it.
+    watch: Option<TableWatch>,
+    /// When a table that somebody removes again may be set again.
+    backoff: Backoff,
 }
 
 impl Filter {
@@ -45,21 +54,55 @@ impl Filter {
         stale.extend(self.table.clone());
         let Some(table) = table else {
             remove(stale).await;
-            self.table = None;
+            (self.table, self.watch) = (None, None);
             return Ok(());
         };
+        // Not after it: somebody could have removed it before.
+        let watch = TableWatch::open(&table.name);
         // One transaction: there is no moment without a table.
         let mut words: Vec<String> = stale.iter().flat_map(|name| without(name)).collect();
         words.extend(table.words());
         load(&[], &words).await.map_err(|error| plan_error(plan, &error))?;
         let (names, name) = (closed_names(plan), &table.name);
         info!("packets to the addresses of {names} are dropped by the nft table inet {name}");
-        self.table = Some(table.name);
+        if let Err(error) = &watch {
+            warn!("if somebody removes the nft table inet {name}, that is not noticed: {error}");
+        }
+        (self.table, self.watch) = (Some(table.name), watch.ok());
         Ok(())
+    }
+
+    /// Waits until somebody has removed the table and its turn to be set again has come. Nothing is
+    /// lost if it is dropped.
+    pub(crate) async fn lost(&mut self) {
+        let Some(watch) = &mut self.watch else { return future::pending().await };
+        watch.lost().await;
+        let wait = self.backoff.next().map(|at| at.since(clock::now())).unwrap_or_default();
+        #[expect(clippy::disallowed_methods, reason = "who fights over the table can wait")]
+        let turn = sleep(wait);
+        turn.await;
+    }
+
+    /// Sets what is [`Self::lost`].
+    pub(crate) async fn restore(&mut self, plan: &Plan) {
+        let now = clock::now();
+        if self.backoff.next().is_some_and(|at| now.since(at) > QUIET) {
+            self.backoff = Backoff::default();
+        }
+        let pause = self.backoff.put_off(now).as_secs();
+        let name = self.table.as_deref().unwrap_or_default();
+        warn!(
+            "somebody has removed the nft table inet {name}, as `nft flush ruleset` does: it is set \
+             again now; if it is removed once more, not before {pause} s have passed"
+        );
+        if let Err(error) = self.set(plan).await {
+            warn!("{error}");
+        }
     }
 
     /// Removes the table.
     pub(crate) async fn remove(&mut self) {
+        self.watch = None;
         remove(self.table.take()).await;
     }
 }
@@ -148,10 +191,10 @@ impl Table {
     }
 }
 
-/// Removes the tables of runs that were killed.
-pub(crate) async fn remove_left_overs() {
+/// Removes the tables of runs that were killed; the caller has the locks of `plan`.
+pub(crate) async fn remove_left_overs(plan: &Plan) {
     // Without nft there are none.
-    remove(left_overs(&BTreeSet::new()).await.unwrap_or_default()).await;
+    remove(left_overs(&interfaces(plan)).await.unwrap_or_default()).await;
 }
 
 async fn remove(tables: impl IntoIterator<Item = String>) {

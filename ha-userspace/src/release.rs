@@ -69,6 +69,6 @@ async fn release(options: &Options, plan: &Arc<Plan>) -> io::Result<()> {
             }
         }
     }
-    firewall::remove_left_overs().await;
+    firewall::remove_left_overs(plan).await;
     released
 }

@@ -233,6 +233,57 @@ fn the_filter_goes_with_the_daemon_and_a_killed_one_s_is_replaced() {
     assert!(is_accepted(&pair, V4), "{}", pair.logs());
 }
 
+/// What a unit's `ExecStopPost` runs on A, beside what is left of its configuration.
+fn release(pair: &mut Pair) {
+    let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
+    let released = wait::holds_within(SOON, || {
+        let mut command = Command::new(env::var_os("HA_BINARY").expect("required"));
+        command.arg("--run-dir").arg(&directory).arg("-f").arg(directory.join("keepalived.conf"));
+        command.arg("release");
+        let log = directory.join("release");
+        // The kernel takes a moment for the end of a process, with which its lock goes.
+        Process::start(pair.node(Side::A).namespace(), command, &log, None).wait(SOON).success()
+    });
+    assert!(released, "{}", pair.logs());
+}
+
+#[test]
+fn a_killed_daemon_s_filter_is_released_with_the_addresses() {
+    if !can_run() {
+        return;
+    }
+    let mut pair = master(&multicast(Side::A, 150, "    no_accept\n"));
+    pair.node(Side::A).namespace().kill_all();
+    assert_eq!(tables(pair.node(Side::A).namespace()), ["table inet ha_bond0"]);
+    release(&mut pair);
+    assert_eq!(tables(pair.node(Side::A).namespace()), [""; 0], "{}", pair.logs());
+    assert!(!pair.node(Side::A).namespace().has_address(INTERFACE, V4), "{}", pair.logs());
+}
+
+/// As a firewall's own configuration does when it is loaded again.
+#[test]
+fn a_filter_that_somebody_removes_is_set_again() {
+    if !can_run() {
+        return;
+    }
+    let pair = master(&multicast(Side::A, 150, "    no_accept\n"));
+    let namespace = pair.node(Side::A).namespace();
+    for (count, command) in [
+        (1, "flush ruleset"),
+        (2, "add table ip own; flush table inet ha_bond0"),
+        (3, "delete table inet ha_bond0"),
+    ] {
+        namespace.output_of("nft", &[command]).expect("nft runs");
+        let said = || pair.node(Side::A).log().matches("removed the nft table").count();
+        let is_set = || {
+            let listed = namespace.output_of("nft", &["list", "ruleset"]).expect("nft runs");
+            said() == count && listed.matches("ip daddr").count() == 1
+        };
+        assert!(wait::holds_within(SOON, is_set), "{command}{}", pair.logs());
+        assert!(!is_accepted(&pair, V4), "{command}: it takes packets{}", pair.logs());
+    }
+}
+
 #[test]
 fn two_daemons_have_a_filter_each() {
     if !can_run() {

@@ -10,7 +10,7 @@ mod effects;
 mod notices;
 mod pacing;
 mod port;
-mod retry;
+pub(crate) mod retry;
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 

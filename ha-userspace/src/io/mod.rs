@@ -25,6 +25,7 @@ pub(crate) mod routing_watch;
 pub(crate) mod rules;
 pub(crate) mod schedule;
 pub(crate) mod slots;
+pub(crate) mod table_watch;
 pub(crate) mod tables;
 pub(crate) mod timer;
 pub(crate) mod tracepoints;

@@ -1,4 +1,4 @@
-//! A routing netlink socket, and walking what comes out of it.
+//! A netlink socket, and walking what comes out of it.
 //!
 //! Only the attributes that are needed are read: a new kernel's unknown or longer attributes must
 //! not make an interface disappear from the daemon's sight.
@@ -35,14 +35,23 @@ const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
 const IFA_PROTO: u16 = 11;
 
-/// A routing netlink socket, non-blocking.
+/// A netlink socket, non-blocking; mostly of routing.
 #[derive(Debug)]
 pub(crate) struct NetlinkSocket(sys::Socket);
 
 impl NetlinkSocket {
     /// `groups` is the mask of the multicast groups to hear.
     pub(crate) fn open(groups: u32, receive_bytes: usize) -> io::Result<Self> {
-        let mut socket = sys::Socket::new(NETLINK_ROUTE)?;
+        Self::open_family(NETLINK_ROUTE, groups, receive_bytes)
+    }
+
+    /// [`Self::open`] for another family than routing: a `NETLINK_*` number.
+    pub(crate) fn open_family(
+        family: isize,
+        groups: u32,
+        receive_bytes: usize,
+    ) -> io::Result<Self> {
+        let mut socket = sys::Socket::new(family)?;
         socket.set_non_blocking(true)?;
         // Acknowledgements come without the request they answer.
         socket.set_cap_ack(true)?;
