@@ -181,6 +181,22 @@ fn the_reader_of_a_fifo_that_was_there_before_does_not_hold_up_the_end() {
     assert!(is_fifo(&path), "what was there stays");
 }
 
+#[test]
+fn a_fifo_that_nobody_reads_does_not_hold_up_the_end() {
+    if !require::require_daemon() {
+        return;
+    }
+    let scene = Scene::new();
+    let config = format!(
+        "child_wait_time 600\nglobal_defs {{\n    vrrp_notify_fifo {}\n}}\n{}",
+        scene.path("vrrp").display(),
+        config::instance(Dialect::V3Multicast, Side::A, BASE, "")
+    );
+    let mut router = Alone::start(Program::Daemon, &config, &[]);
+    router.await_priority(BASE);
+    assert!(router.router().stop().success(), "{}", router.log());
+}
+
 /// The same is told by two FIFOs; one of them is read all the time.
 #[test]
 fn a_reader_that_is_behind_loses_nothing_up_to_the_bound_and_is_told_all_states_after_it() {

@@ -7,7 +7,7 @@
 mod backlog;
 mod open;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{future, pin::pin, sync::Arc, time::Duration};
 
 use ha_config::{Command, Place};
 use serde_json::Value;
@@ -41,12 +41,28 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub(crate) struct Fifos(Vec<Fifo>);
 
+/// How far the end of a FIFO has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum End {
+    NotYet,
+    /// What waits is the last; who reads may read it.
+    Near,
+    /// The script is to end.
+    Now,
+}
+
+/// Until `end` is what it is to be; for ever, if nobody can say so any more.
+async fn until(end: &watch::Receiver<End>, is_it: impl FnMut(&End) -> bool) {
+    if end.clone().wait_for(is_it).await.is_err() {
+        future::pending::<()>().await;
+    }
+}
+
 #[derive(Debug)]
 struct Fifo {
     config: ha_config::Fifo,
     backlog: Arc<Backlog>,
-    /// Set once: the script is to end.
-    ends: watch::Sender<bool>,
+    end: watch::Sender<End>,
     /// Dropped, it is closed and its script killed.
     tasks: JoinSet<()>,
 }
@@ -112,15 +128,16 @@ fn is_same(one: &ha_config::Fifo, other: &ha_config::Fifo) -> bool {
 impl Fifo {
     fn start(config: ha_config::Fifo) -> Self {
         let backlog = Arc::new(Backlog::new(config.path.clone()));
-        let (ends, is_ending) = watch::channel(false);
+        let (end, ending) = watch::channel(End::NotYet);
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(config.clone(), Arc::clone(&backlog), is_ending));
-        Self { config, backlog, ends, tasks }
+        tasks.spawn(serve(config.clone(), Arc::clone(&backlog), ending));
+        Self { config, backlog, end, tasks }
     }
 
     async fn drain(self, limit: Duration) {
-        let Self { config, backlog, ends, mut tasks } = self;
+        let Self { config, backlog, end, mut tasks } = self;
         backlog.close();
+        end.send_replace(End::Near);
         let all_ended = async { while tasks.join_next().await.is_some() {} };
         let mut all_ended = pin!(all_ended);
         if timeout(limit, &mut all_ended).await.is_err() {
@@ -130,7 +147,7 @@ impl Fifo {
                  (child_wait_time)",
                 config.path
             );
-            ends.send_replace(true);
+            end.send_replace(End::Now);
             // The script gets a moment to clean up, and is killed then.
             timeout(child::GRACE * 2, all_ended).await.ok();
         }
@@ -138,7 +155,7 @@ impl Fifo {
 }
 
 /// Writes until the backlog is closed and empty, while the script runs.
-async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, is_ending: watch::Receiver<bool>) {
+async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, end: watch::Receiver<End>) {
     let path = &config.path;
     let (over, is_over) = watch::channel(false);
     let mut script = JoinSet::new();
@@ -147,16 +164,22 @@ async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, is_ending: watch:
         if script.is_empty()
             && let Some(command) = config.script.clone()
         {
-            let (ending, over) = (is_ending.clone(), is_over.clone());
-            script.spawn(keep_running(command, path.clone(), ending, over));
+            let (end, over) = (end.clone(), is_over.clone());
+            script.spawn(keep_running(command, path.clone(), end, over));
         }
         let since = clock::now();
-        if write(&mut opened, &backlog).await == Left::Nothing {
+        let has_script = config.script.is_some();
+        // A script may not have opened it yet.
+        let nears = until(&end, |end| !has_script && *end != End::NotYet);
+        let left = write(&mut opened, &backlog, nears).await;
+        if left == Left::Nothing {
             over.send_replace(true);
-            let mut is_ending = is_ending;
+            if config.script.is_none() {
+                opened.stop_reading();
+            }
             tokio::select! {
                 () = opened.await_empty(LOOK) => {}
-                _ = is_ending.changed() => {}
+                () = until(&end, |end| *end == End::Now) => {}
             }
             break;
         }
@@ -216,21 +239,35 @@ enum Left {
     Lines,
 }
 
-async fn write(opened: &mut Opened, backlog: &Backlog) -> Left {
+/// As soon as the end `nears`, nothing waits any more for a reader that is not there.
+async fn write(opened: &mut Opened, backlog: &Backlog, nears: impl Future<Output = ()>) -> Left {
     let mut gone = pin!(opened.node().gone());
+    let mut nears = pin!(nears);
+    let mut is_near = false;
     loop {
         let line = tokio::select! {
             line = backlog.next() => line,
             () = &mut gone => return Left::Lines,
         };
         let Some(line) = line else { return Left::Nothing };
-        tokio::select! {
-            written = opened.pipe.write_all(line.as_bytes()) => if written.is_err() {
-                backlog.lose();
-            },
-            () = &mut gone => {
-                backlog.lose();
-                return Left::Lines;
+        let mut is_written = false;
+        while !is_written {
+            tokio::select! {
+                written = opened.pipe.write_all(line.as_bytes()) => {
+                    is_written = true;
+                    if written.is_err() {
+                        backlog.lose();
+                    }
+                }
+                // A line is written whole or not at all (pipe(7)), so that it can be begun again.
+                () = &mut nears, if !is_near => {
+                    is_near = true;
+                    opened.stop_reading();
+                }
+                () = &mut gone => {
+                    backlog.lose();
+                    return Left::Lines;
+                }
             }
         }
     }
@@ -240,18 +277,16 @@ async fn write(opened: &mut Opened, backlog: &Backlog) -> Left {
 async fn keep_running(
     command: Command,
     path: String,
-    mut is_ending: watch::Receiver<bool>,
+    end: watch::Receiver<End>,
     mut is_over: watch::Receiver<bool>,
 ) {
     let program = command.argv.join(" ");
     let mut pause = PAUSE_MIN;
     let arguments = [path.clone()];
-    while !*is_ending.borrow() {
-        let mut asked = is_ending.clone();
-        let end = async move {
-            asked.wait_for(|ends| *ends).await.ok();
-        };
-        let run = child::run_until(&command, &arguments, &[], end, &SLOTS).await;
+    let is_now = |end: &End| *end == End::Now;
+    while !is_now(&end.borrow()) {
+        let asked = until(&end, is_now);
+        let run = child::run_until(&command, &arguments, &[], asked, &SLOTS).await;
         if run.duration >= PAUSE_MAX {
             pause = PAUSE_MIN;
         }
@@ -262,7 +297,7 @@ async fn keep_running(
         }
         let ends = async {
             tokio::select! {
-                _ = is_ending.changed() => {}
+                () = until(&end, is_now) => {}
                 _ = is_over.changed() => {}
             }
         };
@@ -270,5 +305,33 @@ async fn keep_running(
             return;
         }
         pause = PAUSE_MAX.min(pause * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs, process};
+
+    use ha_core::Event;
+
+    use super::*;
+    use crate::scripts::news::{Kind, What};
+
+    const LONG: Duration = Duration::from_mins(1);
+
+    /// More than fits into the pipe.
+    #[tokio::test]
+    async fn a_reader_that_is_not_there_does_not_hold_up_the_end() {
+        let path = env::temp_dir().join(format!("ha-fifo-unread-{}", process::id()));
+        let path = path.into_os_string().into_string().unwrap();
+        let config = ha_config::Fifo { path, user: None, script: None, place: Place::line(1) };
+        let fifo = Fifo::start(config.clone());
+        for _ in 0..5_000 {
+            let (name, what) = ("VI_1".to_owned(), What::Told(Event::Backup));
+            let reason = String::new();
+            fifo.backlog.push(&News { kind: Kind::Instance, name, what, priority: 100, reason });
+        }
+        timeout(LONG, fifo.drain(LONG * 10)).await.expect("it ends at once");
+        assert!(fs::symlink_metadata(&config.path).is_err());
     }
 }

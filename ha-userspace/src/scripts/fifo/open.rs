@@ -1,9 +1,9 @@
 //! Making, checking and opening a FIFO, and noticing that it is not there any more.
 
 use std::{
-    fs,
+    fs, io,
     os::{
-        fd::{AsFd as _, OwnedFd},
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
         unix::fs::MetadataExt as _,
     },
     path::PathBuf,
@@ -14,6 +14,7 @@ use ha_config::ScriptUser;
 use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::stat::{Mode, fstat},
     unistd::{Gid, Uid, fchown, geteuid, mkfifo, read},
 };
@@ -135,13 +136,30 @@ impl Opened {
         u64::try_from(lines).unwrap_or(u64::MAX)
     }
 
-    /// Until readers have read all of it; looks each `pause`.
+    /// Keeps it open for writing only: from then on the kernel knows whether somebody else reads it, and
+    /// where nobody does, writing fails.
+    pub(super) fn stop_reading(&mut self) {
+        let path = format!("/proc/self/fd/{}", self.pipe.as_raw_fd());
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let file = open(path.as_str(), flags, Mode::empty()).map_err(io::Error::from);
+        // Without it, a reader that is not there is waited for.
+        if let Ok(pipe) = file.and_then(pipe::Sender::from_owned_fd) {
+            self.pipe = pipe;
+        }
+    }
+
+    /// Until readers have read all of it, or there are none; looks each `pause`.
     pub(super) async fn await_empty(&self, pause: Duration) {
         let mut looks = interval(pause);
         // What cannot be asked is not waited for.
-        while sys::unread_bytes(self.pipe.as_fd()).is_ok_and(|count| count > 0) {
+        while sys::unread_bytes(self.pipe.as_fd()).is_ok_and(|count| count > 0) && self.is_read() {
             looks.tick().await;
         }
+    }
+
+    fn is_read(&self) -> bool {
+        let mut asked = [PollFd::new(self.pipe.as_fd(), PollFlags::empty())];
+        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|errors| errors == 0)
     }
 }
 
