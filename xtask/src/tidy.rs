@@ -167,6 +167,7 @@ mod tests {
             [
                 "ARCHITECTURE.md",
                 "docs/conformance.md",
+                "docs/design.md",
                 "ha-core/Cargo.toml",
                 "ha-core/src/lib.rs",
                 "ha-core/src/lib.rs",

@@ -1,15 +1,19 @@
-//! ARCHITECTURE.md leads readers to files: each one it names must be there.
+//! ARCHITECTURE.md and docs/design.md lead readers to files: each one they name must be there.
 
 use std::path::Path;
 
 use super::{Finding, Tree};
 
-const PAGE: &str = "ARCHITECTURE.md";
+const PAGES: [&str; 2] = ["ARCHITECTURE.md", "docs/design.md"];
 const EXTENSIONS: [&str; 5] = ["md", "rs", "sh", "toml", "yml"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let Some(page) = tree.entries.iter().find(|entry| entry.path == PAGE) else {
-        return vec![Finding::new(PAGE, 1, "the page that says what is where is gone")];
+    PAGES.iter().flat_map(|page| check_page(tree, page)).collect()
+}
+
+fn check_page(tree: &Tree, path: &str) -> Vec<Finding> {
+    let Some(page) = tree.entries.iter().find(|entry| entry.path == path) else {
+        return vec![Finding::new(path, 1, "the page is gone that leads readers to files")];
     };
     let mut findings = Vec::new();
     let mut fenced = false;
@@ -19,10 +23,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         }
         let quoted = line.split('`').skip(1).step_by(2);
-        for path in quoted.filter(|path| !fenced && looks_like_path(path)) {
-            if !exists(tree, path.trim_end_matches('/')) {
-                let message = format!("`{path}` is not in the tree: correct the page");
-                findings.push(Finding::new(PAGE, number, message));
+        for named in quoted.filter(|named| !fenced && looks_like_path(named)) {
+            if !exists(tree, named.trim_end_matches('/')) {
+                let message = format!("`{named}` is not in the tree: correct the page");
+                findings.push(Finding::new(path, number, message));
             }
         }
     }
@@ -58,10 +62,10 @@ mod tests {
     use super::super::tests::{entry, shown};
     use super::*;
 
-    fn check_page(text: &str) -> String {
+    fn check_text(text: &str) -> String {
         let paths = ["ha-core", "ha-core/src", "ha-core/src/wire.rs", "docs", ".ci", ".ci/run"];
         shown(&check(&Tree {
-            entries: vec![entry(PAGE, text)],
+            entries: PAGES.map(|page| entry(page, if page == PAGES[0] { text } else { "" })).into(),
             paths: paths.map(str::to_owned).to_vec(),
         }))
     }
@@ -71,13 +75,13 @@ mod tests {
         let page = "`ha-core/src/wire.rs`, `docs/`, `wire.rs`, `.ci/run`, `ha-core/src/`\n\
             `I/O`, `10.0.0.1/24`, `/proc/net/dev`, `a / b`, `x::y`, `target/ebpf/ha-ebpf`, plain/text\n\
             ```\n`ha-core/old.rs`\n```\n";
-        assert_eq!(check_page(page), "");
+        assert_eq!(check_text(page), "");
     }
 
     #[test]
     fn what_is_gone_is_found_with_its_line() {
         for path in ["ha-core/src/gone.rs", "gone.rs", "old/", "ha-core/gone", ".ci/gone"] {
-            let findings = check_page(&format!("# Page\n\nSee `{path}`.\n"));
+            let findings = check_text(&format!("# Page\n\nSee `{path}`.\n"));
             assert_eq!(findings.lines().count(), 1, "{path}: {findings}");
             assert!(findings.starts_with(&format!("ARCHITECTURE.md:3: `{path}`")), "{findings}");
         }
