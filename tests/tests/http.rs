@@ -3,6 +3,7 @@
 
 use core::time::Duration;
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::TcpStream,
 };
@@ -10,6 +11,7 @@ use std::{
 use ha_tests::{
     alone::Alone, pair::Side, process::Program, reference, require, status::Status, tool, wait,
 };
+use serde_json::Value;
 
 const ADDRESS: &str = "127.0.0.1:9650";
 const SOON: Duration = Duration::from_secs(20);
@@ -110,4 +112,20 @@ fn prometheus_takes_the_alert_rules() {
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/alerts.test.yml");
     let said = tool::output_of("promtool", &["test", "rules", samples]);
     assert!(said.as_ref().is_ok_and(|said| said.contains("SUCCESS")), "{said:?}");
+}
+
+/// One board for all pairs, of which some can be chosen.
+#[test]
+fn each_question_of_the_dashboard_is_about_the_chosen_pairs() {
+    let board = concat!(env!("CARGO_MANIFEST_DIR"), "/../etc/grafana/ha.json");
+    let board: Value = serde_json::from_str(&fs::read_to_string(board).unwrap()).unwrap();
+    let variables = board["templating"]["list"].as_array().unwrap();
+    assert!(variables.iter().any(|it| it["name"] == "pair"), "{variables:?}");
+    let panels = board["panels"].as_array().unwrap();
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    for target in targets {
+        let expression = target["expr"].as_str().unwrap();
+        let asked = expression.matches("ha_").count();
+        assert_eq!(expression.matches("pair=~\"$pair\"").count(), asked, "{expression}");
+    }
 }
