@@ -396,12 +396,19 @@ impl Engine {
         };
         let mut worst = Condition::Ready;
         let mut lead = None;
+        let mut recovered = None;
         for &id in &members {
             self.update_priority(id, actions);
-            let Some(instance) = self.instance(id) else {
+            let condition = self.instance(id).map(|instance| instance.condition(&self.trackers));
+            let (Some(condition), Some(instance)) = (condition, self.instance_mut(id)) else {
                 continue;
             };
-            let condition = instance.condition(&self.trackers);
+            let is_ready = condition == Condition::Ready;
+            let is_new = !core::mem::replace(&mut instance.is_ready, is_ready) && is_ready;
+            // When they start, they do so in their own order.
+            if is_new && instance.state == State::Fault {
+                recovered.get_or_insert(id);
+            }
             let is_worse = match condition {
                 Condition::Ready => lead.is_none(),
                 Condition::Unknown => worst == Condition::Ready,
@@ -414,7 +421,8 @@ impl Engine {
         let Some(lead) = lead else { return };
         match worst {
             Condition::Unknown => {}
-            Condition::Ready => self.leave_fault(now, lead, actions),
+            // Whom the others have waited for.
+            Condition::Ready => self.leave_fault(now, recovered.unwrap_or(lead), actions),
             Condition::Faulty(cause) => self.become_fault(lead, cause, actions),
         }
     }

@@ -91,6 +91,8 @@ pub struct Instance {
     pub(crate) priority: u8,
     pub(crate) source: Source,
     pub(crate) addresses_usable: bool,
+    /// Everything it depends on was there when that was looked at last.
+    pub(crate) is_ready: bool,
     /// `Active_Adver_Interval`: the Master's, learned in `VRRPv3`; the own one while Master.
     pub(crate) master_interval: Duration,
     pub(crate) master: Option<(IpAddr, u8)>,
@@ -132,6 +134,7 @@ impl Instance {
             priority: config.priority.as_u8(),
             source: Source::Unknown,
             addresses_usable: true,
+            is_ready: false,
             master_interval: config.interval.as_duration(),
             master: None,
             heard: None,

@@ -117,16 +117,16 @@ pub(crate) fn evidence(at: Instant, moved: &Moved) -> Entry {
         ("master", json!(master)),
         ("heard_before_us", json!(moved.heard.map(|heard| micros(at, heard)))),
         ("late_us", json!(deadline(moved).map(|deadline| micros(at, deadline)))),
-        ("sent_after_us", json!(micros(moved.sent, at))),
-        ("set_after_us", json!(micros(moved.placed, at))),
+        ("sent_after_us", json!(moved.done.sent.map(|sent| micros(sent, at)))),
+        ("set_after_us", json!(moved.done.placed.map(|placed| micros(placed, at)))),
     ])
 }
 
-/// The deadline that a transition is of, if it is of one.
+/// The deadline that a transition is of, if it is of one: that which fired, and not one before it that a
+/// frame or the sync group has put off.
 pub(crate) const fn deadline(moved: &Moved) -> Option<Instant> {
     match moved.transition.cause {
-        Cause::MasterDown { deadline, .. } => Some(deadline),
-        Cause::MasterStopped | Cause::Preempt => moved.deadline,
+        Cause::MasterDown { .. } | Cause::MasterStopped | Cause::Preempt => moved.deadline,
         Cause::Ready
         | Cause::BetterMaster { .. }
         | Cause::Late { .. }
@@ -165,9 +165,10 @@ pub(crate) const fn name(cause: Cause) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use ha_core::{InstanceId, State, Transition};
+    use ha_core::{InstanceId, State, TrackerId, Transition};
 
     use super::*;
+    use crate::engine::Done;
 
     #[test]
     fn the_oldest_make_room() {
@@ -199,13 +200,20 @@ mod tests {
             weights: Vec::new(),
             master: Some(("192.0.2.7".parse().unwrap(), 150)),
             heard,
-            deadline: None,
-            sent: at(5_090),
-            placed: at(5_400),
+            deadline: Some(at(5_000)),
+            done: Done { sent: Some(at(5_090)), placed: Some(at(5_400)) },
         };
         let expected = json!({ "from": "BACKUP", "to": "MASTER", "cause": "master_down",
             "priority": 100, "master": { "address": "192.0.2.7", "priority": 150 },
             "heard_before_us": 4_040, "late_us": 40, "sent_after_us": 50, "set_after_us": 360 });
         assert_eq!(Value::Object(evidence(at(5_040), &moved).0), expected);
+        // Nothing to send, and no deadline.
+        let cause = Cause::TrackerDown(TrackerId(0));
+        let transition = Transition { instance, from, to: State::Fault, cause };
+        let moved = Moved { transition, done: Done::default(), ..moved };
+        let evidence = evidence(at(5_040), &moved).0;
+        for member in ["late_us", "sent_after_us", "set_after_us"] {
+            assert_eq!(evidence[member], Value::Null, "{member}");
+        }
     }
 }

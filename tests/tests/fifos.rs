@@ -262,3 +262,50 @@ fn a_reader_that_is_behind_loses_nothing_up_to_the_bound_and_is_told_all_states_
     assert_eq!(of_slow(&mut router, "lost"), u64::try_from(lost).expect("a small number"));
     assert_eq!(of_slow(&mut router, "waiting"), 0);
 }
+
+/// A sync group of which one member fails and recovers: who is told, in which order.
+fn told_of_a_group(program: Program) -> Vec<String> {
+    let scene = Scene::new();
+    let path = scene.path("vrrp");
+    let instance = |number: u8, interface: &str| {
+        format!(
+            "vrrp_instance VI_{number} {{\n    interface {interface}\n    virtual_router_id 13{number}\n    \
+             priority 100\n    advert_int 0.1\n    virtual_ipaddress {{\n        192.0.2.{number}\n    }}\n}}\n"
+        )
+    };
+    let config = format!(
+        "global_defs {{\n    vrrp_version 3\n    vrrp_notify_fifo {}\n}}\n\
+         vrrp_sync_group VG {{\n    group {{\n        VI_1\n        VI_2\n    }}\n}}\n{}{}",
+        path.display(),
+        instance(1, "bond0"),
+        instance(2, "eth2")
+    );
+    let router = Alone::start(program, &config, &[]);
+    let made = wait::holds_within(SOON, || fs::metadata(&path).is_ok());
+    assert!(made, "{}", router.log());
+    let mut reader = Reader::open(&path);
+    reader.await_lines("GROUP \"VG\" MASTER 0", 1, || router.log());
+    router.cut("eth2");
+    reader.await_lines("GROUP \"VG\" FAULT 0", 1, || router.log());
+    router.mend("eth2");
+    reader.await_lines("GROUP \"VG\" MASTER 0", 2, || router.log());
+    let lines: Vec<_> = reader.read().lines().map(str::to_owned).collect();
+    // Who takes over first depends on whose timer it is.
+    let from = lines.iter().position(|line| line.contains("FAULT")).expect("it is told");
+    lines.into_iter().skip(from).filter(|line| !line.contains("MASTER")).collect()
+}
+
+/// keepalived is the oracle: the member that the others have waited for comes first.
+#[test]
+fn of_a_group_who_caused_it_is_told_first_also_when_it_leaves_fault() {
+    let told = ["FAULT", "BACKUP"].map(|state| {
+        let of = |number: u8| format!("INSTANCE \"VI_{number}\" {state} 100");
+        [of(2), of(1), format!("GROUP \"VG\" {state} 0")]
+    });
+    if require::require_keepalived() {
+        assert_eq!(told_of_a_group(Program::Keepalived), told.concat());
+    }
+    if require::require_daemon() {
+        assert_eq!(told_of_a_group(Program::Daemon), told.concat());
+    }
+}

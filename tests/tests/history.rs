@@ -2,16 +2,18 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a test reports by panicking, in its helpers too"
 )]
 
 use core::time::Duration;
-use std::{env, fmt::Write as _, fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path};
 
 use ha_tests::{
+    alone::Alone,
     config::{self, Dialect},
     pair::{Pair, Side},
-    process::Program,
+    process::{Program, Router},
     require,
     tempdir::TempDir,
     wait,
@@ -31,12 +33,23 @@ fn start(pair: &mut Pair, file: &Path) {
 
 /// What the daemon remembers.
 fn entries(pair: &mut Pair) -> Vec<Value> {
-    let socket = pair.node_mut(NODE).router().directory().path().join("control.sock");
-    let mut command = Command::new(env::var_os("HA_BINARY").expect("HA_BINARY"));
-    let output = command.args(["history", "--json", "--socket"]).arg(socket).output();
-    let output = output.expect("the binary under test");
-    let history: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    entries_of(pair.node_mut(NODE).router())
+}
+
+fn entries_of(router: &Router) -> Vec<Value> {
+    let history: Value =
+        serde_json::from_str(&router.order(&["history", "--json"])).unwrap_or_default();
     history["entries"].as_array().cloned().unwrap_or_default()
+}
+
+/// The entry of the last change from one state to another one, once it is there.
+fn await_move(router: &Router, from: &str, to: &str) -> Value {
+    let find = || {
+        let is_it = |entry: &Value| entry["from"] == from && entry["to"] == to;
+        entries_of(router).into_iter().rev().find(is_it)
+    };
+    let found = wait::some_within(SOON, find);
+    found.unwrap_or_else(|| panic!("no {from} -> {to} in {:#?}", entries_of(router)))
 }
 
 fn await_masters(pair: &mut Pair, count: usize) -> Vec<Value> {
@@ -84,4 +97,40 @@ fn a_restart_goes_on_with_it() {
     assert!(wait::holds_within(SOON, is_small), "{}", pair.node(NODE).log());
     let is_kept = || entries(&mut pair).iter().any(|entry| entry["filler"].is_string());
     assert!(wait::holds_within(SOON, is_kept), "the old entries are gone");
+}
+
+/// Nothing is told of what did not happen: who was no Master has nothing to send and to set.
+#[test]
+fn the_evidence_is_of_what_was_done() {
+    if !require::require_daemon() {
+        return;
+    }
+    let directory = TempDir::new("evidence");
+    let number = directory.write("number", "0\n");
+    let file = format!("track_file number {{\n    file {}\n    weight 1\n}}\n", number.display());
+    let track = "    track_file {\n        number\n    }\n";
+    let config = file + &config::instance(Dialect::V3Multicast, NODE, 100, track);
+    let mut router = Alone::start(Program::Daemon, &config, &[]);
+    let router = router.router();
+    let is_nothing = |entry: &Value| {
+        ["late_us", "sent_after_us", "set_after_us"].iter().all(|member| entry[*member].is_null())
+    };
+    assert!(is_nothing(&await_move(router, "INIT", "BACKUP")));
+    let takeover = await_move(router, "BACKUP", "MASTER");
+    let steps = ["late_us", "sent_after_us", "set_after_us"];
+    assert!(steps.iter().all(|member| takeover[*member].is_u64()), "{takeover:#}");
+
+    directory.write("number", "-254\n");
+    let fault = await_move(router, "MASTER", "FAULT");
+    assert!(fault["late_us"].is_null() && fault["sent_after_us"].is_u64(), "{fault:#}");
+    assert!(fault["set_after_us"].is_u64(), "{fault:#}");
+    directory.write("number", "0\n");
+    let back = await_move(router, "FAULT", "BACKUP");
+    assert!(is_nothing(&back), "{back:#}");
+    let told = router.order(&["history"]);
+    let of_fault = told.split("MASTER -> FAULT").nth(1).expect("the entry");
+    assert!(of_fault.contains("ms and addresses removed "), "{told}");
+    let of_back = told.split("FAULT -> BACKUP").nth(1).expect("the entry");
+    let of_back = of_back.split("BACKUP -> ").next().unwrap_or_default();
+    assert!(!of_back.contains("advertised") && !of_back.contains("after the"), "{told}");
 }

@@ -65,12 +65,23 @@ fn one(entry: &Value, mover: Option<&Value>) -> String {
         line(&mut out, &format!("last Master: {address} with priority {priority}{before}"));
     }
     let late = micros(mover.unwrap_or(entry), "late_us");
-    let late = late.map_or(String::new(), |time| format!("decided {time} after the deadline, "));
-    if let (Some(sent), Some(set)) = (micros(entry, "sent_after_us"), micros(entry, "set_after_us"))
-    {
-        line(&mut out, &format!("{late}advertised {sent} and addresses {set} after that"));
+    let late = late.map(|time| format!("decided {time} after the deadline"));
+    let done = done(entry);
+    let after = if late.is_some() { "that" } else { "the decision" };
+    let done = (!done.is_empty()).then(|| format!("{} after {after}", done.join(" and ")));
+    let steps: Vec<String> = late.into_iter().chain(done).collect();
+    if !steps.is_empty() {
+        line(&mut out, &steps.join(", "));
     }
     out
+}
+
+/// What was sent and set, and how long that took.
+fn done(entry: &Value) -> Vec<String> {
+    let sent = micros(entry, "sent_after_us").map(|time| format!("advertised {time}"));
+    let verb = if text(entry, "to") == "MASTER" { "set" } else { "removed" };
+    let placed = micros(entry, "set_after_us").map(|time| format!("addresses {verb} {time}"));
+    sent.into_iter().chain(placed).collect()
 }
 
 fn line(out: &mut String, words: &str) {
@@ -101,6 +112,12 @@ mod tests {
             { "unix_ms": 1_700_050_000_124_u64, "at_nanos": 7, "instance": "VI_4", "group": "H",
               "cause": "master_down", "reason": "silence", "late_us": 9, "sent_after_us": 50,
               "set_after_us": 60 },
+            { "unix_ms": 1_700_050_000_125_u64, "instance": "VI_5", "from": "MASTER", "to": "FAULT",
+              "cause": "tracker_down", "reason": "down", "late_us": null, "sent_after_us": null,
+              "set_after_us": 70 },
+            { "unix_ms": 1_700_050_000_126_u64, "instance": "VI_6", "from": "INIT", "to": "BACKUP",
+              "cause": "ready", "reason": "all is there", "late_us": null, "sent_after_us": null,
+              "set_after_us": null },
             { "unix_ms": 1_700_050_001_000_u64, "instance": "VI_2", "order": "demote", "uid": 0,
               "result": "done" },
         ] });
@@ -109,7 +126,9 @@ mod tests {
         for words in [
             "40.123  VI_1: BACKUP -> MASTER, priority 100\n    nobody came\n",
             "    last Master: 192.0.2.7 with priority 150, heard 3609.040 ms before\n",
-            "    decided 0.040 ms after the deadline, advertised 0.050 ms and addresses 1.360 ms after",
+            "    decided 0.040 ms after the deadline, advertised 0.050 ms and addresses set 1.360 ms after that",
+            "    down\n    addresses removed 0.070 ms after the decision\n",
+            "    all is there\n2023",
             "VI_2: demote, ordered by uid 0\n    done\n",
         ] {
             assert!(all.contains(words), "no `{words}` in:\n{all}");

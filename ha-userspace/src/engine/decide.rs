@@ -9,7 +9,7 @@ use ha_core::{
 };
 
 use crate::{
-    engine::{Moved, PriorityChange},
+    engine::{Done, Moved, PriorityChange},
     io::slots::Slots,
     plan::Plan,
     record::Tap,
@@ -147,8 +147,8 @@ impl Decider {
         PriorityChange { instance, from, to, base, weights }
     }
 
-    /// What led to a transition, whose effects were carried out until `sent` and `placed`.
-    pub(crate) fn moved(&self, transition: Transition, sent: Instant, placed: Instant) -> Moved {
+    /// What led to a transition, of whose effects so much was carried out.
+    pub(crate) fn moved(&self, transition: Transition, done: Done) -> Moved {
         let entry = self.engine.instance(transition.instance);
         Moved {
             transition,
@@ -157,8 +157,7 @@ impl Decider {
             master: entry.and_then(Instance::master),
             heard: entry.and_then(Instance::heard),
             deadline: entry.and_then(Instance::took_over_at),
-            sent,
-            placed,
+            done,
         }
     }
 

@@ -242,10 +242,16 @@ pub(crate) struct Moved {
     pub(crate) heard: Option<Instant>,
     /// The deadline of the last takeover.
     pub(crate) deadline: Option<Instant>,
-    /// All advertisements of this turn were sent then,
-    pub(crate) sent: Instant,
-    /// and its addresses were set and announced, or removed.
-    pub(crate) placed: Instant,
+    pub(crate) done: Done,
+}
+
+/// When what a transition wants was done; `None`: nothing of that kind was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    /// Its advertisement was sent.
+    pub(crate) sent: Option<Instant>,
+    /// Its addresses were set and announced, or removed.
+    pub(crate) placed: Option<Instant>,
 }
 
 /// An instance's effective priority is another one.

@@ -9,6 +9,7 @@ use ha_core::{InstanceId, wire::ChecksumScope};
 
 use super::{Effects, Surroundings};
 use crate::{
+    clock,
     engine::Message,
     io::advert_socket::{AdvertSocket, Channel, Outgoing},
     plan::InstancePlan,
@@ -76,18 +77,35 @@ impl Effects {
                     }
                     outlet.built = Some(Built::new(plan, source, priority, mtu));
                 }
-                outlet.sent = Some(around.now);
                 speakers.push(speaker);
             }
         }
         for text in narrowed {
             self.report(around.now, Message::Trouble(text));
         }
-        for (instance, failure) in self.post(around, &speakers) {
+        let failures = self.post(around, &speakers);
+        self.note_sent(&speakers, &failures);
+        for (instance, failure) in failures {
             self.adverts_unsent += 1;
             let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
             let text = format!("{name}: cannot send an advertisement {failure}");
             self.trouble(around.now, instance, text);
+        }
+    }
+
+    /// Whoever has sent something to somebody has done so now.
+    fn note_sent(&mut self, speakers: &[Speaker<'_>], failures: &[(InstanceId, String)]) {
+        let now = clock::now();
+        let mut failed = BTreeMap::<_, usize>::new();
+        for (instance, _) in failures {
+            *failed.entry(*instance).or_default() += 1;
+        }
+        for Speaker { instance, .. } in speakers {
+            let failed = failed.get(instance).copied().unwrap_or(0);
+            let Some(outlet) = self.outlet(*instance) else { continue };
+            if outlet.built.as_ref().is_some_and(|built| built.messages.len() > failed) {
+                outlet.sent = Some(now);
+            }
         }
     }
 

@@ -27,7 +27,7 @@ use self::{advertising::Built, holders::Holders, seen::Seen, statics::Statics, w
 use crate::{
     clock,
     engine::{
-        Message, Report,
+        Done, Message, Report,
         associations::Associations,
         decide::Decider,
         notices::{Notices, Told},
@@ -199,8 +199,8 @@ impl Effects {
                 | Action::Late { .. } => {}
             }
         }
+        let begin = clock::now();
         self.advertise(around, &advertisements);
-        let sent = clock::now();
         let (batches, mut failed) = self.batches(around, &addresses);
         let targets = self.targets(around, &announcements);
         failed.extend(self.set_and_announce(around, batches, targets));
@@ -214,14 +214,17 @@ impl Effects {
                     let refusal = Refusal::Advertisement { instance, reason };
                     self.refusals.count(around.now, refusal, &sender);
                 }
-                Action::Transition(transition) => {
+                Action::Transition(transition @ Transition { instance, .. }) => {
                     if is_return(transition) {
-                        self.greet(around, transition.instance);
+                        self.greet(around, instance);
                     }
                     if transition.to == State::Fault {
-                        self.forget_peers(around, transition.instance);
+                        self.forget_peers(around, instance);
                     }
-                    let moved = around.engine.moved(transition, sent, placed);
+                    let is_set = addresses.contains_key(&instance) && !failed.contains(&instance);
+                    let sent = self.sent(instance).filter(|sent| *sent >= begin);
+                    let done = Done { sent, placed: is_set.then_some(placed) };
+                    let moved = around.engine.moved(transition, done);
                     self.report(around.now, Message::Moved(Box::new(moved)));
                 }
                 Action::Noticed { instance, source, notice } => {
