@@ -54,6 +54,8 @@ pub(crate) struct Options {
     /// The network namespace to run in, whatever the configuration says.
     pub(crate) namespace: Option<String>,
     pub(crate) home: Home,
+    /// For what is to outlive a stop and the host; `None`: nothing does.
+    pub(crate) state_directory: Option<PathBuf>,
     /// Whose members may ask by the control socket.
     pub(crate) control_group: Option<String>,
     pub(crate) xdp: XdpChoice,
@@ -225,6 +227,7 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
         },
         namespace: process.namespace.clone(),
         home: home(arguments),
+        state_directory: arguments.state_dir.clone().or_else(state_directory),
         control_group: arguments.control_group.clone(),
         xdp: arguments.xdp,
         process_events: arguments.process_events,
@@ -245,6 +248,12 @@ fn options(arguments: &Arguments, settings: &logging::Settings, config: PathBuf)
 
 fn home(arguments: &Arguments) -> Home {
     if arguments.keepalived_paths { Home::Keepalived } else { Home::In(arguments.run_dir.clone()) }
+}
+
+/// What systemd says of `StateDirectory=` (`systemd.exec(5)`): paths with colons between them.
+fn state_directory() -> Option<PathBuf> {
+    let directories = env::var_os("STATE_DIRECTORY")?;
+    env::split_paths(&directories).next().filter(|it| it.is_absolute())
 }
 
 /// Lines of the file are for whoever sees standard error. Anywhere else a line is a message, with a

@@ -176,7 +176,7 @@ async fn supervise(options: &Options, plan: Plan, manager: Manager) -> io::Resul
         http::serve(address, asker)?;
     }
     let filter = Filter::default();
-    let demotions = Demotions::read(files.demoted());
+    let demotions = Demotions::read(&files, options.state_directory.as_deref());
     let mut held = Held {
         filter,
         recorder,
@@ -250,6 +250,7 @@ impl Run {
         let absorbs = options.absorbs;
         let leftovers = held.routing.begin(&plan).await;
         let watchdog = held.manager.watchdog();
+        held.demotions.tell(&plan);
         let demoted = held.demotions.of(&plan);
         let verdicts = watch::first_look(&plan, &plan.tracker_numbers().collect()).await;
         let setup = Setup {

@@ -102,9 +102,9 @@ impl RunFiles {
         self.in_directory(CONTROL, "sock")
     }
 
-    /// What names the demoted.
-    pub(crate) fn demoted(&self) -> PathBuf {
-        self.in_directory("demoted", "list")
+    /// What names the demoted, in the run directory or in `state`, which outlives it.
+    pub(crate) fn demoted(&self, state: Option<&Path>) -> PathBuf {
+        self.within(state.unwrap_or_else(|| self.home.directory()), "demoted", "list")
     }
 
     /// What names the routes and rules that may be set.
@@ -142,7 +142,11 @@ impl RunFiles {
     /// As keepalived 2.2.7 has it: a directory for each network namespace, and the instance's name
     /// behind the file's. It mounts that directory over its own as well; here nothing needs it.
     fn in_directory(&self, name: &str, extension: &str) -> PathBuf {
-        let mut path = self.home.directory().to_owned();
+        self.within(self.home.directory(), name, extension)
+    }
+
+    fn within(&self, directory: &Path, name: &str, extension: &str) -> PathBuf {
+        let mut path = directory.to_owned();
         let Identity { net_namespace, instance, .. } = &self.identity;
         path.extend(net_namespace);
         path.push(match instance {

@@ -16,7 +16,9 @@ use ha_tests::{
     config::{self, Dialect},
     pair::{Pair, Side},
     process::{Program, Router},
-    require, wait,
+    require,
+    tempdir::TempDir,
+    wait,
 };
 use serde_json::Value;
 
@@ -193,4 +195,41 @@ fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
     let path = socket(router);
     assert!(router.stop().success());
     assert!(!path.exists(), "the socket is left");
+}
+
+/// Each start has a run directory of its own, as after a stop of the service or a restart of the host.
+#[test]
+fn a_demotion_outlives_the_run_directory() {
+    if !require::require_daemon() {
+        return;
+    }
+    let (mut pair, state) = (Pair::new(), TempDir::new("state"));
+    let text = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    // As systemd says it.
+    let variable = format!("STATE_DIRECTORY={}", state.path().display());
+    let start = |pair: &mut Pair| {
+        pair.node_mut(Side::A).start_under(&["env", &variable], Program::Daemon, &text, &[]);
+        let router = pair.node_mut(Side::A).router();
+        let runs = wait::holds_within(SOON, || ha(router, &["status"]).status.success());
+        assert!(runs, "{}", router.log());
+    };
+    let priority = |pair: &mut Pair| done(pair.node_mut(Side::A).router(), &["status", "VI_1"]);
+    start(&mut pair);
+    let said = done(pair.node_mut(Side::A).router(), &["demote", "VI_1"]);
+    assert!(said.contains("also over a restart of the host"), "{said}");
+    assert!(pair.node_mut(Side::A).router().stop().success());
+    start(&mut pair);
+    assert!(priority(&mut pair).contains("1: demoted, else 150"));
+    let log = pair.node(Side::A).log();
+    assert!(log.contains("demoted since before this start, until promote: VI_1"), "{log}");
+    pair.node_mut(Side::A).router().process().kill();
+    start(&mut pair);
+    assert!(priority(&mut pair).contains("1: demoted, else 150"));
+
+    done(pair.node_mut(Side::A).router(), &["promote", "VI_1"]);
+    let said = done(pair.node_mut(Side::A).router(), &["demote", "VI_1", "--until-restart"]);
+    assert!(said.contains("until promote or the end of this daemon"), "{said}");
+    assert!(pair.node_mut(Side::A).router().stop().success());
+    start(&mut pair);
+    assert!(!priority(&mut pair).contains("demoted"));
 }

@@ -50,6 +50,11 @@ pub(crate) struct Arguments {
     /// `instance` to `status_INSTANCE.json`, and with either a pid file beside it
     #[arg(long, value_name = "DIR", default_value = "/run/ha", global = true)]
     pub(super) run_dir: PathBuf,
+    /// Where demotions are written to, so that they outlive a stop and a restart of the host [default:
+    /// what systemd makes for `StateDirectory=` (`STATE_DIRECTORY`), which is /var/lib/ha with the unit of
+    /// the package; else the run directory, which outlives neither]
+    #[arg(long, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
     /// The group whose members may ask by the control socket, beside root: it is `control.sock` in the
     /// run directory
     #[arg(long, value_name = "GROUP")]
@@ -138,7 +143,9 @@ pub(super) enum Work {
         daemon: DaemonArguments,
     },
     /// Have a Master and its sync group give mastership away, and until promote take it only if nobody
-    /// else is there: their priority is 1. It lasts over restarts of the daemon
+    /// else is there: their priority is 1. It lasts over a stop and a restart of the host if the daemon has a state
+    /// directory (--state-dir; the unit of the package has), else only as long as the run directory; the
+    /// answer says which
     Demote {
         #[command(flatten)]
         subject: Subject,

@@ -151,6 +151,9 @@ impl Run {
             }
             Err(refusal) => return Err(self.describe(refusal)),
         };
+        if order == Order::Demote {
+            words = format!("{words}; {}", demotions.term(until_restart));
+        }
         if !forgiven.is_empty() {
             words = format!("{words}; starts are counted anew: {}", forgiven.join(", "));
         }
