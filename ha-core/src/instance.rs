@@ -326,6 +326,12 @@ impl Instance {
         if is_known { Condition::Ready } else { Condition::Unknown }
     }
 
+    /// What it depends on and nobody has looked at yet.
+    pub(crate) fn unknown_tracker(&self, trackers: &[Option<Verdict>]) -> Option<TrackerId> {
+        let mut needed = self.config.tracks.iter().filter(|track| track.weight == 0);
+        needed.find(|track| effect(**track, trackers).is_none()).map(|track| track.tracker)
+    }
+
     /// The configured priority moved by the weights of what is tracked, within 1 to 254; 1 while it is
     /// demoted.
     pub(crate) fn weighted_priority(&self, trackers: &[Option<Verdict>]) -> u8 {

@@ -44,7 +44,7 @@ pub use self::{
         Action, Actions, Cause, Event, Input, Notice, Notify, Received, Rejection, State, Subject,
         Transition,
     },
-    order::{Order, Refusal},
+    order::{Awaited, Order, Refusal},
     reload::Reload,
     types::{AdvertInterval, Instant, Priority, Version, Vrid},
 };

@@ -6,7 +6,9 @@
 
 use core::net::IpAddr;
 
-use crate::{Actions, Cause, Engine, Instance, InstanceId, Instant, State};
+use crate::{
+    Actions, Cause, Engine, Instance, InstanceId, Instant, State, TrackerId, instance::Source,
+};
 
 /// What an operator wants of an instance and its sync group.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,7 +51,35 @@ pub enum Refusal {
     },
 }
 
+/// What an instance in Init waits for, or a member of its sync group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Awaited {
+    /// The start, or the end of the start-up delay.
+    Start,
+    /// An address to send from, or that there is none.
+    Source(InstanceId),
+    /// The first verdict on what is tracked.
+    Tracker(InstanceId, TrackerId),
+}
+
 impl Engine {
+    /// What keeps an instance in Init. `None`: it is not in Init.
+    #[must_use]
+    pub fn awaited(&self, id: InstanceId) -> Option<Awaited> {
+        self.instance(id).filter(|instance| instance.state == State::Init)?;
+        if !self.is_running {
+            return Some(Awaited::Start);
+        }
+        self.members_from(id).into_iter().find_map(|member| {
+            let instance = self.instance(member)?;
+            if instance.source == Source::Unknown {
+                return Some(Awaited::Source(member));
+            }
+            let tracker = instance.unknown_tracker(&self.trackers)?;
+            Some(Awaited::Tracker(member, tracker))
+        })
+    }
+
     /// Why an order would not be carried out now; of a promotion, why it would not take over.
     #[must_use]
     pub fn refusal(&self, id: InstanceId, order: Order) -> Option<Refusal> {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use ha_config::Hook;
-use ha_core::Reload;
+use ha_core::{Reload, TrackerId};
 use nix::sys::signal::SigSet;
 use tokio::{
     runtime,
@@ -28,7 +28,7 @@ use crate::{
     clock,
     control::{Answer, ControlServer, Opening, Question, Questions, protocol::Request},
     demotions::Demotions,
-    engine::{Command, EngineThread, Handover, Setup},
+    engine::{Command, EngineThread, Handover, Setup, Words},
     firewall::{self, Filter},
     history::History,
     http,
@@ -280,7 +280,9 @@ impl Run {
         watchers.run(&plan);
         let carriers = watch_carriers(&plan);
         let history = options.history.as_deref().map(History::with_file).transpose()?;
-        let reporter = Reporter::new(Arc::clone(&plan), history.unwrap_or_default());
+        let mut history = history.unwrap_or_default();
+        history.begin();
+        let reporter = Reporter::new(Arc::clone(&plan), history);
         let taken = Taken::default();
         Ok(Self { plan, engine, reporter, watchers, status_writer, refused, carriers, taken })
     }
@@ -304,8 +306,10 @@ impl Run {
         if let Some(refused) = &mut refused {
             reporter.tell_refused(&refused.take_all());
         }
+        let end = ended.and(served);
+        reporter.history.end(end.as_ref().err().map(ToString::to_string).as_deref());
         reporter.drain().await;
-        ended.and(served)
+        end
     }
 
     /// Serves signals and reports until it is told to stop.
@@ -379,10 +383,12 @@ impl Run {
         let changes = plan.changes_from(&self.plan, &reload);
         let plan = Arc::new(plan);
         let anew = reload.new_trackers.iter().copied().collect();
-        reload.known = watch::first_look(&plan, &anew).await;
+        let found = watch::first_look(&plan, &anew).await;
+        reload.known = found.iter().map(|(tracker, verdict, _)| (*tracker, *verdict)).collect();
+        let words = found.into_iter().map(|(tracker, _, words)| (tracker, words)).collect();
         self.reporter.expect(Arc::clone(&plan));
         held.routing.write(routing_of(&[&self.plan, &plan])).await;
-        if let Err(error) = self.hand_over(Arc::clone(&plan), reload).await {
+        if let Err(error) = self.hand_over(Arc::clone(&plan), reload, words).await {
             // What was refused before is refused still.
             if let Err(error) = held.filter.set(&self.plan).await {
                 warn!("{error}");
@@ -408,10 +414,15 @@ impl Run {
     }
 
     /// Has the engine thread go on with another plan, and hears what it reports meanwhile.
-    async fn hand_over(&mut self, plan: Arc<Plan>, reload: Reload) -> io::Result<()> {
+    async fn hand_over(
+        &mut self,
+        plan: Arc<Plan>,
+        reload: Reload,
+        words: Vec<(TrackerId, Words)>,
+    ) -> io::Result<()> {
         let gone = || io::Error::other("the engine thread has ended");
         let (answer, mut answered) = oneshot::channel();
-        let command = Command::Reload(Box::new(Handover { plan, reload, answer }));
+        let command = Command::Reload(Box::new(Handover { plan, reload, words, answer }));
         if self.engine.commands.send(command).await.is_err() {
             return Err(gone());
         }

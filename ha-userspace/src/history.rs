@@ -3,7 +3,7 @@
 
 mod file;
 
-use std::{collections::VecDeque, io, path::Path, sync::Arc};
+use std::{collections::VecDeque, io, mem, path::Path, process, sync::Arc};
 
 use ha_core::{Cause, Instant};
 use serde_json::{Map, Value, json};
@@ -16,6 +16,10 @@ const ENTRIES_MAX: usize = 1_024;
 /// Of all of them together: memory that is locked.
 const BYTES_MAX: usize = 256 << 10;
 
+/// By this member an entry is known that is about a run of the daemon.
+const RUN: &str = "run";
+const STARTED: &str = "started";
+
 /// The entries, each as a line of JSON.
 #[derive(Debug, Default)]
 pub(crate) struct History {
@@ -24,6 +28,8 @@ pub(crate) struct History {
     /// Entries that have gone to make room.
     forgotten: u64,
     file: Option<HistoryFile>,
+    /// The run before this one has begun, and its end is missing.
+    is_after_kill: bool,
 }
 
 /// What has happened once.
@@ -67,10 +73,35 @@ impl History {
         let (file, lines) = HistoryFile::open(path)?;
         let mut history = Self::default();
         for line in lines {
+            // Whatever else is in it: only the last one counts.
+            if let Some(run) = run_in(&line) {
+                history.is_after_kill = run == STARTED;
+            }
             history.keep(line.into());
         }
         history.file = Some(file);
         Ok(history)
+    }
+
+    /// This run begins.
+    pub(crate) fn begin(&mut self) {
+        let after_kill = mem::take(&mut self.is_after_kill);
+        let entry = Entry::from([
+            (RUN, json!(STARTED)),
+            ("after_kill", json!(after_kill)),
+            ("version", json!(env!("CARGO_PKG_VERSION"))),
+            ("pid", json!(process::id())),
+        ]);
+        self.add(clock::now(), entry);
+    }
+
+    /// This run ends in order; `error`: because it could not go on.
+    pub(crate) fn end(&mut self, error: Option<&str>) {
+        let (pid, reason) = (json!(process::id()), json!(error));
+        self.add(
+            clock::now(),
+            Entry::from([(RUN, json!("ended")), ("pid", pid), ("reason", reason)]),
+        );
     }
 
     /// Adds what happened at `at`.
@@ -100,6 +131,12 @@ impl History {
             self.forgotten += 1;
         }
     }
+}
+
+/// What a line says of a run of the daemon, if it is about one.
+fn run_in(line: &str) -> Option<String> {
+    let entry: Value = serde_json::from_str(line).ok()?;
+    Some(entry.get(RUN)?.as_str()?.to_owned())
 }
 
 /// What made an instance change its state at `at`, and how long each step took, as members of an entry.
@@ -198,6 +235,8 @@ mod tests {
             transition: Transition { instance, from, to, cause },
             priority: 100,
             weights: Vec::new(),
+            is_demoted: false,
+            words: Vec::new(),
             master: Some(("192.0.2.7".parse().unwrap(), 150)),
             heard,
             deadline: Some(at(5_000)),

@@ -17,7 +17,8 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use crate::{
-    engine::{Message, Moved, PriorityChange, Report},
+    clock,
+    engine::{Message, Moved, PriorityChange, Report, Words},
     history::{self, History},
     io::refused::OfInterface,
     mail::Mailer,
@@ -57,13 +58,14 @@ impl Reporter {
     pub(crate) fn new(plan: Arc<Plan>, history: History) -> Self {
         let mut fifos = Fifos::default();
         fifos.run(&plan);
+        let standings = plan.instances.numbered().map(|(number, _)| (InstanceId(number), begin()));
         Self {
+            standings: standings.collect(),
             plan,
             next: None,
             generation: 0,
             notifier: Notifier::default(),
             fifos,
-            standings: BTreeMap::new(),
             lead: None,
             masters: BTreeSet::new(),
             mailer: Mailer::default(),
@@ -186,7 +188,7 @@ impl Reporter {
                 self.moves.takeovers.add(placed.since(begin));
             }
         }
-        let why = self.why(at, cause);
+        let why = self.why(at, cause, &moved.words);
         let name = self.name(instance);
         if to == State::Fault {
             warn!("{name}: {from} -> {to}: {why}");
@@ -195,10 +197,14 @@ impl Reporter {
         }
         let mut entry = history::evidence(at, moved);
         let base = self.plan.base_priority(instance).unwrap_or(moved.priority);
-        let weighing = self.weighing(base, moved.priority, &moved.weights);
+        let weighing = self.weighing(base, moved.priority, &moved.weights, moved.is_demoted);
         entry.set("instance", json!(name));
         entry.set("group", json!(self.plan.group_of(instance).map(|group| group.name.as_str())));
         entry.set("reason", json!(why));
+        let trackers = moved.words.iter().map(
+            |(tracker, words)| json!({ "tracker": self.tracked(*tracker), "said": words.as_str() }),
+        );
+        entry.set("trackers", trackers.collect());
         entry.set("priority_reason", json!(format!("{}{weighing}", moved.priority)));
         self.history.add(at, entry);
         self.standings.insert(instance, Standing { since: at, why });
@@ -217,6 +223,9 @@ impl Reporter {
         self.fifos.run(&plan);
         if plan.fifo_states_on_reload {
             self.fifos.tell_states();
+        }
+        for (number, _) in plan.instances.numbered() {
+            self.standings.entry(InstanceId(number)).or_insert_with(begin);
         }
         self.plan = plan;
     }
@@ -266,14 +275,20 @@ impl Reporter {
     }
 
     fn handle_priority(&self, change: &PriorityChange) {
-        let PriorityChange { instance, from, to, base, ref weights } = *change;
+        let PriorityChange { instance, from, to, base, is_demoted, ref weights } = *change;
         let name = self.name(instance);
-        info!("{name}: priority {from} -> {to}{}", self.weighing(base, to, weights));
+        let weighing = self.weighing(base, to, weights, is_demoted);
+        info!("{name}: priority {from} -> {to}{weighing}");
         self.tell_priority(instance, to);
     }
 
     /// `: 100, script chk -10`; nothing if it is not known.
-    fn weighing(&self, base: u8, to: u8, weights: &[(TrackerId, i32)]) -> String {
+    fn weighing(&self, base: u8, to: u8, weights: &[(TrackerId, i32)], is_demoted: bool) -> String {
+        let weight = |&(tracker, by)| format!(", {} {by:+}", self.tracked(tracker));
+        let added: String = weights.iter().map(weight).collect();
+        if is_demoted && to != base {
+            return format!(": demoted, else {base}{added}");
+        }
         let sum = weights.iter().fold(i32::from(base), |sum, (_, by)| sum.saturating_add(*by));
         let bound = match sum.cmp(&i32::from(to)) {
             Ordering::Equal => String::new(),
@@ -281,16 +296,14 @@ impl Reporter {
             Ordering::Less => format!(", not below {to}"),
             Ordering::Greater => format!(", not above {to}"),
         };
-        let weight = |&(tracker, by)| format!(", {} {by:+}", self.tracked(tracker));
-        let weights: String = weights.iter().map(weight).collect();
-        format!(": {base}{weights}{bound}")
+        format!(": {base}{added}{bound}")
     }
 
     fn tracked(&self, tracker: TrackerId) -> String {
         self.plan.tracker(tracker).map_or_else(|| "something".to_owned(), ToString::to_string)
     }
 
-    fn why(&self, at: Instant, cause: Cause) -> String {
+    fn why(&self, at: Instant, cause: Cause, words: &[(TrackerId, Words)]) -> String {
         match cause {
             Cause::Ready => "everything it depends on is there".to_owned(),
             Cause::MasterDown { heard: Some(heard), .. } => {
@@ -303,7 +316,12 @@ impl Reporter {
             Cause::Late { source } => {
                 format!("this daemon was late, and {source} is Master meanwhile")
             }
-            Cause::TrackerDown(tracker) => self.tracker_down(tracker),
+            Cause::TrackerDown(tracker) => {
+                let words = words.iter().find(|(one, _)| *one == tracker);
+                let words =
+                    words.map_or(String::new(), |(_, words)| format!(": {}", words.as_str()));
+                format!("{}{words}", self.tracker_down(tracker))
+            }
             Cause::NoSource => "there is no address to send from".to_owned(),
             Cause::AddressesFailed => "its virtual addresses could not be set".to_owned(),
             Cause::AddressesRemoved => {
@@ -344,6 +362,11 @@ impl Reporter {
     fn group_name(&self, group: GroupId) -> &str {
         self.plan.group(group).map_or("?", |group| group.name.as_str())
     }
+}
+
+/// Of an instance that is in Init from now on: what it waits for is known to the engine thread.
+fn begin() -> Standing {
+    Standing { since: clock::now(), why: String::new() }
 }
 
 /// In the end, what a sender has shown so many times.
@@ -387,7 +410,8 @@ mod tests {
         let (plan, _) = Plan::new(&ha_config::parse("x", TEXT).config, &[]);
         let reporter = Reporter::new(Arc::new(plan), History::default());
         let at = Instant::from_nanos(5_000_000_000);
-        let check = |cause, words: &str| assert_eq!(reporter.why(at, cause), words);
+        let known = [(TrackerId(1), Words::new("exit code 1"))];
+        let check = |cause, words: &str| assert_eq!(reporter.why(at, cause, &known), words);
         let heard = Some(Instant::from_nanos(1_390_625_000));
         check(Cause::MasterDown { heard, deadline: at }, "no advertisement for 3.609375 s");
         let never = Cause::MasterDown { heard: None, deadline: at };
@@ -395,7 +419,7 @@ mod tests {
         let source = "192.0.2.7".parse().unwrap();
         check(Cause::BetterMaster { source, priority: 9 }, "192.0.2.7 is Master with priority 9");
         check(Cause::TrackerDown(TrackerId(0)), "interface eth0 is down");
-        check(Cause::TrackerDown(TrackerId(1)), "script chk failed");
+        check(Cause::TrackerDown(TrackerId(1)), "script chk failed: exit code 1");
         check(Cause::TrackerDown(TrackerId(2)), "something it depends on failed");
         check(Cause::Group(InstanceId(0)), "VI_1 of the same sync group moved");
         check(Cause::Group(InstanceId(1)), "? of the same sync group moved");
@@ -428,7 +452,7 @@ mod tests {
         let reporter = Reporter::new(Arc::new(plan), History::default());
         let (link, script) = (TrackerId(0), TrackerId(1));
         let check = |to, weights: &[(TrackerId, i32)], words: &str| {
-            assert_eq!(reporter.weighing(100, to, weights), words);
+            assert_eq!(reporter.weighing(100, to, weights, false), words);
         };
         check(90, &[(script, -10)], ": 100, script chk -10");
         check(95, &[(link, 5), (script, -10)], ": 100, interface eth0 +5, script chk -10");
@@ -436,5 +460,8 @@ mod tests {
         check(254, &[(script, 200)], ": 100, script chk +200, not above 254");
         check(100, &[], ": 100");
         check(90, &[], "");
+        let demoted = |weights: &[(TrackerId, i32)]| reporter.weighing(100, 1, weights, true);
+        assert_eq!(demoted(&[]), ": demoted, else 100");
+        assert_eq!(demoted(&[(script, -10)]), ": demoted, else 100, script chk -10");
     }
 }

@@ -248,6 +248,7 @@ pub(crate) mod tests {
                 id: InstanceId(0),
                 name: "VI_1".to_owned(),
                 state: ha_core::State::Master,
+                awaited: None,
                 priority: 100,
                 weights: vec![(TrackerId(1), -10)],
                 is_demoted: false,

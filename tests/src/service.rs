@@ -60,6 +60,10 @@ impl Service {
 }
 
 impl Running {
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Writes a line to its standard input.
     pub fn go(&mut self) {
         let input = self.0.stdin.as_mut().expect("a pipe");

@@ -15,10 +15,11 @@ use ha_tests::{
     pair::{Pair, Side},
     process::{Program, Router},
     require,
+    service::Service,
     tempdir::TempDir,
     wait,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(30);
 const NODE: Side = Side::A;
@@ -79,8 +80,26 @@ fn a_restart_goes_on_with_it() {
     let after = await_masters(&mut pair, 2);
     assert!(after.starts_with(&before), "{after:#?}");
     assert!(after.iter().all(|entry| entry["unix_ms"].is_u64()), "{after:#?}");
+    // Where each run began, and where the first one ended.
+    let runs = |entries: &[Value]| {
+        let of_runs = entries.iter().filter(|entry| entry["run"].is_string());
+        let of_runs = of_runs.map(|entry| (entry["run"].clone(), entry["after_kill"].clone()));
+        of_runs.collect::<Vec<_>>()
+    };
+    let [started, ended] = ["started", "ended"].map(Value::from);
+    let (in_order, killed) = (Value::from(false), Value::from(true));
+    let mut expected = vec![(started.clone(), in_order.clone()), (ended, Value::Null)];
+    expected.push((started.clone(), in_order));
+    assert_eq!(runs(&after), expected);
     let log = pair.node(NODE).log();
     assert!(log.contains("left out what is no entry") && log.contains("1 of its lines"), "{log}");
+    pair.node_mut(NODE).router().process().kill();
+    start(&mut pair, &file);
+    let again = await_masters(&mut pair, 3);
+    expected.push((started, killed));
+    assert_eq!(runs(&again), expected);
+    let told = pair.node_mut(NODE).router().order(&["history", "VI_1"]);
+    assert!(told.contains(", after the last run was killed\n"), "{told}");
     pair.node_mut(NODE).router().process().kill();
 
     // Full, it makes room, and what was in it is still remembered.
@@ -133,4 +152,91 @@ fn the_evidence_is_of_what_was_done() {
     let of_back = told.split("FAULT -> BACKUP").nth(1).expect("the entry");
     let of_back = of_back.split("BACKUP -> ").next().unwrap_or_default();
     assert!(!of_back.contains("advertised") && !of_back.contains("after the"), "{told}");
+}
+
+/// A process that died and one that was started too often are both down, and are told apart.
+#[test]
+fn what_a_watcher_knew_is_told_with_what_it_led_to() {
+    if !require::require_daemon() {
+        return;
+    }
+    let directory = TempDir::new("trackers");
+    let number = directory.write("number", "0\n");
+    let file = format!("track_file number {{\n    file {}\n    weight 1\n}}\n", number.display());
+    let service = Service::new("/bin/sleep", 'h');
+    let block = service.block(0, "max_restarts 1\n    restart_window 600");
+    let track =
+        "    track_process {\n        svc\n    }\n    track_file {\n        number\n    }\n";
+    let config = file + &block + &config::instance(Dialect::V3Multicast, NODE, 100, track);
+    let first = service.start(&["600"]);
+    let mut router = Alone::start(Program::Daemon, &config, &[]);
+    let router = router.router();
+    await_move(router, "BACKUP", "MASTER");
+    let pid = first.pid();
+    first.end();
+    let fault = await_move(router, "MASTER", "FAULT");
+    let said = format!("pid {pid} has ended, 0 of them, at least 1 needed");
+    assert_eq!(fault["reason"], format!("process svc failed: {said}"));
+    assert_eq!(fault["trackers"], json!([{ "tracker": "process svc", "said": said }]));
+
+    // Well again, and then started once more than is allowed.
+    let second = service.start(&["600"]);
+    let is_master = || router.order(&["status"]).contains("MASTER");
+    assert!(wait::holds_within(SOON, is_master), "{}", router.log());
+    let third = service.start(&["600"]);
+    let is_told = || router.order(&["history"]).contains("failed: started 2 times within 600 s");
+    assert!(wait::holds_within(SOON, is_told), "{}", router.order(&["history"]));
+    router.order(&["reset", "VI_1"]);
+    assert!(wait::holds_within(SOON, is_master), "{}", router.log());
+
+    directory.write("number", "-254\n");
+    let is_told = || router.order(&["history"]).contains("file number says so: its value is -254");
+    assert!(wait::holds_within(SOON, is_told), "{}", router.order(&["history"]));
+    drop((second, third));
+}
+
+/// An order comes before what it leads to, and has the reason of the priorities of all it is about.
+#[test]
+fn an_order_comes_first_and_a_demotion_is_the_reason_of_the_priority() {
+    if !require::require_daemon() {
+        return;
+    }
+    let config = config::instance(Dialect::V3Multicast, NODE, 100, "");
+    let mut router = Alone::start(Program::Daemon, &config, &[]);
+    let router = router.router();
+    await_move(router, "BACKUP", "MASTER");
+    router.order(&["demote", "VI_1"]);
+    let moved = await_move(router, "MASTER", "BACKUP");
+    assert_eq!(moved["priority_reason"], "1: demoted, else 100");
+    let order = entries_of(router).into_iter().find(|entry| entry["order"] == "demote");
+    let order = order.expect("it is there");
+    let at = |entry: &Value| entry["at_nanos"].as_u64().expect("a moment");
+    assert!(at(&order) < at(&moved), "{order:#}{moved:#}");
+    let log = router.log();
+    assert!(log.contains("VI_1: priority 100 -> 1: demoted, else 100"), "{log}");
+}
+
+#[test]
+fn what_is_waited_for_in_init_is_said() {
+    if !require::require_daemon() {
+        return;
+    }
+    let directory = TempDir::new("awaited");
+    let fifo = directory.path().join("go");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a directory of our own");
+    // It ends as soon as somebody writes.
+    let script = format!(
+        "vrrp_script chk {{\n    script \"/bin/cat {}\"\n    interval 600\n    timeout 600\n    user root\n}}\n",
+        fifo.display()
+    );
+    let track = "    track_script {\n        chk\n    }\n";
+    let config = script + &config::instance(Dialect::V3Multicast, NODE, 100, track);
+    let mut router = Alone::start(Program::Daemon, &config, &[]);
+    let router = router.router();
+    let words = "why        waiting for the first verdict of script chk";
+    let is_told = || router.order(&["status"]).contains(words);
+    assert!(wait::holds_within(SOON, is_told), "{}", router.order(&["status"]));
+    assert!(!router.order(&["status"]).contains(" INIT   -"), "{}", router.order(&["status"]));
+    fs::write(&fifo, "go\n").expect("the script reads");
+    await_move(router, "INIT", "BACKUP");
 }

@@ -15,20 +15,30 @@ pub(super) fn history(history: &Value, name: Option<&str>) -> String {
         forgotten => format!("({forgotten} older entries were forgotten)\n"),
     };
     let entries = list(history, "entries");
+    let mut is_empty = out.is_empty();
     for entry in entries.iter().filter(|entry| is_about(entry, name)) {
         // Who asks about one member of a group is not to ask again about the one that moved it.
         let mover = entries.iter().find(|other| has_moved(other, entry));
         out += &one(entry, mover.filter(|mover| !is_about(mover, name)));
+        is_empty &= is_of_run(entry);
     }
-    if out.is_empty() {
+    if is_empty {
         let about = name.map_or(String::new(), |name| format!(" to {name}"));
-        out = format!("nothing has happened{about}\n");
+        out.extend(["nothing has happened", &about, "\n"]);
     }
     out
 }
 
 pub(super) fn is_about(entry: &Value, name: Option<&str>) -> bool {
-    name.is_none_or(|name| ["instance", "group"].iter().any(|member| text(entry, member) == name))
+    is_of_run(entry)
+        || name.is_none_or(|name| {
+            ["instance", "group"].iter().any(|member| text(entry, member) == name)
+        })
+}
+
+/// Whether it is about the daemon, and so about everybody.
+fn is_of_run(entry: &Value) -> bool {
+    entry.get("run").is_some_and(Value::is_string)
 }
 
 /// Whether `other` is why all of the sync group moved, and `entry` with it.
@@ -46,6 +56,14 @@ fn has_moved(other: &Value, entry: &Value) -> bool {
 fn one(entry: &Value, mover: Option<&Value>) -> String {
     let when = wall::full(number(entry, "unix_ms"));
     let name = text(entry, "instance");
+    if is_of_run(entry) {
+        let after_kill = entry.get("after_kill").and_then(Value::as_bool) == Some(true);
+        let after = if after_kill { ", after the last run was killed" } else { "" };
+        let why = entry.get("reason").and_then(Value::as_str);
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
+        let (run, pid) = (text(entry, "run"), number(entry, "pid"));
+        return format!("{when}  the daemon {run}, process {pid}{after}{why}\n");
+    }
     if let Some(order) = entry.get("order").and_then(Value::as_str) {
         let (uid, result) = (number(entry, "uid"), text(entry, "result"));
         return format!("{when}  {name}: {order}, ordered by uid {uid}\n    {result}\n");
@@ -63,6 +81,14 @@ fn one(entry: &Value, mover: Option<&Value>) -> String {
         let before = micros(entry, "heard_before_us");
         let before = before.map_or(String::new(), |time| format!(", heard {time} before"));
         line(&mut out, &format!("last Master: {address} with priority {priority}{before}"));
+    }
+    let reason = text(mover.unwrap_or(entry), "reason");
+    for tracker in list(entry, "trackers") {
+        // That which the reason is about has been said.
+        let said = text(tracker, "said");
+        if !reason.contains(said) {
+            line(&mut out, &format!("{}: {said}", text(tracker, "tracker")));
+        }
     }
     let late = micros(mover.unwrap_or(entry), "late_us");
     let late = late.map(|time| format!("decided {time} after the deadline"));
@@ -113,7 +139,9 @@ mod tests {
               "cause": "master_down", "reason": "silence", "late_us": 9, "sent_after_us": 50,
               "set_after_us": 60 },
             { "unix_ms": 1_700_050_000_125_u64, "instance": "VI_5", "from": "MASTER", "to": "FAULT",
-              "cause": "tracker_down", "reason": "down", "late_us": null, "sent_after_us": null,
+              "cause": "tracker_down", "reason": "process web failed: none", "trackers": [
+              { "tracker": "process web", "said": "none" },
+              { "tracker": "script chk", "said": "exit code 1" }], "late_us": null, "sent_after_us": null,
               "set_after_us": 70 },
             { "unix_ms": 1_700_050_000_126_u64, "instance": "VI_6", "from": "INIT", "to": "BACKUP",
               "cause": "ready", "reason": "all is there", "late_us": null, "sent_after_us": null,
@@ -127,7 +155,7 @@ mod tests {
             "40.123  VI_1: BACKUP -> MASTER, priority 100\n    nobody came\n",
             "    last Master: 192.0.2.7 with priority 150, heard 3609.040 ms before\n",
             "    decided 0.040 ms after the deadline, advertised 0.050 ms and addresses set 1.360 ms after that",
-            "    down\n    addresses removed 0.070 ms after the decision\n",
+            "    process web failed: none\n    script chk: exit code 1\n    addresses removed 0.070 ms after the decision\n",
             "    all is there\n2023",
             "VI_2: demote, ordered by uid 0\n    done\n",
         ] {
@@ -140,6 +168,21 @@ mod tests {
         assert!(member.contains(why) && !member.contains("VI_4: "), "{member}");
         let whole = history(&entries, Some("H"));
         assert!(whole.contains("VI_4 of the same sync group moved\n"), "{whole}");
+        let runs = json!({ "forgotten": 0, "entries": [
+            { "unix_ms": 1, "run": "started", "pid": 7, "after_kill": true },
+            { "unix_ms": 2, "run": "ended", "pid": 7, "reason": null },
+            { "unix_ms": 3, "run": "started", "pid": 8, "after_kill": false },
+            { "unix_ms": 4, "run": "ended", "pid": 8, "reason": "why" },
+        ] });
+        let runs = history(&runs, Some("VI_1"));
+        for words in [
+            "  the daemon started, process 7, after the last run was killed\n",
+            "  the daemon ended, process 7\n",
+            "  the daemon started, process 8\n",
+            "  the daemon ended, process 8: why\nnothing has happened to VI_1\n",
+        ] {
+            assert!(runs.contains(words), "no `{words}` in:\n{runs}");
+        }
         let none = json!({ "forgotten": 0, "entries": [] });
         assert_eq!(history(&none, Some("VI_1")), "nothing has happened to VI_1\n");
     }

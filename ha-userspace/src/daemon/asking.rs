@@ -90,8 +90,10 @@ impl Run {
             // It is begun elsewhere.
             Request::Reload => Err("not now".to_owned()),
             Request::Order { order, name, until_restart } => {
+                // Before what it leads to.
+                let at = clock::now();
                 let result = self.order(order, &name, until_restart, &mut held.demotions).await;
-                self.audit(asker, ordered(order), &name, &result);
+                self.audit(at, asker, ordered(order), &name, &result);
                 result.map(Answer::Done)
             }
             Request::History => Ok(Answer::History(self.reporter.history.remembered())),
@@ -100,9 +102,10 @@ impl Run {
         drop(answer.send(answered.unwrap_or_else(Answer::Refused)));
     }
 
-    /// Says in the log and in the history who has ordered what, and what came of it.
+    /// Says in the log and in the history who has ordered what at `at`, and what came of it.
     pub(super) fn audit(
         &mut self,
+        at: Instant,
         asker: Option<Asker>,
         order: &str,
         name: &str,
@@ -116,7 +119,7 @@ impl Run {
         entry.set("uid", json!(uid));
         entry.set("pid", json!(pid));
         entry.set("is_done", json!(result.is_ok()));
-        self.reporter.history.add(clock::now(), entry);
+        self.reporter.history.add(at, entry);
     }
 
     async fn order(

@@ -5,6 +5,7 @@ use tracing::{error, info};
 use super::{Held, Run};
 use crate::{
     cli::Options,
+    clock,
     control::{Answer, Question},
     reading::{self, Reading},
 };
@@ -47,7 +48,7 @@ impl Run {
         }
         held.manager.tell_reloaded();
         if let Some(Question { asker, answer, .. }) = asked {
-            self.audit(asker, "reload", "-", &result);
+            self.audit(clock::now(), asker, "reload", "-", &result);
             // Whoever asked may have gone away.
             drop(answer.send(result.map_or_else(Answer::Refused, Answer::Done)));
         }

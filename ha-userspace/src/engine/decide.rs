@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use ha_core::{
-    Absorption, Action, Actions, Config, Deadline, Engine, Input, Instance, InstanceId, Instant,
-    Order, Received, Refusal, Reload, TrackerId, Transition,
+    Absorption, Action, Actions, Awaited, Config, Deadline, Engine, Input, Instance, InstanceId,
+    Instant, Order, Received, Refusal, Reload, TrackerId, Transition,
 };
 
 use crate::{
-    engine::{Done, Moved, PriorityChange},
+    engine::{Done, Moved, PriorityChange, words::Lexicon},
     io::slots::Slots,
     plan::Plan,
     record::Tap,
@@ -31,6 +31,7 @@ pub(crate) struct Decider {
     /// When the slots of all instances were read last.
     caught_up: Option<Instant>,
     tap: Option<Tap>,
+    pub(crate) lexicon: Lexicon,
 }
 
 impl Decider {
@@ -44,6 +45,7 @@ impl Decider {
             now: Instant::default(),
             caught_up: None,
             tap,
+            lexicon: Lexicon::default(),
         }
     }
 
@@ -144,16 +146,20 @@ impl Decider {
         let is_so_still = entry.is_some_and(|entry| entry.priority() == to);
         let weights = if is_so_still { self.weights(instance) } else { Vec::new() };
         let base = entry.map_or(to, Instance::base_priority);
-        PriorityChange { instance, from, to, base, weights }
+        let is_demoted = entry.is_some_and(Instance::is_demoted);
+        PriorityChange { instance, from, to, base, is_demoted, weights }
     }
 
     /// What led to a transition, of whose effects so much was carried out.
     pub(crate) fn moved(&self, transition: Transition, done: Done) -> Moved {
         let entry = self.engine.instance(transition.instance);
+        let weights = self.weights(transition.instance);
         Moved {
             transition,
             priority: entry.map_or(0, Instance::priority),
-            weights: self.weights(transition.instance),
+            is_demoted: entry.is_some_and(Instance::is_demoted),
+            words: self.lexicon.of(transition.cause, &weights),
+            weights,
             master: entry.and_then(Instance::master),
             heard: entry.and_then(Instance::heard),
             deadline: entry.and_then(Instance::took_over_at),
@@ -194,6 +200,11 @@ impl Decider {
 
     pub(crate) fn next_deadline(&self) -> Option<Deadline> {
         self.engine.next_deadline()
+    }
+
+    /// See [`Engine::awaited`].
+    pub(crate) fn awaited(&self, id: InstanceId) -> Option<Awaited> {
+        self.engine.awaited(id)
     }
 
     pub(crate) fn instance(&self, id: InstanceId) -> Option<&Instance> {

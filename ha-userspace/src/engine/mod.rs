@@ -11,13 +11,14 @@ mod notices;
 mod pacing;
 mod port;
 pub(crate) mod retry;
+mod words;
 
 use std::{io, net::IpAddr, sync::Arc, thread, time::Duration};
 
 use ha_config::Statics;
 use ha_core::{
-    Action, InstanceId, Instant, Notice, Order, Refusal, Reload, State, Statistics, TrackerId,
-    Transition, Verdict, wire::Dialect,
+    Action, Awaited, InstanceId, Instant, Notice, Order, Refusal, Reload, State, Statistics,
+    TrackerId, Transition, Verdict, wire::Dialect,
 };
 use tokio::{
     runtime,
@@ -29,6 +30,7 @@ use tokio::{
 };
 use tracing::error;
 
+pub(crate) use self::words::Words;
 use crate::{
     cli::XdpChoice,
     engine::driver::Driver,
@@ -60,7 +62,7 @@ pub(crate) struct Setup {
     /// Who is demoted from the start.
     pub(crate) demoted: Vec<InstanceId>,
     /// What is known already of what is tracked.
-    pub(crate) verdicts: Vec<(TrackerId, Verdict)>,
+    pub(crate) verdicts: Vec<Finding>,
     pub(crate) choice: XdpChoice,
     /// Whether advertisements that say nothing new wake nobody.
     pub(crate) absorbs: bool,
@@ -177,8 +179,8 @@ async fn open(
 /// What the rest of the daemon asks of the engine thread.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// A script's verdict.
-    Tracker { tracker: TrackerId, verdict: Verdict },
+    /// A watcher's verdict.
+    Tracker { tracker: TrackerId, verdict: Verdict, words: Words },
     /// Go on with another plan, whose numbers follow those of the one before.
     Reload(Box<Handover>),
     /// Do what an operator wants of an instance and its sync group.
@@ -193,11 +195,16 @@ pub(crate) enum Command {
     Shutdown,
 }
 
+/// A verdict on a tracker, and what it was known by.
+pub(crate) type Finding = (TrackerId, Verdict, Words);
+
 /// Another plan for the running engine.
 #[derive(Debug)]
 pub(crate) struct Handover {
     pub(crate) plan: Arc<Plan>,
     pub(crate) reload: Reload,
+    /// What the verdicts in it were known by.
+    pub(crate) words: Vec<(TrackerId, Words)>,
     /// Whether it goes on with it; if not, nothing has changed.
     pub(crate) answer: oneshot::Sender<io::Result<()>>,
 }
@@ -236,6 +243,10 @@ pub(crate) struct Moved {
     /// The effective one, and what moves it.
     pub(crate) priority: u8,
     pub(crate) weights: Vec<(TrackerId, i32)>,
+    /// By an operator: then the priority is 1.
+    pub(crate) is_demoted: bool,
+    /// What was known of the trackers that led to it, or move the priority.
+    pub(crate) words: Vec<(TrackerId, Words)>,
     /// The Master heard last.
     pub(crate) master: Option<(IpAddr, u8)>,
     /// The last advertisement that counted, by the kernel's stamp.
@@ -262,6 +273,8 @@ pub(crate) struct PriorityChange {
     pub(crate) to: u8,
     /// The configured one.
     pub(crate) base: u8,
+    /// By an operator: then the priority is 1.
+    pub(crate) is_demoted: bool,
     /// What is added to it. Empty if there is another change by now, which says it.
     pub(crate) weights: Vec<(TrackerId, i32)>,
 }
@@ -300,6 +313,8 @@ pub(crate) struct InstanceSnapshot {
     pub(crate) id: InstanceId,
     pub(crate) name: String,
     pub(crate) state: State,
+    /// In Init.
+    pub(crate) awaited: Option<Awaited>,
     pub(crate) priority: u8,
     /// What moves the priority, and by how much.
     pub(crate) weights: Vec<(TrackerId, i32)>,
@@ -382,7 +397,8 @@ mod tests {
             serve(commands, &reports);
         });
         let other = engine.commands.clone();
-        other.try_send(Command::Tracker { tracker: TrackerId(0), verdict: Verdict::Up }).unwrap();
+        let (tracker, verdict, words) = (TrackerId(0), Verdict::Up, Words::default());
+        other.try_send(Command::Tracker { tracker, verdict, words }).unwrap();
         let ending = thread::spawn(move || drop(engine));
         go.send(()).unwrap();
         ending.join().unwrap();

@@ -1,6 +1,7 @@
 //! The history on disk: lines of JSON, written by a thread of its own, because a disk may stall.
 
 use std::{
+    convert::Infallible,
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
@@ -8,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        mpsc::{self, SyncSender},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -23,10 +25,16 @@ const SLACK_BYTES: u64 = 64 << 10;
 /// Lines that wait for the disk; more is not written.
 const WAITING_MAX: usize = 1_024;
 
+/// The writing of the last ones is waited for as long.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 /// Where lines go.
 #[derive(Debug)]
 pub(super) struct HistoryFile {
-    lines: SyncSender<Arc<str>>,
+    /// `None` at the end.
+    lines: Option<SyncSender<Arc<str>>>,
+    /// Ends when all is written.
+    is_over: Receiver<Infallible>,
     lost: u64,
 }
 
@@ -48,7 +56,9 @@ impl HistoryFile {
         before.extend(read(path).map_err(failed)?);
         let mut writer = Writer::open(path).map_err(failed)?;
         let (lines, waiting) = mpsc::sync_channel::<Arc<str>>(WAITING_MAX);
+        let (running, is_over) = mpsc::channel();
         thread::Builder::new().name("ha-history".to_owned()).spawn(move || {
+            let _running = running;
             let mut is_told = false;
             for line in waiting {
                 match writer.write(&line) {
@@ -64,18 +74,28 @@ impl HistoryFile {
                 }
             }
         })?;
-        Ok((Self { lines, lost: 0 }, before))
+        Ok((Self { lines: Some(lines), is_over, lost: 0 }, before))
     }
 
     /// Has a line written, unless too many wait.
     pub(super) fn add(&mut self, line: Arc<str>) {
-        if self.lines.try_send(line).is_err() {
+        let Some(lines) = &self.lines else { return };
+        if lines.try_send(line).is_err() {
             self.lost += 1;
             // At the first and then ever more seldom.
             if self.lost.is_power_of_two() {
                 warn!("{} entries are missing in the history file: its disk is slow", self.lost);
             }
         }
+    }
+}
+
+/// The last lines are waited for, but a disk that stalls does not hold up the end.
+impl Drop for HistoryFile {
+    fn drop(&mut self) {
+        self.lines = None;
+        // Nobody sends: it is the end of the thread, or of the patience.
+        self.is_over.recv_timeout(LAST_LINES).ok();
     }
 }
 
@@ -173,7 +193,8 @@ mod tests {
     #[test]
     fn a_disk_that_stalls_holds_nobody_up() {
         let (lines, _waiting) = mpsc::sync_channel(1);
-        let mut file = HistoryFile { lines, lost: 0 };
+        let (_, is_over) = mpsc::channel();
+        let mut file = HistoryFile { lines: Some(lines), is_over, lost: 0 };
         file.add("1".into());
         file.add("2".into());
         file.add("3".into());

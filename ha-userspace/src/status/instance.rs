@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ha_core::{
-    Family, Instant, Rejection, Statistics,
+    Awaited, Family, InstanceId, Instant, Rejection, Statistics,
     wire::{Authentication, Dialect},
 };
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ impl Status {
         members.insert("since_nanos".to_owned(), json!(since.map(Instant::as_nanos)));
         let since = since.map(|since| self.unix_ms(since));
         members.insert("since_unix_ms".to_owned(), json!(since));
-        let why = standing.map(|standing| standing.why.as_str());
+        let why = standing.map(|standing| standing.why.clone()).filter(|why| !why.is_empty());
+        let why = instance.awaited.map(|awaited| self.awaited(instance.id, awaited)).or(why);
         members.insert("reason".to_owned(), json!(why));
         let weights = instance.weights.iter().map(|(tracker, weight)| {
             let tracker = self.plan.tracker(*tracker).map(ToString::to_string);
@@ -38,6 +39,25 @@ impl Status {
             members.extend(of_plan(plan));
         }
         value
+    }
+
+    /// What an instance in Init, or another member of its sync group, waits for.
+    fn awaited(&self, id: InstanceId, awaited: Awaited) -> String {
+        let of = |of: InstanceId, what: String| match self.plan.instance(of) {
+            Some(other) if of != id => {
+                format!("{} of the same sync group is waiting for {what}", other.name)
+            }
+            Some(_) | None => format!("waiting for {what}"),
+        };
+        match awaited {
+            Awaited::Start => "waiting for the start-up delay to end".to_owned(),
+            Awaited::Source(member) => of(member, "an address to send from".to_owned()),
+            Awaited::Tracker(member, tracker) => {
+                let tracker = self.plan.tracker(tracker).map(ToString::to_string);
+                let tracker = tracker.as_deref().unwrap_or("something");
+                of(member, format!("the first verdict of {tracker}"))
+            }
+        }
     }
 
     /// What stamps the frames that deadlines are counted from: the kernel, before anything else

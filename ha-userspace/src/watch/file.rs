@@ -20,7 +20,10 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{engine::Command, io::file_events::FileEvents};
+use crate::{
+    engine::{Command, Words},
+    io::file_events::FileEvents,
+};
 
 /// More of a file is not looked at: a number is shorter.
 const BYTES_MAX: u64 = 128;
@@ -33,14 +36,17 @@ const WATCHED: Duration = Duration::from_secs(10);
 const SETTLE: Duration = Duration::from_millis(1);
 
 /// The number that the file has, or will have as soon as it is watched.
-pub(super) fn look(file: &TrackedFile) -> Verdict {
+pub(super) fn look(file: &TrackedFile) -> i32 {
     let path = Path::new(&file.path);
     let is_written = |init: &InitFile| init.overwrite || !path.exists();
-    let value = match file.init.filter(is_written) {
+    match file.init.filter(is_written) {
         Some(init) => init.value,
         None => read(path).unwrap_or(0),
-    };
-    Verdict::Value(value)
+    }
+}
+
+pub(super) fn words(value: i32) -> Words {
+    Words::new(&format!("its value is {value}"))
 }
 
 /// Tells the number in `file` whenever it changes; ends when nobody listens.
@@ -88,8 +94,8 @@ pub(super) async fn watch(
             }
             known = Some(value);
             tell.send_replace(known);
-            let verdict = Verdict::Value(value);
-            if commands.send(Command::Tracker { tracker, verdict }).await.is_err() {
+            let (verdict, words) = (Verdict::Value(value), words(value));
+            if commands.send(Command::Tracker { tracker, verdict, words }).await.is_err() {
                 return;
             }
         }

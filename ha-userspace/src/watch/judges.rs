@@ -15,7 +15,10 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::starts::Starts;
-use crate::{engine::Command, status::figures::Tracked};
+use crate::{
+    engine::{Command, Finding, Words},
+    status::figures::Tracked,
+};
 
 /// Judges one tracker.
 pub(super) trait Judge {
@@ -38,8 +41,11 @@ pub(super) trait Ruled: Judge {
     /// Whether it is as it is to be, by what was heard last.
     fn is_right(&self) -> bool;
 
-    /// A verdict that is new, in a sentence for the operator.
-    fn why(&self, news: News) -> String;
+    /// What is judged.
+    fn title(&self) -> String;
+
+    /// What a verdict that is new is known by.
+    fn said(&self, news: News) -> String;
 
     /// For `status.json`.
     fn status(&self, now: Instant) -> Value;
@@ -63,7 +69,13 @@ pub(super) trait Ruled: Judge {
     /// If it is another one than before, or has another reason.
     fn verdict(&mut self) -> Option<Verdict> {
         let news = self.ruling_mut().news()?;
-        Some(Verdict { up: news.up, why: self.why(news) })
+        let (title, said) = (self.title(), self.said(news));
+        let why = match (news.up, news.is_first) {
+            (true, true) => format!("{title}: {said}"),
+            (true, false) => format!("{title} is well again: {said}"),
+            (false, _) => format!("{title} fails: {said}"),
+        };
+        Some(Verdict { up: news.up, why, words: Words::new(&said) })
     }
 }
 
@@ -73,19 +85,26 @@ pub(super) struct Verdict {
     pub(super) up: bool,
     /// Why, in a sentence for the operator.
     pub(super) why: String,
+    /// What it is known by.
+    pub(super) words: Words,
 }
 
 pub(super) type Verdicts = Vec<(TrackerId, Verdict)>;
 
+/// A first verdict, which whoever goes on judging says.
+pub(super) fn found((tracker, verdict): (TrackerId, Verdict)) -> Finding {
+    (tracker, verdict.up.into(), verdict.words)
+}
+
 /// Says them, and tells the engine; whether there still is an engine.
 pub(super) async fn tell_all(commands: &mpsc::Sender<Command>, verdicts: Verdicts) -> bool {
-    for (tracker, Verdict { up, why }) in verdicts {
+    for (tracker, Verdict { up, why, words }) in verdicts {
         if up {
             info!("{why}");
         } else {
             warn!("{why}");
         }
-        if !tell(commands, tracker, up).await {
+        if !tell(commands, tracker, up, words).await {
             return false;
         }
     }
@@ -93,8 +112,13 @@ pub(super) async fn tell_all(commands: &mpsc::Sender<Command>, verdicts: Verdict
 }
 
 /// Whether there still is an engine that was told.
-pub(super) async fn tell(commands: &mpsc::Sender<Command>, tracker: TrackerId, up: bool) -> bool {
-    commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_ok()
+pub(super) async fn tell(
+    commands: &mpsc::Sender<Command>,
+    tracker: TrackerId,
+    up: bool,
+    words: Words,
+) -> bool {
+    commands.send(Command::Tracker { tracker, verdict: up.into(), words }).await.is_ok()
 }
 
 /// The judges of one kind, by the engine's numbers.

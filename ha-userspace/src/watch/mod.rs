@@ -35,7 +35,7 @@ use self::{
 use crate::{
     cli::ProcessEvents,
     clock as time,
-    engine::Command,
+    engine::{Command, Finding},
     plan::{Plan, TrackerPlan},
     status::{
         Told,
@@ -48,10 +48,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// What can be known of `trackers` before the engine goes by `plan`, so that an instance begins with the
 /// priority that it is to have. What takes longer is told when it is known.
-pub(crate) async fn first_look(
-    plan: &Plan,
-    trackers: &BTreeSet<TrackerId>,
-) -> Vec<(TrackerId, Verdict)> {
+pub(crate) async fn first_look(plan: &Plan, trackers: &BTreeSet<TrackerId>) -> Vec<Finding> {
     let units = unit::look(chosen(plan, trackers, TrackerPlan::unit));
     let processes = chosen(plan, trackers, TrackerPlan::process);
     let files = chosen(plan, trackers, TrackerPlan::file);
@@ -60,14 +57,17 @@ pub(crate) async fn first_look(
             return Vec::new();
         }
         let look = spawn_blocking(move || {
-            let processes = process::look(processes).into_iter();
-            let processes = processes.map(|(id, up)| (id, Verdict::from(up)));
-            processes.chain(files.iter().map(|(id, file)| (*id, file::look(file)))).collect()
+            let processes = process::look(processes).into_iter().map(judges::found);
+            let file = |(id, file): (&TrackerId, &TrackedFile)| {
+                let value = file::look(file);
+                (*id, Verdict::Value(value), file::words(value))
+            };
+            processes.chain(files.iter().map(file)).collect()
         });
         look.await.unwrap_or_default()
     };
     let (units, others) = tokio::join!(timeout(FIRST_LOOK, units), timeout(FIRST_LOOK, others));
-    let units = units.unwrap_or_default().into_iter().map(|(id, up)| (id, Verdict::from(up)));
+    let units = units.unwrap_or_default().into_iter().map(judges::found);
     units.chain(others.unwrap_or_default()).collect()
 }
 

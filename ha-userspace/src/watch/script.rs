@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::opinion::Opinion;
 use crate::{
-    engine::Command,
+    engine::{Command, Words},
     histogram::Histogram,
     scripts::{child, outcome::Outcome},
     status::figures::Checked,
@@ -59,7 +59,8 @@ pub(super) async fn watch(
     let mut opinion = Opinion::new(script.rise, script.fall, up);
     standing.send_modify(|standing| standing.is_up = opinion.up);
     if script.init_fail {
-        let command = Command::Tracker { tracker, verdict: Verdict::Down };
+        let words = Words::new("init_fail, and it has not run yet");
+        let command = Command::Tracker { tracker, verdict: Verdict::Down, words };
         if commands.send(command).await.is_err() {
             return;
         }
@@ -85,7 +86,9 @@ pub(super) async fn watch(
             } else {
                 warn!("script {} fails: {run}", script.name);
             }
-            if commands.send(Command::Tracker { tracker, verdict: up.into() }).await.is_err() {
+            let words = Words::new(&run.to_string());
+            let command = Command::Tracker { tracker, verdict: up.into(), words };
+            if commands.send(command).await.is_err() {
                 return;
             }
         }
@@ -123,7 +126,7 @@ mod tests {
         let mut verdicts = [false; N];
         for verdict in &mut verdicts {
             let command = timeout(Duration::from_secs(20), queue.recv()).await.unwrap().unwrap();
-            let Command::Tracker { tracker: TrackerId(3), verdict: heard } = command else {
+            let Command::Tracker { tracker: TrackerId(3), verdict: heard, .. } = command else {
                 panic!("{command:?}");
             };
             *verdict = heard == Verdict::Up;

@@ -34,7 +34,7 @@ use crate::{
     cli::XdpChoice,
     clock,
     engine::{
-        Command, Handover, Message, Report, Setup,
+        Command, Message, Report, Setup,
         associations::Associations,
         debounce::Debounce,
         decide::Decider,
@@ -169,7 +169,8 @@ impl Driver {
         for instance in demoted {
             driver.engine.handle(clock::now(), Input::Order { instance, order: Order::Demote });
         }
-        for (tracker, verdict) in verdicts {
+        for (tracker, verdict, words) in verdicts {
+            driver.engine.lexicon.learn(tracker, words);
             driver.engine.handle(clock::now(), Input::Tracker { tracker, verdict });
         }
         driver.engine.handle(clock::now(), Input::Start);
@@ -220,14 +221,18 @@ impl Driver {
                     self.handle_change(News::of_all());
                 }
                 Wake::Routing(result) => self.handle_routing(result),
-                Wake::Command(Some(Command::Tracker { tracker, verdict })) => {
+                Wake::Command(Some(Command::Tracker { tracker, verdict, words })) => {
+                    self.engine.lexicon.learn(tracker, words);
                     let input = Input::Tracker { tracker, verdict };
                     self.engine.handle(clock::now(), input);
                 }
                 Wake::Command(Some(Command::Reload(handover))) => {
-                    let Handover { plan, reload, answer } = *handover;
                     // Whoever asked may have gone away.
-                    drop(answer.send(self.reload(plan, reload)));
+                    drop(handover.answer.send(self.reload(
+                        handover.plan,
+                        handover.reload,
+                        handover.words,
+                    )));
                 }
                 Wake::Command(Some(Command::Order { instance, order, answer })) => {
                     // Whoever asked may have gone away.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use ha_core::Reload;
+use ha_core::{Reload, TrackerId};
 
 use super::{
     Driver,
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock,
     engine::{
-        Message,
+        Message, Words,
         port::{Opening, Port, Speech, Spoken},
     },
     io::{advert_socket::Channel, links::News, xdp::Xdp},
@@ -42,7 +42,12 @@ impl Opened {
 
 impl Driver {
     /// Goes on with another plan. What it needs is opened first: if that fails nothing has changed.
-    pub(super) fn reload(&mut self, plan: Arc<Plan>, reload: Reload) -> io::Result<()> {
+    pub(super) fn reload(
+        &mut self,
+        plan: Arc<Plan>,
+        reload: Reload,
+        words: Vec<(TrackerId, Words)>,
+    ) -> io::Result<()> {
         let now = clock::now();
         let opened = self.open_for(&plan)?;
         if let Err(error) = self.write_for(&plan, &opened) {
@@ -71,6 +76,9 @@ impl Driver {
         self.debounce.retain(|name| self.places.is_tracked(name));
         for &id in reload.retired.iter().chain(&reload.restart) {
             self.retries.forget(id);
+        }
+        for (tracker, words) in words {
+            self.engine.lexicon.learn(tracker, words);
         }
         self.engine.reload(now, reload);
         self.handle_change(News::of_all());

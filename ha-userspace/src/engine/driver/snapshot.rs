@@ -35,6 +35,7 @@ impl Driver {
                 id,
                 name: plan.name.clone(),
                 state: instance.state(),
+                awaited: self.engine.awaited(id),
                 priority: instance.priority(),
                 weights: self.engine.weights(id),
                 is_demoted: instance.is_demoted(),

@@ -25,7 +25,7 @@ use self::{
 use super::judges::{self, Judges};
 use crate::{
     clock,
-    engine::Command,
+    engine::{Command, Words},
     io::adjtimex::KernelClock,
     plan::{Plan, TrackerPlan},
     status::figures,
@@ -116,12 +116,12 @@ async fn attend(
     }
 }
 
-type Verdicts = Vec<(TrackerId, bool)>;
+type Verdicts = Vec<(TrackerId, bool, Words)>;
 
 /// Whether there still is somebody to tell.
 async fn tell_all(commands: &mpsc::Sender<Command>, verdicts: Verdicts) -> bool {
-    for (tracker, up) in verdicts {
-        if !judges::tell(commands, tracker, up).await {
+    for (tracker, up, words) in verdicts {
+        if !judges::tell(commands, tracker, up, words).await {
             return false;
         }
     }
@@ -185,7 +185,7 @@ impl Desk {
             let Some(up) = judge.hear(look) else { continue };
             let text = format!("clock {}: {}", judge.name(), judge.why());
             lines.push(if up { Line::info(text) } else { Line::warning(text) });
-            verdicts.push((tracker, up));
+            verdicts.push((tracker, up, Words::new(judge.why())));
         }
         for line in lines {
             self.say(&line);

@@ -125,13 +125,15 @@ impl Ruled for Judge {
         self.count >= *quorum && quorum_max.is_none_or(|most| self.count <= most)
     }
 
-    fn why(&self, News { up, is_storm, is_first }: News) -> String {
-        let name = &self.process.name;
+    fn title(&self) -> String {
+        format!("process {}", self.process.name)
+    }
+
+    fn said(&self, News { up, is_storm, is_first }: News) -> String {
         match (up, is_storm) {
-            (true, _) if is_first => format!("process {name}: {}", self.number()),
-            (true, _) => format!("process {name} is well again: {}{}", self.event(), self.number()),
-            (false, true) => format!("process {name} fails: {}", self.ruling.starts.why()),
-            (false, false) => format!("process {name} fails: {}{}", self.event(), self.number()),
+            (true, _) if is_first => self.number(),
+            (false, true) => self.ruling.starts.why(),
+            (_, _) => format!("{}{}", self.event(), self.number()),
         }
     }
 

@@ -50,14 +50,13 @@ use crate::{
 pub(super) type Wanted = BTreeMap<TrackerId, Process>;
 
 /// What is thought of the processes that run now. Needs a runtime of tokio.
-pub(super) fn look(wanted: Wanted) -> Vec<(TrackerId, bool)> {
+pub(super) fn look(wanted: Wanted) -> Verdicts {
     if wanted.is_empty() {
         return Vec::new();
     }
     let mut desk = Desk::default();
     desk.take(wanted);
-    let verdicts = desk.rescan(&mut Source::scan()).into_iter();
-    verdicts.map(|(tracker, verdict)| (tracker, verdict.up)).collect()
+    desk.rescan(&mut Source::scan())
 }
 
 /// The thread that counts processes; dropping this ends it.

@@ -104,13 +104,16 @@ impl Ruled for Judge {
         self.sight.as_ref().is_some_and(Sight::is_up)
     }
 
-    fn why(&self, News { up, is_storm, is_first }: News) -> String {
-        let (Unit { name, unit, .. }, state) = (&self.unit, self.state());
-        match (up, is_storm) {
-            (true, _) if is_first => format!("unit {name}: {unit} is {state}"),
-            (true, _) => format!("unit {name} is well again: {unit} is {state}"),
-            (false, true) => format!("unit {name} fails: {unit} was {}", self.ruling.starts.why()),
-            (false, false) => format!("unit {name} fails: {unit} is {state}"),
+    fn title(&self) -> String {
+        format!("unit {}", self.unit.name)
+    }
+
+    fn said(&self, News { up, is_storm, .. }: News) -> String {
+        let (unit, state) = (&self.unit.unit, self.state());
+        if is_storm && !up {
+            format!("{unit} was {}", self.ruling.starts.why())
+        } else {
+            format!("{unit} is {state}")
         }
     }
 

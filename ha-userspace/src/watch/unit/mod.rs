@@ -33,14 +33,14 @@ const WAITING_MAX: usize = 16;
 
 /// What is thought of the units as they are now; nothing of those that are just starting, nor where systemd
 /// does not answer, of which the log hears from who asks again.
-pub(super) async fn look(mut wanted: Wanted) -> Vec<(TrackerId, bool)> {
+pub(super) async fn look(mut wanted: Wanted) -> Verdicts {
     if wanted.is_empty() {
         return Vec::new();
     }
     let (sights, now) = (bus::look(&wanted).await.unwrap_or_default(), clock::now());
     let verdicts = sights.into_iter().filter_map(|(tracker, sight)| {
         let verdict = Judge::new(now, wanted.remove(&tracker)?).hear(now, sight)?;
-        Some((tracker, verdict.up))
+        Some((tracker, verdict))
     });
     verdicts.collect()
 }
