@@ -266,6 +266,7 @@ impl Run {
             watchdog,
         };
         let status_writer = StatusWriter::start()?;
+        let started = clock::now();
         let engine = EngineThread::start(setup).await?;
         held.routing.write(routing_of(&[&plan])).await;
         if let Some(warning) = &engine.warning {
@@ -281,7 +282,7 @@ impl Run {
         let carriers = watch_carriers(&plan);
         let history = options.history.as_deref().map(History::with_file).transpose()?;
         let mut history = history.unwrap_or_default();
-        history.begin();
+        history.begin(started);
         let reporter = Reporter::new(Arc::clone(&plan), history);
         let taken = Taken::default();
         Ok(Self { plan, engine, reporter, watchers, status_writer, refused, carriers, taken })

@@ -83,8 +83,8 @@ impl History {
         Ok(history)
     }
 
-    /// This run begins.
-    pub(crate) fn begin(&mut self) {
+    /// This run has begun at `at`.
+    pub(crate) fn begin(&mut self, at: Instant) {
         let after_kill = mem::take(&mut self.is_after_kill);
         let entry = Entry::from([
             (RUN, json!(STARTED)),
@@ -92,7 +92,7 @@ impl History {
             ("version", json!(env!("CARGO_PKG_VERSION"))),
             ("pid", json!(process::id())),
         ]);
-        self.add(clock::now(), entry);
+        self.add(at, entry);
     }
 
     /// This run ends in order; `error`: because it could not go on.

@@ -309,7 +309,9 @@ impl Reporter {
             Cause::MasterDown { heard: Some(heard), .. } => {
                 format!("no advertisement for {}", seconds(at.since(heard)))
             }
-            Cause::MasterDown { heard: None, .. } => "no advertisement since the start".to_owned(),
+            Cause::MasterDown { heard: None, .. } => {
+                "no advertisement since it began to listen".to_owned()
+            }
             Cause::MasterStopped => "the Master said that it stops (priority 0)".to_owned(),
             Cause::Preempt => "the Master has a lower priority".to_owned(),
             Cause::BetterMaster { source, priority } => better(source, priority),
@@ -415,7 +417,7 @@ mod tests {
         let heard = Some(Instant::from_nanos(1_390_625_000));
         check(Cause::MasterDown { heard, deadline: at }, "no advertisement for 3.609375 s");
         let never = Cause::MasterDown { heard: None, deadline: at };
-        check(never, "no advertisement since the start");
+        check(never, "no advertisement since it began to listen");
         let source = "192.0.2.7".parse().unwrap();
         check(Cause::BetterMaster { source, priority: 9 }, "192.0.2.7 is Master with priority 9");
         check(Cause::TrackerDown(TrackerId(0)), "interface eth0 is down");

@@ -91,6 +91,8 @@ fn a_restart_goes_on_with_it() {
     let mut expected = vec![(started.clone(), in_order.clone()), (ended, Value::Null)];
     expected.push((started.clone(), in_order));
     assert_eq!(runs(&after), expected);
+    let moments = before.iter().map(|entry| entry["at_nanos"].as_u64());
+    assert!(moments.is_sorted(), "{before:#?}");
     let log = pair.node(NODE).log();
     assert!(log.contains("left out what is no entry") && log.contains("1 of its lines"), "{log}");
     pair.node_mut(NODE).router().process().kill();
@@ -183,6 +185,9 @@ fn what_a_watcher_knew_is_told_with_what_it_led_to() {
     let second = service.start(&["600"]);
     let is_master = || router.order(&["status"]).contains("MASTER");
     assert!(wait::holds_within(SOON, is_master), "{}", router.log());
+    let back = await_move(router, "FAULT", "BACKUP");
+    let said = back["trackers"][0]["said"].as_str().unwrap_or_default();
+    assert!(said.ends_with("1 of them, at least 1 needed"), "{back:#}");
     let third = service.start(&["600"]);
     let is_told = || router.order(&["history"]).contains("failed: started 2 times within 600 s");
     assert!(wait::holds_within(SOON, is_told), "{}", router.order(&["history"]));

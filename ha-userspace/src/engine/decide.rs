@@ -78,6 +78,7 @@ impl Decider {
     /// When everything is carried out: looks after those whose deadlines come soon, and has the slots
     /// absorb what is expected now. It may lead to more actions.
     pub(crate) fn settle(&mut self, now: Instant) {
+        self.lexicon.end_turn();
         while let Some(input) = self.absorption.ahead(&self.engine, self.slots.as_slice(), now) {
             self.give(now, input);
         }
@@ -151,14 +152,14 @@ impl Decider {
     }
 
     /// What led to a transition, of whose effects so much was carried out.
-    pub(crate) fn moved(&self, transition: Transition, done: Done) -> Moved {
+    pub(crate) fn moved(&self, plan: &Plan, transition: Transition, done: Done) -> Moved {
         let entry = self.engine.instance(transition.instance);
         let weights = self.weights(transition.instance);
         Moved {
             transition,
             priority: entry.map_or(0, Instance::priority),
             is_demoted: entry.is_some_and(Instance::is_demoted),
-            words: self.lexicon.of(transition.cause, &weights),
+            words: self.lexicon.of(transition, &weights, plan.tracked_by(transition.instance)),
             weights,
             master: entry.and_then(Instance::master),
             heard: entry.and_then(Instance::heard),

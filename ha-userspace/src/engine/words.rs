@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ha_core::{Cause, TrackerId};
+use ha_core::{Cause, State, TrackerId, Transition};
 
 /// Characters that are kept: more than any watcher says, but of what a script prints only so many.
 const CHARS_MAX: usize = 200;
@@ -27,24 +27,48 @@ impl Words {
 
 /// The words on the last verdict on each tracker; of interfaces there are none.
 #[derive(Debug, Default)]
-pub(crate) struct Lexicon(BTreeMap<TrackerId, Words>);
+pub(crate) struct Lexicon {
+    words: BTreeMap<TrackerId, Words>,
+    /// On which there was a verdict in this turn.
+    news: Option<TrackerId>,
+}
 
 impl Lexicon {
     pub(crate) fn learn(&mut self, tracker: TrackerId, words: Words) {
-        self.0.insert(tracker, words);
+        self.words.insert(tracker, words);
+        self.news = Some(tracker);
     }
 
-    /// Those on what a transition is for, and on what moves the priority.
-    pub(super) fn of(&self, cause: Cause, weights: &[(TrackerId, i32)]) -> Vec<(TrackerId, Words)> {
-        let failed = if let Cause::TrackerDown(tracker) = cause { Some(tracker) } else { None };
+    /// All that the verdicts so far have led to has been told.
+    pub(super) const fn end_turn(&mut self) {
+        self.news = None;
+    }
+
+    /// Those on what a transition of an instance that depends on `tracked` is for, and on what moves its
+    /// priority.
+    pub(super) fn of(
+        &self,
+        Transition { from, cause, .. }: Transition,
+        weights: &[(TrackerId, i32)],
+        mut tracked: impl Iterator<Item = TrackerId>,
+    ) -> Vec<(TrackerId, Words)> {
+        let reason = if let Cause::TrackerDown(tracker) = cause {
+            Some(tracker)
+        } else if cause == Cause::Ready && from == State::Fault {
+            self.news.filter(|news| tracked.any(|one| one == *news))
+        } else {
+            None
+        };
         let weights = weights.iter().map(|(tracker, _)| *tracker);
-        let trackers = failed.into_iter().chain(weights.filter(|one| Some(*one) != failed));
-        trackers.filter_map(|tracker| Some((tracker, self.0.get(&tracker)?.clone()))).collect()
+        let trackers = reason.into_iter().chain(weights.filter(|one| Some(*one) != reason));
+        trackers.filter_map(|tracker| Some((tracker, self.words.get(&tracker)?.clone()))).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ha_core::InstanceId;
+
     use super::*;
 
     #[test]
@@ -64,11 +88,26 @@ mod tests {
         for (id, word) in ids.into_iter().zip(["a", "b", "c"]) {
             lexicon.learn(id, Words::new(word));
         }
-        let of = |cause, weights: &[(TrackerId, i32)]| {
-            lexicon.of(cause, weights).into_iter().map(|(id, _)| id).collect::<Vec<_>>()
+        let of = |lexicon: &Lexicon, from, cause, weights: &[(TrackerId, i32)]| {
+            let transition = Transition { instance: InstanceId(0), from, to: State::Fault, cause };
+            let tracked = [TrackerId(1), TrackerId(2)].into_iter();
+            lexicon
+                .of(transition, weights, tracked)
+                .into_iter()
+                .map(|(id, _)| id)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(of(Cause::TrackerDown(ids[1]), &[(ids[1], 2), (ids[2], 3)]), [ids[1], ids[2]]);
-        assert_eq!(of(Cause::Ready, &[]), []);
-        assert_eq!(of(Cause::TrackerDown(TrackerId(9)), &[]), [], "an interface");
+        let failed = Cause::TrackerDown(ids[1]);
+        let weights = [(ids[1], 2), (ids[2], 3)];
+        assert_eq!(of(&lexicon, State::Master, failed, &weights), [ids[1], ids[2]]);
+        let interface = Cause::TrackerDown(TrackerId(9));
+        assert_eq!(of(&lexicon, State::Master, interface, &[]), []);
+        assert_eq!(of(&lexicon, State::Fault, Cause::Ready, &[]), [ids[2]]);
+        assert_eq!(of(&lexicon, State::Init, Cause::Ready, &[]), []);
+        lexicon.learn(ids[0], Words::new("of another instance"));
+        assert_eq!(of(&lexicon, State::Fault, Cause::Ready, &[]), []);
+        lexicon.learn(ids[1], Words::new("well again"));
+        lexicon.end_turn();
+        assert_eq!(of(&lexicon, State::Fault, Cause::Ready, &[]), []);
     }
 }

@@ -224,7 +224,7 @@ impl Effects {
                     let is_set = addresses.contains_key(&instance) && !failed.contains(&instance);
                     let sent = self.sent(instance).filter(|sent| *sent >= begin);
                     let done = Done { sent, placed: is_set.then_some(placed) };
-                    let moved = around.engine.moved(transition, done);
+                    let moved = around.engine.moved(around.plan, transition, done);
                     self.report(around.now, Message::Moved(Box::new(moved)));
                 }
                 Action::Noticed { instance, source, notice } => {
