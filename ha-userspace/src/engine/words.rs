@@ -7,6 +7,9 @@ use ha_core::{Cause, State, TrackerId, Transition};
 
 /// Characters that are kept: more than any watcher says, but of what a script prints only so many.
 const CHARS_MAX: usize = 200;
+/// So many trackers are told of with one transition, that which it is for first: an entry of the history
+/// stays below 2 KiB.
+const TRACKERS_MAX: usize = 8;
 
 /// A few words on one verdict.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -61,7 +64,8 @@ impl Lexicon {
         };
         let weights = weights.iter().map(|(tracker, _)| *tracker);
         let trackers = reason.into_iter().chain(weights.filter(|one| Some(*one) != reason));
-        trackers.filter_map(|tracker| Some((tracker, self.words.get(&tracker)?.clone()))).collect()
+        let known = trackers.filter_map(|one| Some((one, self.words.get(&one)?.clone())));
+        known.take(TRACKERS_MAX).collect()
     }
 }
 
@@ -104,6 +108,12 @@ mod tests {
         assert_eq!(of(&lexicon, State::Master, interface, &[]), []);
         assert_eq!(of(&lexicon, State::Fault, Cause::Ready, &[]), [ids[2]]);
         assert_eq!(of(&lexicon, State::Init, Cause::Ready, &[]), []);
+        let many: Vec<_> = (3..20).map(|number| (TrackerId(number), 1)).collect();
+        for (id, _) in &many {
+            lexicon.learn(*id, Words::new("d"));
+        }
+        let told = of(&lexicon, State::Master, Cause::Preempt, &many);
+        assert_eq!(told.len(), TRACKERS_MAX);
         lexicon.learn(ids[0], Words::new("of another instance"));
         assert_eq!(of(&lexicon, State::Fault, Cause::Ready, &[]), []);
         lexicon.learn(ids[1], Words::new("well again"));
