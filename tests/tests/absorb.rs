@@ -271,6 +271,7 @@ fn wake_ups(count: u8, words: &[&str]) -> u64 {
         let have_come = || of_first(pair, since) >= count;
         assert!(wait::holds_within(SOON, have_come), "A advertises too little{}", pair.logs());
     };
+    wait::eventually(SOON, "B to start", || pair.node(Side::B).log().contains("BACKUP"));
     // The first ones are read.
     await_first(&pair, SOME);
     let pid = pair.node_mut(Side::B).router().process().pid();

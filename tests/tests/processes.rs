@@ -46,6 +46,11 @@ fn start(block: &str, words: &[&str]) -> Alone {
     Alone::start(Program::Daemon, &config(block), words)
 }
 
+/// What the first look finds has not started, as far as restarts are counted.
+fn await_tracking(alone: &Alone) {
+    wait::eventually(SOON, "processes to be tracked", || alone.log().contains(BY_EBPF));
+}
+
 const UP: u8 = BASE + WEIGHT;
 const BY_EBPF: &str = "processes are tracked by eBPF";
 const BY_LOOKS: &str = "processes are looked at once a second only";
@@ -129,6 +134,7 @@ fn too_many_starts_are_a_failure_while_the_process_runs() {
     let block = service.block(WEIGHT, "max_restarts 2\n    restart_window 15");
     let alone = start(&block, &[]);
     alone.await_priority(BASE);
+    await_tracking(&alone);
     let mut running = run(&service);
     for _ in 0..2 {
         alone.await_priority(UP);
@@ -151,6 +157,7 @@ fn an_operator_ends_a_storm() {
     let service = service('o');
     let mut alone = start(&service.block(WEIGHT, "max_restarts 1"), &[]);
     alone.await_priority(BASE);
+    await_tracking(&alone);
     let running = run(&service);
     alone.await_priority(UP);
     running.end();
