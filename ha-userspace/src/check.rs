@@ -1,10 +1,10 @@
 //! Reading a configuration, and saying what is wrong with it: all of it, at once.
 
 mod json;
+mod notes;
 mod snippet;
 
 use std::{
-    collections::BTreeSet,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -14,17 +14,17 @@ use std::{
 
 use clap::ValueEnum;
 use ha_config::{Config, Counts, Parsed, Severity};
-use nix::net::if_::if_nametoindex;
 use tracing::{error, info, warn};
 
-use crate::{
-    cli::print, host::ThisHost, io::sys, logging::StandardError, plan::Plan, scripts::security,
-};
+use self::notes::{Notes, notes};
+use crate::{cli::print, host::ThisHost, logging::StandardError};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// The exit code for a file with errors, as in keepalived(8); 2.2.7 itself ends with 5.
 const EXIT_ERRORS: u8 = 4;
+/// The exit code where a script that an instance depends on cannot be run on this host.
+const EXIT_SCRIPTS: u8 = 5;
 
 /// How what is wrong is told.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -46,7 +46,8 @@ pub(crate) enum Effective {
 }
 
 /// The command `check`: shows everything, on standard error (text), standard output (JSON) or at
-/// the end of `log_file`. Warnings alone are no failure.
+/// the end of `log_file`. Warnings alone are no failure; a check that can never run is one where it
+/// keeps an instance in FAULT.
 pub(crate) fn run(
     path: &Path,
     host: &ThisHost,
@@ -59,13 +60,14 @@ pub(crate) fn run(
     let checked = opened.and_then(|file| read(file, path)).and_then(|text| {
         let name = path.display().to_string();
         let parsed = ha_config::parse_with(&name, &text, host);
+        let notes = notes(&parsed);
         match format {
             Format::Text => {
                 let colours = log_file.is_none() && StandardError::find().has_colours();
-                show(&describe(&parsed, &name, colours), log_file)?;
+                show(&describe(&parsed, &notes, &name, colours), log_file)?;
             }
             Format::Json => {
-                let line = format!("{}\n", json::object(&parsed, &name, &notes(&parsed)));
+                let line = format!("{}\n", json::object(&parsed, &name, &notes));
                 match log_file {
                     Some(_) => show(&line, log_file)?,
                     None => print(&line)?,
@@ -73,10 +75,11 @@ pub(crate) fn run(
             }
         }
         print_effective(&parsed, effective)?;
-        Ok(parsed.counts.errors)
+        Ok((parsed.counts.errors, notes.faults.is_empty()))
     });
     match checked {
-        Ok(0) => ExitCode::SUCCESS,
+        Ok((0, true)) => ExitCode::SUCCESS,
+        Ok((0, false)) => ExitCode::from(EXIT_SCRIPTS),
         Ok(_) => ExitCode::from(EXIT_ERRORS),
         Err(error) => {
             error!("{error}");
@@ -216,49 +219,15 @@ fn read(file: File, path: &Path) -> Result<String, String> {
 }
 
 /// Everything there is to say about a file.
-fn describe(parsed: &Parsed, name: &str, colours: bool) -> String {
+fn describe(parsed: &Parsed, notes: &Notes, name: &str, colours: bool) -> String {
     let mut out = snippet::render(&parsed.diagnostics, colours);
-    out.extend(notes(parsed).iter().map(|note| format!("note: {note}\n")));
-    out + &summary(parsed, name) + "\n"
-}
-
-/// What only a start would say.
-fn notes(parsed: &Parsed) -> Vec<String> {
-    // Of a file that is not run as it is, it says nothing more.
-    if parsed.counts.errors > 0 {
-        return Vec::new();
-    }
-    let (mut plan, mut notes) = Plan::new(&parsed.config, &[]);
-    notes.extend(security::notes(&plan));
-    // Those of another namespace are not to be seen from here.
-    let is_here = parsed.config.identity.net_namespace.is_none();
-    notes.extend(plan.fit(|interface| is_here.then(|| sys::mtu(interface)).flatten()));
-    if is_here {
-        notes.extend(missing_interfaces(&parsed.config));
-        notes.extend(plan.delays_of_nobody(|name| if_nametoindex(name).is_ok()));
-    }
-    notes
-}
-
-/// The interfaces that the file names and this host has not; they may come later, or be another host's.
-fn missing_interfaces(config: &Config) -> Vec<String> {
-    let instances = || config.instances.iter();
-    let own: BTreeSet<&str> = instances().map(|one| &*one.interface).collect();
-    let addresses = instances().flat_map(|one| one.addresses.iter().chain(&one.excluded));
-    let tracked = instances().map(|one| &one.track_interfaces);
-    let tracked = tracked.chain(config.groups.iter().map(|group| &group.track_interfaces));
-    let others = addresses.map(|one| &*one.interface);
-    let others: BTreeSet<&str> =
-        others.chain(tracked.flatten().map(|one| &*one.interface)).collect();
-    let is_missing = |name: &&&str| if_nametoindex(**name).is_err();
-    let note = |name: &&str| {
-        format!("there is no interface {name} here: its instances are in FAULT until it is there")
+    out.extend(notes.faults.iter().map(|note| format!("fault: {note}\n")));
+    out.extend(notes.others.iter().map(|note| format!("note: {note}\n")));
+    let faults = match notes.faults.len() {
+        0 => String::new(),
+        count => format!(", {count} check(s) without which an instance is in FAULT cannot be run"),
     };
-    let note_other = |name: &&str| {
-        format!("there is no interface {name} here, which an address or a `track_interface` names")
-    };
-    let missing_others = others.difference(&own).filter(is_missing);
-    own.iter().filter(is_missing).map(note).chain(missing_others.map(note_other)).collect()
+    format!("{out}{}{faults}\n", summary(parsed, name))
 }
 
 fn summary(parsed: &Parsed, name: &str) -> String {
@@ -303,9 +272,15 @@ fn show(text: &str, log_file: Option<&Path>) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::PathBuf, process, sync::mpsc, thread, time::Duration};
+    use std::{
+        env, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process, sync::mpsc, thread,
+        time::Duration,
+    };
 
-    use nix::{sys::stat::Mode, unistd::mkfifo};
+    use nix::{
+        sys::stat::Mode,
+        unistd::{geteuid, mkfifo},
+    };
 
     use super::*;
 
@@ -409,24 +384,35 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_on_this_host_is_noted() {
-        let text = SOUND.replace("eth0", "no-such-if");
-        let parsed = ha_config::parse("f", &text);
-        let note =
-            "there is no interface no-such-if here: its instances are in FAULT until it is there";
-        assert!(notes(&parsed).contains(&note.to_owned()), "{:?}", notes(&parsed));
-        let tracks = "interface lo\n track_interface {\n no-such-if\n }\n";
-        let text = SOUND.replace("interface eth0\n", tracks);
-        let found = notes(&ha_config::parse("f", &text)).join("\n");
-        let note =
-            "there is no interface no-such-if here, which an address or a `track_interface` names";
-        assert!(found.contains(note), "{found}");
-        let tracked = "vrrp_script s {\n script \"/nonexistent/x y\"\n user root\n}\n";
-        let tracks = "interface eth0\n track_script {\n s\n }\n notify /nonexistent/notify\n";
-        let text = format!("{tracked}{}", SOUND.replace("interface eth0\n", tracks));
-        let found = notes(&ha_config::parse("f", &text)).join("\n");
-        assert!(found.contains("line 2: there is no /nonexistent/x: this check fails"), "{found}");
-        assert!(found.contains("there is no /nonexistent/notify: nothing is run"), "{found}");
+    fn a_check_that_cannot_run_is_a_failure_where_an_instance_depends_on_it() {
+        let script = Scratch::new("script", b"#!/bin/sh\n");
+        fs::set_permissions(&script.0, fs::Permissions::from_mode(0o644)).unwrap();
+        let path = script.0.display();
+        let verdict = |tracks: &str| {
+            let tracked = format!("vrrp_script s {{\n script {path}\n user root\n}}\n");
+            let inner = format!("interface lo\n {tracks}\n");
+            let text = format!("{tracked}{}", SOUND.replace("interface eth0\n", &inner));
+            let file = Scratch::new("tracks", text.as_bytes());
+            let code = run(&file.0, &here(&file.0), None, Format::Text, Effective::No);
+            (code, notes(&ha_config::parse("f", &text)))
+        };
+        let (code, notes) = verdict("track_script {\n s\n }");
+        assert_eq!(code, ExitCode::from(EXIT_SCRIPTS));
+        if geteuid().is_root() {
+            let fault =
+                format!("line 2: {path} cannot be executed by root (mode 0644): `chmod a+x");
+            assert!(notes.faults[0].contains(&fault), "{notes:?}");
+        }
+        for tracks in
+            ["track_script {\n s weight -2\n }", "track_script {\n s weight 0 reverse\n }"]
+        {
+            let (code, notes) = verdict(tracks);
+            assert_eq!(code, ExitCode::SUCCESS, "{tracks}");
+            assert!(notes.others[0].contains("cannot be executed"), "{notes:?}");
+        }
+        let (code, notes) = verdict(&format!("notify_master {path}"));
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(notes.others[0].contains("nothing is run, as with keepalived"), "{notes:?}");
     }
 
     #[test]

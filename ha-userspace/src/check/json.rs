@@ -3,16 +3,23 @@
 use ha_config::{Diagnostic, Parsed};
 use serde_json::{Value, json};
 
+use super::Notes;
+
 /// One object in one line. `notes`: what a start would say besides.
-pub(super) fn object(parsed: &Parsed, name: &str, notes: &[String]) -> Value {
+pub(super) fn object(parsed: &Parsed, name: &str, notes: &Notes) -> Value {
     let diagnostics: Vec<Value> = parsed.diagnostics.iter().map(diagnostic).collect();
     json!({
         "file": name,
-        "verdict": if parsed.counts.errors == 0 { "ok" } else { "errors" },
+        "verdict": match (parsed.counts.errors, notes.faults.is_empty()) {
+            (0, true) => "ok",
+            (0, false) => "faults",
+            _ => "errors",
+        },
         "errors": parsed.counts.errors,
         "warnings": parsed.counts.warnings,
         "diagnostics": diagnostics,
-        "notes": notes,
+        "faults": notes.faults,
+        "notes": notes.others,
     })
 }
 

@@ -176,7 +176,8 @@ pub(super) enum Work {
         daemon: DaemonArguments,
     },
     /// Say everything that is wrong with a configuration; exit 0 if there are at most warnings,
-    /// 4 if there are errors, 1 if it cannot be read
+    /// 4 if there are errors, 5 if a check cannot be run here without which an instance is in FAULT, 1 if
+    /// it cannot be read
     Check {
         /// The file [default: the one that would be run]
         file: Option<PathBuf>,

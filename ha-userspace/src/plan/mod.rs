@@ -181,14 +181,18 @@ impl Plan {
 
     /// Every program that may be run.
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Command> {
+        self.commands_that_tell().chain(self.trackers.iter().filter_map(TrackerPlan::command))
+    }
+
+    /// Those that no instance depends on.
+    pub(crate) fn commands_that_tell(&self) -> impl Iterator<Item = &Command> {
         let notify = self.instances.iter().map(|one| one.notify.as_ref());
         let notify = notify.chain(self.groups.iter().map(|one| one.notify.as_ref()));
         let scripts = notify.flat_map(commands::of_notify);
-        let checks = self.trackers.iter().filter_map(TrackerPlan::command);
         let fifos = self.fifos.iter().filter_map(|fifo| fifo.script.as_ref());
         let Lifecycle { startup, shutdown, child_wait_time: _ } = &self.lifecycle;
         let hooks = [startup, shutdown].into_iter().filter_map(|hook| hook.command.as_ref());
-        scripts.chain(checks).chain(fifos).chain(hooks)
+        scripts.chain(fifos).chain(hooks)
     }
 
     /// Resolves a configuration, on the interfaces `only` if there are any; says what the operator

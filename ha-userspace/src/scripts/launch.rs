@@ -20,8 +20,8 @@ use ha_config::ScriptUser;
 use nix::{
     sys::{prctl, signal::Signal},
     unistd::{
-        Gid, Group, Pid, Uid, User, getegid, geteuid, getgrouplist, getppid, setgid, setgroups,
-        setuid,
+        Gid, Group, Pid, Uid, User, getegid, geteuid, getgrouplist, getgroups, getppid, setgid,
+        setgroups, setuid,
     },
 };
 
@@ -111,9 +111,60 @@ fn check(identity: Option<&Identity>, program: &Path) -> Result<(), String> {
 /// # Errors
 /// There is no such user or group.
 pub(crate) fn is_root(user: Option<&ScriptUser>) -> Result<bool, String> {
+    rights(user).map(|rights| rights.is_root())
+}
+
+/// As whom a script would run, as far as modes of files ask for it.
+#[derive(Debug)]
+pub(crate) struct Rights {
+    uid: Uid,
+    groups: Vec<Gid>,
+}
+
+impl Rights {
+    pub(crate) const fn is_root(&self) -> bool {
+        self.uid.is_root()
+    }
+
+    /// For people: the name, if there is one.
+    pub(crate) fn name(&self) -> String {
+        let user = User::from_uid(self.uid).ok().flatten();
+        user.map_or_else(|| format!("user {}", self.uid), |user| user.name)
+    }
+
+    /// What `path_resolution(7)` and `execve(2)` ask for: root enters every directory, and runs what
+    /// anybody can.
+    pub(crate) fn may_execute(&self, uid: u32, gid: u32, mode: u32, is_directory: bool) -> bool {
+        let bits = if self.uid.is_root() && is_directory {
+            1
+        } else if self.uid.is_root() {
+            mode | mode >> 3 | mode >> 6
+        } else if self.uid.as_raw() == uid {
+            mode >> 6
+        } else if self.groups.iter().any(|group| group.as_raw() == gid) {
+            mode >> 3
+        } else {
+            mode
+        };
+        bits & 1 != 0
+    }
+}
+
+/// As whom a script of `user` runs.
+///
+/// # Errors
+/// There is no such user or group.
+pub(crate) fn rights(user: Option<&ScriptUser>) -> Result<Rights, String> {
     let name = user.map(|user| user.user.as_str()).filter(|name| !name.is_empty());
     let identity = identity(name, user.and_then(|user| user.group.as_deref()))?;
-    Ok(identity.map_or(geteuid(), |identity| identity.uid).is_root())
+    Ok(if let Some(Identity { uid, gid, mut groups }) = identity {
+        groups.push(gid);
+        Rights { uid, groups }
+    } else {
+        let mut groups = getgroups().unwrap_or_default();
+        groups.push(getegid());
+        Rights { uid: geteuid(), groups }
+    })
 }
 
 fn identity(user: Option<&str>, group: Option<&str>) -> Result<Option<Identity>, String> {
@@ -233,6 +284,27 @@ mod tests {
         assert_eq!(raw("0", None), (0, 0, vec![]));
         assert_eq!(raw("root", Some("7")), (0, 7, vec![]));
         assert_eq!(raw("4000000000", Some("7")), (4_000_000_000, 7, vec![]));
+    }
+
+    #[test]
+    fn modes_are_read_as_the_kernel_reads_them() {
+        let of = |uid, groups: &[u32]| {
+            let groups = groups.iter().copied().map(Gid::from_raw).collect();
+            Rights { uid: Uid::from_raw(uid), groups }
+        };
+        let (root, one) = (of(0, &[0]), of(1, &[2, 3]));
+        for (who, uid, gid, mode, is_directory, may) in [
+            (&root, 5, 5, 0o644, false, false),
+            (&root, 5, 5, 0o654, false, true),
+            (&root, 5, 5, 0o600, true, true),
+            (&one, 1, 3, 0o655, false, false),
+            (&one, 5, 3, 0o654, false, true),
+            (&one, 5, 3, 0o645, false, false),
+            (&one, 5, 5, 0o645, true, true),
+            (&one, 0, 0, 0o750, true, false),
+        ] {
+            assert_eq!(who.may_execute(uid, gid, mode, is_directory), may, "{who:?} {mode:o}");
+        }
     }
 
     #[test]

@@ -12,18 +12,19 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use ha_config::Command;
+use ha_config::{Command, Place};
+use ha_core::TrackerId;
 use nix::{
     errno::Errno,
     fcntl::{AT_FDCWD, OFlag, openat, readlinkat},
     sys::stat::{FileStat, Mode, fstat},
-    unistd::{AccessFlags, access},
+    unistd::{AccessFlags, access, geteuid},
 };
 
 use crate::{
-    plan::{Plan, TrackerPlan},
+    plan::Plan,
     privileges,
-    scripts::launch,
+    scripts::launch::{self, Rights},
 };
 
 /// As many as the kernel follows (`path_resolution(7)`).
@@ -38,51 +39,113 @@ pub(crate) enum Fault {
     Unsafe(String),
 }
 
-/// Who would run what in vain: what is refused at each run is told before the first one.
-pub(crate) fn notes(plan: &Plan) -> BTreeSet<String> {
-    let checks = plan.trackers.iter().filter_map(TrackerPlan::command);
-    let checks: BTreeSet<String> = checks.map(|check| check.place.to_string()).collect();
-    let missing = plan.commands().filter_map(|command| {
-        let place = command.place.to_string();
-        let consequence = if checks.contains(&place) {
-            "this check fails, and what tracks it is in FAULT or has a lower priority; keepalived \
-             goes on without the check"
-        } else {
-            "nothing is run, as with keepalived"
-        };
-        Some(format!("{place}: there is no {}: {consequence}", missing_program(command)?))
-    });
-    plan.commands().filter_map(note).chain(missing).collect()
+/// A script that cannot be run as things are.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Hindered {
+    /// One sentence: where it is named, and which element of its path has to be changed how.
+    pub(crate) note: String,
+    /// An instance tracks it without a weight, and so is in FAULT for as long.
+    pub(crate) is_needed: bool,
 }
 
-/// The program of `command`, if it is not there, whoever would run it.
-fn missing_program(command: &Command) -> Option<String> {
-    let path = find(OsStr::new(command.argv.first()?));
-    let is_missing = matches!(check(&path), Err(Fault::NotThere(Errno::ENOENT)));
-    is_missing.then(|| path.display().to_string())
+/// Who would run what in vain: what is refused at each run is told before the first one.
+pub(crate) fn hindered(plan: &Plan) -> BTreeSet<Hindered> {
+    let tracks = plan.engine.instances.iter().flat_map(|instance| &instance.tracks);
+    let needed = tracks.filter(|track| track.weight == 0 && !track.reverse);
+    let needed: BTreeSet<TrackerId> = needed.map(|track| track.tracker).collect();
+    let checks = plan.trackers.numbered();
+    let checks = checks.filter_map(|(number, tracker)| Some((number, tracker.command()?)));
+    let checks = checks.filter_map(|(number, check)| {
+        let (place, obstacle) = (&check.place, obstacle(check)?);
+        let is_needed = needed.contains(&TrackerId(number));
+        let consequence = if is_needed {
+            "what tracks it is in FAULT"
+        } else {
+            "what tracks it has a lower priority"
+        };
+        Some(Hindered { note: note_of_check(place, &obstacle, consequence), is_needed })
+    });
+    let others = plan.commands_that_tell().filter_map(hindered_of);
+    checks.chain(others).collect()
+}
+
+/// The same of a command that no instance depends on.
+fn hindered_of(command: &Command) -> Option<Hindered> {
+    let (place, obstacle) = (&command.place, obstacle(command)?);
+    let note = format!("{place}: {obstacle}: nothing is run, as with keepalived");
+    Some(Hindered { note, is_needed: false })
+}
+
+/// The same of a check that nothing of a plan tracks.
+pub(crate) fn hindered_check(command: &Command) -> Option<Hindered> {
+    let consequence = "what tracks it is in FAULT or has a lower priority";
+    let note = note_of_check(&command.place, &obstacle(command)?, consequence);
+    Some(Hindered { note, is_needed: false })
+}
+
+fn note_of_check(place: &Place, obstacle: &str, consequence: &str) -> String {
+    format!(
+        "{place}: {obstacle}: this check fails, and {consequence}; keepalived goes on without the \
+         check"
+    )
 }
 
 /// The same for a plan that is about to run here.
 pub(crate) fn notes_of_run(plan: &Plan) -> BTreeSet<String> {
-    let mut notes = notes(plan);
+    let mut notes: BTreeSet<String> = hindered(plan).into_iter().map(|it| it.note).collect();
     if plan.commands().any(|command| launch::is_root(command.user.as_ref()) == Ok(true)) {
         notes.extend(privileges::note_of_root_scripts());
     }
     notes
 }
 
-fn note(command: &Command) -> Option<String> {
-    let place = &command.place;
-    match launch::is_root(command.user.as_ref()) {
-        Err(error) => Some(format!("{place}: this script will not be run: {error}")),
-        Ok(false) => None,
-        Ok(true) => match check(&find(OsStr::new(command.argv.first()?))) {
-            Err(Fault::Unsafe(why)) => {
-                Some(format!("{place}: this script will not be run as root: {why}"))
-            }
-            Ok(()) | Err(Fault::NotThere(_)) => None,
-        },
+/// Why `command` cannot be run, if it cannot, as far as can be seen from here.
+fn obstacle(command: &Command) -> Option<String> {
+    let who = match launch::rights(command.user.as_ref()) {
+        Ok(who) => who,
+        Err(error) => return Some(format!("this script will not be run: {error}")),
+    };
+    let path = find(OsStr::new(command.argv.first()?));
+    let safe = if who.is_root() { check(&path) } else { Ok(()) };
+    if let Err(Fault::Unsafe(why)) = safe {
+        return Some(format!("this script will not be run as root: {why}"));
     }
+    match walk(&path, &|found, element| may_run(found, element, &who)) {
+        Ok(()) => None,
+        // Who checks sees less than who would run it.
+        Err(Fault::NotThere(Errno::EACCES)) if !geteuid().is_root() => None,
+        Err(Fault::NotThere(Errno::ENOENT | Errno::ENOTDIR)) => {
+            Some(format!("there is no {}", path.display()))
+        }
+        Err(Fault::NotThere(errno)) => {
+            Some(format!("cannot look at {}: {}", path.display(), errno.desc()))
+        }
+        Err(Fault::Unsafe(why)) => Some(why),
+    }
+}
+
+/// Whether `who` can go through an element of a path, or run it.
+fn may_run(found: &FileStat, path: &Path, who: &Rights) -> Result<(), String> {
+    let (path, mode) = (path.display(), found.st_mode & 0o7777);
+    if is(found, libc::S_IFLNK) {
+        return Ok(());
+    }
+    let is_directory = is(found, libc::S_IFDIR);
+    if !is_directory && !is(found, libc::S_IFREG) {
+        return Err(format!("{path} is no program, but a special file"));
+    }
+    if who.may_execute(found.st_uid, found.st_gid, mode, is_directory) {
+        return Ok(());
+    }
+    let user = who.name();
+    Err(if is_directory {
+        format!(
+            "{path} cannot be entered by {user} (mode {mode:04o}): `chmod a+x {path}`, or run the \
+             script as another user"
+        )
+    } else {
+        format!("{path} cannot be executed by {user} (mode {mode:04o}): `chmod a+x {path}`")
+    })
 }
 
 /// Where the program called `name` is: without a slash, in a directory of `PATH`.
@@ -100,6 +163,13 @@ pub(crate) fn find(name: &OsStr) -> PathBuf {
 /// # Errors
 /// The first one that somebody else can change, or what the kernel says of it.
 pub(crate) fn check(path: &Path) -> Result<(), Fault> {
+    walk(path, &judge)
+}
+
+/// What is said of an element of a path, if it is not in order.
+type Judge<'a> = &'a dyn Fn(&FileStat, &Path) -> Result<(), String>;
+
+fn walk(path: &Path, judge: Judge<'_>) -> Result<(), Fault> {
     let root = || open(None, OsStr::new("/"));
     let mut rest: VecDeque<OsString> = elements(path);
     let start = if path.is_absolute() { root()? } else { open(None, OsStr::new("."))? };
@@ -201,8 +271,6 @@ mod tests {
         os::unix::fs::{PermissionsExt as _, chown, symlink},
         process,
     };
-
-    use nix::unistd::geteuid;
 
     use super::*;
 
