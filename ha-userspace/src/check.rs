@@ -21,6 +21,8 @@ use crate::{cli::print, host::ThisHost, logging::StandardError};
 
 /// Larger files are refused: 10,000 instances fit into a tenth of it.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+/// Of the first error, for whoever ordered a reload: a line of the file may be long.
+const FIRST_ERROR_CHARS_MAX: usize = 300;
 /// The exit code for a file with errors, as in keepalived(8); 2.2.7 itself ends with 5.
 const EXIT_ERRORS: u8 = 4;
 /// The exit code where a script that an instance depends on cannot be run on this host.
@@ -124,8 +126,13 @@ impl Source {
                 warn!("{name} has {errors} error(s): what they are in is not run (--keep-going)");
             }
             errors => {
+                let first = parsed.diagnostics.iter().find(|it| it.severity == Severity::Error);
+                let first: String = first.map_or_else(String::new, |first| {
+                    first.to_line().chars().take(FIRST_ERROR_CHARS_MAX).collect()
+                });
                 return Err(format!(
-                    "{name} has {errors} error(s), listed above: nothing is run of it"
+                    "{name} has {errors} error(s), so nothing is run of it; the first is {first}; \
+                     `ha-userspace check {name}` shows all, as does the log"
                 ));
             }
         }
@@ -324,7 +331,8 @@ mod tests {
         let broken = format!("{SOUND}vrrp_instance VI_2 {{\n interface eth1\n}}\n");
         let broken = Scratch::new("broken", broken.as_bytes());
         let error = source(&broken.0).load().unwrap_err();
-        assert!(error.contains("error(s), listed above"), "{error}");
+        assert!(error.contains(" 2 error(s), so nothing is run"), "{error}");
+        assert!(error.contains("; the first is ") && error.contains(": error: "), "{error}");
         assert_eq!(
             run(&broken.0, &here(&broken.0), None, Format::Text, Effective::No),
             ExitCode::from(EXIT_ERRORS)

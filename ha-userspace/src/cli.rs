@@ -93,7 +93,7 @@ pub(crate) fn main() -> ExitCode {
         log_settings(&arguments.log)
     } else {
         // The commands speak to whoever has typed them.
-        logging::Settings { standard_error: true, ..Default::default() }
+        logging::Settings { standard_error: true, is_command: true, ..Default::default() }
     };
     // Ended by the return from here, after everything that logs.
     let set_up = || Log::set_up(&settings);
@@ -103,7 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => {
             // Nobody may be reading, and there is nobody else to tell.
-            writeln!(io::stderr(), "ha-userspace: {error}").ok();
+            writeln!(io::stderr(), "error: {error}").ok();
             return ExitCode::FAILURE;
         }
     };
@@ -270,6 +270,7 @@ fn log_settings(arguments: &LogArguments) -> logging::Settings {
     logging::Settings {
         detail: arguments.log_detail,
         standard_error: arguments.log_console || !is_elsewhere,
+        is_command: false,
         syslog: facility.map(|facility| (arguments.syslog_socket.clone(), facility)),
         file: arguments.log_file.clone(),
     }

@@ -345,9 +345,10 @@ impl Run {
                     if question.request != Request::Reload {
                         self.answer(question, held).await;
                     } else if reading.is_some() {
-                        let words = "a configuration is being read already".to_owned();
+                        let words = Err("a configuration is being read already".to_owned());
+                        self.audit(clock::now(), question.asker, &question.request, &words);
                         // Whoever asked may have gone away.
-                        drop(question.answer.send(Answer::Refused(words)));
+                        drop(question.answer.send(words.map_or_else(Answer::Refused, Answer::Done)));
                     } else {
                         reading = self.begin_reload(options, held, Some(question));
                     }

@@ -277,8 +277,12 @@ fn a_config_test_ends_as_keepalived_s() {
         let (expected, theirs) = if name == "sound" { (0, 0) } else { (4, 5) };
         let (code, output) = run(&pair, "keepalived", &["-t", "-f", &file]);
         assert_eq!(code, Some(theirs), "{name}: {output}");
-        for words in [&["-t", "-f", &file][..], &["-f", &file, "--config-test"], &["check", &file]]
-        {
+        for words in [
+            &["-t", "-f", &file][..],
+            &["-f", &file, "--config-test"],
+            &["check", &file],
+            &["check", "-f", &file],
+        ] {
             let (code, output) = run(&pair, &daemon(), words);
             assert_eq!(code, Some(expected), "{name}: {output}");
         }
@@ -291,6 +295,30 @@ fn a_config_test_ends_as_keepalived_s() {
         let (code, output) = run(&pair, &daemon(), &["-t", "-f", &file]);
         assert_eq!(code, Some(expected), "{output}");
         assert!(output.contains(&file), "{output}");
+    }
+}
+
+/// One plain sentence: no time, no level, as a log has them.
+#[test]
+fn what_a_command_cannot_do_is_said_as_a_tool_says_it() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = Pair::new();
+    let nowhere = TempDir::new("nowhere");
+    let run_dir = nowhere.path().display().to_string();
+    for words in [
+        &["status", "--run-dir", &run_dir, "-f", "/nonexistent"][..],
+        &["check", "-f", "/nonexistent"],
+        &["replay", "/nonexistent"],
+        &["explain", "no_such_keyword"],
+    ] {
+        let (code, output) = run(&pair, &daemon(), words);
+        assert_eq!(code, Some(1), "{words:?}: {output}");
+        assert!(
+            output.starts_with("error: ") && output.lines().count() == 1,
+            "{words:?}: {output}"
+        );
     }
 }
 

@@ -175,8 +175,23 @@ fn a_pair_is_asked_by_who_may_and_bad_requests_are_answered() {
     refused(&ha_as(router, NOBODY, &["demote", "VI_1"]), "only root");
     refused(&ha(router, &["announce", "VI_1"]), "VI_1 is BACKUP");
     refused(&ha(router, &["demote", "VI_2"]), "no instance and no sync group");
+    refused(&ha(router, &["demote", "VI\n2", "--until-restart"]), "`VI\\n2` is no instance");
+    let log = router.log();
+    for line in [
+        "control: demote VI_1, ordered by uid 65534, process ",
+        "control: announce VI_1, ordered by uid 0, process ",
+        "control: demote VI_2, ordered by uid 0, process ",
+        "control: demote VI\\n2 --until-restart, ordered by uid 0, process ",
+    ] {
+        let line = log.lines().find(|one| one.contains(line)).unwrap_or_default();
+        assert!(line.contains(": refused: "), "{line}\n{log}");
+    }
     assert!(done(router, &["reset", "VI_1"]).contains("BACKUP now"));
     assert!(done(router, &["reload"]).contains("read again"));
+    let text = router.directory().read("keepalived.conf");
+    router.directory().write("keepalived.conf", &text.replace("priority 100", "priority high"));
+    refused(&ha(router, &["reload"]), "1 error(s), so nothing is run of it; the first is ");
+    router.directory().write("keepalived.conf", &text);
 
     switches_over(&mut pair);
 

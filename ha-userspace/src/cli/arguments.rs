@@ -31,10 +31,10 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Option<Work>,
     /// Run only the instances on this interface; may be repeated [default: all interfaces]
-    #[arg(long = "iface", value_name = "IF")]
+    #[arg(long = "iface", value_name = "IF", global = true)]
     pub(super) interfaces: Vec<String>,
     /// Configuration [default: /etc/ha/ha.conf, else /etc/keepalived/keepalived.conf]
-    #[arg(short = 'f', long, visible_alias = "use-file", value_name = "FILE")]
+    #[arg(short = 'f', long, visible_alias = "use-file", value_name = "FILE", global = true)]
     pub(super) config: Option<PathBuf>,
     /// Whose lines count of those that begin with @ [default: the host's name up to its first dot]
     #[arg(short = 'i', long, value_name = "ID", global = true)]
@@ -282,7 +282,7 @@ pub(super) struct ProcessArguments {
     #[arg(short = 'r', long = "vrrp_pid", value_name = "FILE")]
     pub(super) vrrp_pid_file: Option<PathBuf>,
     /// Run in this network namespace, as `ip netns` names it, whatever `net_namespace` says
-    #[arg(short = 's', long, value_name = "NAME")]
+    #[arg(short = 's', long, value_name = "NAME", global = true)]
     pub(super) namespace: Option<String>,
     /// The file mode creation mask; octal with a leading 0, hexadecimal with 0x, else
     /// decimal

@@ -66,7 +66,10 @@ fn one(entry: &Value, mover: Option<&Value>) -> String {
     }
     if let Some(order) = entry.get("order").and_then(Value::as_str) {
         let (uid, result) = (number(entry, "uid"), text(entry, "result"));
-        return format!("{when}  {name}: {order}, ordered by uid {uid}\n    {result}\n");
+        let is_until_restart = entry.get("until_restart").and_then(Value::as_bool) == Some(true);
+        let option = if is_until_restart { " --until-restart" } else { "" };
+        let name = name.escape_debug();
+        return format!("{when}  {name}: {order}{option}, ordered by uid {uid}\n    {result}\n");
     }
     let mut out = format!(
         "{when}  {name}: {} -> {}, priority {}\n    {}{}\n",

@@ -88,6 +88,18 @@ impl Request {
         }
     }
 
+    /// As somebody types it, in one line of a log whatever the name is.
+    pub(crate) fn words(&self) -> String {
+        let word = self.name();
+        match self {
+            Self::Order { name, until_restart, .. } => {
+                let option = if *until_restart { " --until-restart" } else { "" };
+                format!("{word} {}{option}", name.escape_debug())
+            }
+            Self::Status | Self::History | Self::Reload => word.to_owned(),
+        }
+    }
+
     /// Whether it changes something, which only root may.
     pub(crate) const fn is_change(&self) -> bool {
         match self {

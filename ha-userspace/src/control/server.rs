@@ -268,7 +268,10 @@ fn answer(
 ) -> io::Result<()> {
     if request.is_change() && asker.uid != 0 {
         let Asker { uid, pid } = asker;
-        warn!("control: {} refused: uid {uid}, process {pid}, is not root", request.name());
+        let words = request.words();
+        warn!(
+            "control: {words}, ordered by uid {uid}, process {pid}: refused: only root may do that"
+        );
         // One line of the log each second from each connection is the most there is.
         thread::park_timeout(REFUSAL_PAUSE);
         return stream.write_all(refusal("only root may do that").as_bytes());

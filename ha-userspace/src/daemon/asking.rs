@@ -13,10 +13,7 @@ use tracing::{info, warn};
 use super::{Held, Run};
 use crate::{
     clock,
-    control::{
-        Answer, Asker, Question,
-        protocol::{ORDERS, Request},
-    },
+    control::{Answer, Asker, Question, protocol::Request},
     demotions::Demotions,
     engine::{Command, Snapshot},
     history::Entry,
@@ -85,15 +82,15 @@ impl Run {
 
     pub(super) async fn answer(&mut self, question: Question, held: &mut Held) {
         let Question { request, asker, answer } = question;
-        let answered = match request {
+        let answered = match &request {
             Request::Status => self.status_taken().await.map(Answer::Status),
             // It is begun elsewhere.
             Request::Reload => Err("not now".to_owned()),
             Request::Order { order, name, until_restart } => {
                 // Before what it leads to.
                 let at = clock::now();
-                let result = self.order(order, &name, until_restart, &mut held.demotions).await;
-                self.audit(at, asker, ordered(order), &name, &result);
+                let result = self.order(*order, name, *until_restart, &mut held.demotions).await;
+                self.audit(at, asker, &request, &result);
                 result.map(Answer::Done)
             }
             Request::History => Ok(Answer::History(self.reporter.history.remembered())),
@@ -107,18 +104,26 @@ impl Run {
         &mut self,
         at: Instant,
         asker: Option<Asker>,
-        order: &str,
-        name: &str,
+        request: &Request,
         result: &Result<String, String>,
     ) {
         let Asker { uid, pid } = asker.unwrap_or(Asker { uid: u32::MAX, pid: 0 });
+        let (order, by) = (request.words(), format!("ordered by uid {uid}, process {pid}"));
+        match result {
+            Ok(words) => info!("control: {order}, {by}: {words}"),
+            Err(words) => warn!("control: {order}, {by}: refused: {words}"),
+        }
         let (Ok(words) | Err(words)) = result;
-        info!("control: {order} {name}, ordered by uid {uid}, process {pid}: {words}");
-        let entry = [("instance", name), ("order", order), ("result", words)];
+        let (name, until_restart) = match request {
+            Request::Order { name, until_restart, .. } => (name.as_str(), *until_restart),
+            Request::Status | Request::History | Request::Reload => ("-", false),
+        };
+        let entry = [("instance", name), ("order", request.name()), ("result", words)];
         let mut entry = Entry::from(entry.map(|(member, words)| (member, json!(words))));
         entry.set("uid", json!(uid));
         entry.set("pid", json!(pid));
         entry.set("is_done", json!(result.is_ok()));
+        entry.set("until_restart", json!(until_restart));
         self.reporter.history.add(at, entry);
     }
 
@@ -130,6 +135,7 @@ impl Run {
         demotions: &mut Demotions,
     ) -> Result<String, String> {
         let Some(instance) = self.plan.named(name) else {
+            let name = name.escape_debug();
             return Err(format!("`{name}` is no instance and no sync group of this daemon"));
         };
         let result = self.give(instance, order).await?;
@@ -266,10 +272,6 @@ const fn past(order: Order) -> &'static str {
         Order::Announce => "announced",
         Order::Reset => "begins anew",
     }
-}
-
-fn ordered(order: Order) -> &'static str {
-    ORDERS.iter().find(|(_, one)| *one == order).map_or("", |(name, _)| name)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{Held, Run};
 use crate::{
     cli::Options,
     clock,
-    control::{Answer, Question},
+    control::{Answer, Question, protocol::Request},
     reading::{self, Reading},
 };
 
@@ -48,7 +48,7 @@ impl Run {
         }
         held.manager.tell_reloaded();
         if let Some(Question { asker, answer, .. }) = asked {
-            self.audit(clock::now(), asker, "reload", "-", &result);
+            self.audit(clock::now(), asker, &Request::Reload, &result);
             // Whoever asked may have gone away.
             drop(answer.send(result.map_or_else(Answer::Refused, Answer::Done)));
         }

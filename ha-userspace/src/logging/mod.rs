@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     /// More than usual, unless `RUST_LOG` says what.
     pub(crate) detail: bool,
     pub(crate) standard_error: bool,
+    /// It is a command that speaks to whoever has typed it, and not the daemon.
+    pub(crate) is_command: bool,
     /// The socket of the local syslog, and the facility.
     pub(crate) syslog: Option<(PathBuf, Facility)>,
     pub(crate) file: Option<PathBuf>,
@@ -107,12 +109,13 @@ impl Log {
                     "no syslog listens at {socket}: {error}; messages go to standard error too"
                 ));
             }
-            let format = Prefix { syslog: Some((*facility, process::id())) };
+            let format = Prefix::Syslog(*facility, process::id());
             syslog = Some(plain(log.queue(opened)).event_format(format).boxed());
         }
         let file = settings.file.as_deref().map(open).transpose()?;
         let file = file.map(|file| plain(log.queue(file)).with_ansi(false).boxed());
-        let standard_error = standard_error.then(|| standard_error_layer(log.queue(io::stderr())));
+        let standard_error = standard_error
+            .then(|| standard_error_layer(log.queue(io::stderr()), settings.is_command));
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|error| {
             // Without the variable there is nothing to say.
             if env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
@@ -163,13 +166,14 @@ impl Drop for Log {
     }
 }
 
-fn standard_error_layer<S>(queue: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
+fn standard_error_layer<S>(queue: NonBlocking, is_command: bool) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let layer = plain(queue);
     match StandardError::find() {
-        StandardError::Journal => layer.event_format(Prefix { syslog: None }).boxed(),
+        StandardError::Journal => layer.event_format(Prefix::Journal).boxed(),
+        _ if is_command => layer.event_format(Prefix::Tool).with_ansi(false).boxed(),
         StandardError::Terminal { colours } => layer.with_ansi(colours).boxed(),
         StandardError::Plain => layer.with_ansi(false).boxed(),
     }

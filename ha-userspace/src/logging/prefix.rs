@@ -25,10 +25,14 @@ pub(crate) fn add_to_ident(identity: &Identity) {
     NAMES.set(names).ok();
 }
 
-/// Begins each message with its priority.
-pub(super) struct Prefix {
-    /// For syslog: the facility, and the number of the process. `None`: for the journal.
-    pub(super) syslog: Option<(Facility, u32)>,
+/// What a message begins with.
+pub(super) enum Prefix {
+    /// Its priority, for syslog: the facility, and the number of the process.
+    Syslog(Facility, u32),
+    /// Its priority, for the journal.
+    Journal,
+    /// What it is, for whoever has typed a command: they know when it was.
+    Tool,
 }
 
 impl<S, N> FormatEvent<S, N> for Prefix
@@ -42,14 +46,21 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let severity = severity(*event.metadata().level());
-        match self.syslog {
-            Some((facility, pid)) => writer.write_str(&header(facility, severity, pid))?,
-            None => write!(writer, "<{severity}>")?,
+        let level = *event.metadata().level();
+        let severity = severity(level);
+        match self {
+            Self::Syslog(facility, pid) => writer.write_str(&header(*facility, severity, *pid))?,
+            Self::Journal => write!(writer, "<{severity}>")?,
+            Self::Tool if level == Level::ERROR => writer.write_str("error: ")?,
+            Self::Tool if level == Level::WARN => writer.write_str("warning: ")?,
+            Self::Tool => {}
         }
         context.field_format().format_fields(writer.by_ref(), event)?;
-        // syslog takes a datagram for a message.
-        if self.syslog.is_none() { writeln!(writer) } else { Ok(()) }
+        match self {
+            // It takes a datagram for a message.
+            Self::Syslog(..) => Ok(()),
+            Self::Journal | Self::Tool => writeln!(writer),
+        }
     }
 }
 
