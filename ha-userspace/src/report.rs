@@ -161,9 +161,6 @@ impl Reporter {
                 self.tell(notify);
                 self.mailer.tell(&self.plan, notify);
             }
-            Action::Restoring { instance, times, wait } => {
-                warn!("{}: {}", self.name(instance), restoring(times, wait));
-            }
             Action::Late { instance, by } => {
                 let (name, by) = (self.name(instance), seconds(by));
                 warn!("{name}: this daemon was {by} late: it listens before it acts");
@@ -171,6 +168,7 @@ impl Reporter {
             // Carried out, or counted, on the engine thread, or told with its reasons.
             Action::Rejected { .. }
             | Action::Noticed { .. }
+            | Action::Restoring { .. }
             | Action::Advertise { .. }
             | Action::Addresses { .. }
             | Action::Announce { .. }
@@ -383,18 +381,6 @@ fn better(source: IpAddr, priority: u8) -> String {
     format!("{source} is Master with priority {priority}")
 }
 
-/// Somebody has removed an address so many times in a row, and it is set again after `wait`.
-fn restoring(times: u32, wait: Duration) -> String {
-    let times = match times {
-        0 | 1 => String::new(),
-        2 => " twice in a row".to_owned(),
-        times => format!(" {times} times in a row"),
-    };
-    let when =
-        if wait.is_zero() { "at once".to_owned() } else { format!("after {}", seconds(wait)) };
-    format!("somebody removed a virtual address{times}: it is set again and announced {when}")
-}
-
 fn seconds(duration: Duration) -> String {
     format!("{:.6} s", duration.as_secs_f64())
 }
@@ -434,18 +420,6 @@ mod tests {
         let words = "VI_1: 192.0.2.7 advertises other virtual addresses than ours";
         assert_eq!(line(1), words);
         assert_eq!(line(20), format!("{words}; such changes in the last 10 s: 20"));
-    }
-
-    #[test]
-    fn what_somebody_removes_again_and_again_is_told_in_plain_words() {
-        let removed = "somebody removed a virtual address";
-        let again = "it is set again and announced";
-        let first = format!("{removed}: {again} at once");
-        assert_eq!(restoring(1, Duration::ZERO), first);
-        let second = format!("{removed} twice in a row: {again} after 1.000000 s");
-        assert_eq!(restoring(2, Duration::from_secs(1)), second);
-        let third = format!("{removed} 3 times in a row: {again} after 2.000000 s");
-        assert_eq!(restoring(3, Duration::from_secs(2)), third);
     }
 
     #[test]

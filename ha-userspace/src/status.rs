@@ -230,7 +230,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
-        engine::{InstanceSnapshot, InterfaceSnapshot},
+        engine::{InstanceSnapshot, InterfaceSnapshot, RoutingRemoved},
         histogram::Histogram,
     };
 
@@ -260,6 +260,7 @@ pub(crate) mod tests {
                 heard_ago: None,
                 sent_ago: None,
                 statistics: ha_core::Statistics::default(),
+                removed: RoutingRemoved::default(),
             }],
             interfaces: vec![InterfaceSnapshot {
                 name: "bond0".to_owned(),

@@ -145,6 +145,58 @@ fn what_somebody_deletes_comes_back() {
     assert!(is_master(&pair), "{}", router.log());
 }
 
+/// Each is named and counted for what it is, and one that is removed again and again puts nothing else
+/// off, and is no fault.
+#[test]
+fn what_somebody_deletes_is_named_and_has_a_count_and_a_delay_of_its_own() {
+    if !require::require_daemon() {
+        return;
+    }
+    let pair = scene();
+    let namespace = pair.node(Side::A).namespace();
+    let more = "    virtual_routes {
+        203.0.113.0/24 via 198.51.100.1 metric 7
+    }
+    virtual_rules {
+        from 203.0.113.0/24 table 100 priority 500
+    }
+";
+    let mut router = start(&pair, Program::Daemon, &instance(more));
+    let has = |text: &str| routing(namespace).iter().any(|one| one.contains(text));
+    let is_whole = || has("\"203.0.113.0/24\"") && has("\"priority\":500");
+    assert!(wait::holds_within(SOON, is_whole), "{}", router.log());
+    let removals = |what: &str| {
+        let log = router.log();
+        log.lines().filter(|line| line.contains("removed") && line.contains(what)).count()
+    };
+    for times in 1..=11 {
+        let words = ["route", "del", "203.0.113.0/24", "metric", "7"];
+        let is_deleted = || namespace.output_of("ip", &words).is_ok();
+        assert!(wait::holds_within(SOON, is_deleted), "{times}: {}", router.log());
+        let is_told = || removals("virtual route") == times;
+        assert!(wait::holds_within(SOON, is_told), "{times}: {}", router.log());
+    }
+    // The route waits for seconds now.
+    namespace.ip("rule del priority 500");
+    assert!(wait::holds_within(SOON, || has("\"priority\":500")), "{}", router.log());
+    assert!(!has("\"203.0.113.0/24\""), "the route does not wait: the test shows nothing");
+    namespace.ip("addr del 198.51.100.14/32 dev bond0");
+    assert!(wait::holds_within(SOON, || is_master(&pair)), "{}", router.log());
+    let log = router.log();
+    for line in [
+        "VI_1: somebody removed virtual route `203.0.113.0/24 via 198.51.100.1 table 254 scope global metric 7`: set again at once",
+        "metric 7`, 10 times in a row: set again after 2.56s",
+        "VI_1: somebody removed virtual rule `from 203.0.113.0/24 table 100 preference 500`: set again at once",
+        "VI_1: somebody removed virtual address 198.51.100.14 on bond0: set again and announced at once",
+    ] {
+        assert!(log.contains(line), "{line}\n{log}");
+    }
+    assert!(wait::holds_within(SOON, is_whole), "{}", router.log());
+    let status = router.status();
+    let counted = ["addresses_removed", "routes_removed", "rules_removed", "became_master"];
+    assert_eq!(counted.map(|name| status.statistic("VI_1", name)), [1, 11, 1, 1], "{log}");
+}
+
 #[test]
 fn a_killed_router_s_routes_go_at_the_next_start_and_others_stay() {
     if !require::require_daemon() {

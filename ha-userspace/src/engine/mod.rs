@@ -10,6 +10,7 @@ mod effects;
 mod notices;
 mod pacing;
 mod port;
+mod removals;
 pub(crate) mod retry;
 mod words;
 
@@ -30,7 +31,7 @@ use tokio::{
 };
 use tracing::error;
 
-pub(crate) use self::words::Words;
+pub(crate) use self::{effects::RoutingRemoved, words::Words};
 use crate::{
     cli::XdpChoice,
     engine::driver::Driver,
@@ -334,6 +335,8 @@ pub(crate) struct InstanceSnapshot {
     /// Time since it last sent one.
     pub(crate) sent_ago: Option<Duration>,
     pub(crate) statistics: Statistics,
+    /// Routes and rules that somebody else removed.
+    pub(crate) removed: RoutingRemoved,
 }
 
 /// How an interface is.

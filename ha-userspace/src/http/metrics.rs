@@ -93,6 +93,12 @@ const OF_INSTANCES: &[Row<InstanceSnapshot>] = &[
         "Times somebody else removed its virtual addresses",
         |it| count(it.statistics.addresses_removed),
     ),
+    ("routes_removed", Kind::Counter, "Virtual routes that somebody else removed", |it| {
+        count(it.removed.routes)
+    }),
+    ("rules_removed", Kind::Counter, "Virtual rules that somebody else removed", |it| {
+        count(it.removed.rules)
+    }),
 ];
 
 const OF_NOTIFIED: &[Row<Notified>] = &[

@@ -131,6 +131,8 @@ fn of_engine(instance: &InstanceSnapshot) -> Value {
             "late": statistics.late,
             "peers_forgotten": statistics.peers_forgotten,
             "addresses_removed": statistics.addresses_removed,
+            "routes_removed": instance.removed.routes,
+            "rules_removed": instance.removed.rules,
         },
     })
 }

@@ -1,14 +1,18 @@
 //! What others have removed, or the kernel by itself, is put back.
 
-use std::io;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    time::Duration,
+};
 
-use ha_core::{Input, Instant, TrackerId, Verdict};
+use ha_core::{Input, InstanceId, Instant, TrackerId, Verdict};
 
 use super::Driver;
 use crate::{
     clock,
-    engine::{Message, effects::Surroundings},
-    io::links::News,
+    engine::{Message, effects::Surroundings, removals::Removal},
+    io::{links::News, routing_watch::Key},
     plan::TrackerPlan,
 };
 
@@ -31,13 +35,42 @@ impl Driver {
             self.effects.doubt_statics(clock::now());
         }
         let now = clock::now();
-        for instance in self.effects.find_lost(&lost) {
-            self.engine.handle(now, Input::AddressesMissing { instance });
+        let mut told: BTreeMap<(InstanceId, u32, Duration), Vec<Key>> = BTreeMap::new();
+        for (instance, key) in self.effects.find_lost(&lost) {
+            if let Some(Removal { times, wait, .. }) = self.removals.add(now, instance, key) {
+                told.entry((instance, times, wait)).or_default().push(key);
+            }
+        }
+        let Self { plan, links, ports, effects, associations, engine, .. } = self;
+        let around = Surroundings { now, plan, links, ports, associations, engine };
+        for ((instance, times, wait), keys) in told {
+            effects.tell_lost(around, instance, &keys, (times, wait));
         }
     }
 
-    /// Sets what the kernel has removed in silence. What cannot be set is missing as if somebody had
-    /// removed it.
+    /// Sets the routes and rules that somebody removed, and whose time has come.
+    pub(super) fn put_back(&mut self, now: Instant) {
+        let due = self.removals.take_due(now);
+        if due.is_empty() {
+            return;
+        }
+        let Self { plan, links, ports, effects, associations, engine, .. } = self;
+        let around = Surroundings { now, plan, links, ports, associations, engine };
+        let failed = effects.set_again(around, &due);
+        self.handle_failed(now, failed);
+        self.apply(now);
+    }
+
+    /// What instances want cannot be set: they are no good as Masters until it can.
+    pub(super) fn handle_failed(&mut self, now: Instant, failed: BTreeSet<InstanceId>) {
+        for instance in failed {
+            self.retries.put_off(now, instance);
+            let input = Input::AddressesUsable { instance, usable: false };
+            self.engine.handle(now, input);
+        }
+    }
+
+    /// Sets what the kernel has removed in silence.
     pub(super) fn mend_routing(&mut self, now: Instant) {
         let doubts = core::mem::take(&mut self.routing_doubts);
         if doubts.is_empty() {
@@ -45,9 +78,8 @@ impl Driver {
         }
         let Self { plan, links, ports, effects, associations, engine, .. } = self;
         let around = Surroundings { now, plan, links, ports, associations, engine };
-        for instance in effects.mend_routing(around, &doubts) {
-            self.engine.handle(now, Input::AddressesMissing { instance });
-        }
+        let failed = effects.mend_routing(around, &doubts);
+        self.handle_failed(now, failed);
         self.apply(now);
     }
 

@@ -40,6 +40,7 @@ use crate::{
         decide::Decider,
         effects::{Effects, Surroundings},
         port::{Judges, Port},
+        removals::Removals,
         retry::{Backoff, Retries},
     },
     histogram::Histogram,
@@ -88,6 +89,8 @@ pub(crate) struct Driver {
     arrived: Rc<Notify>,
     commands: mpsc::Receiver<Command>,
     retries: Retries,
+    /// Routes and rules that somebody removed.
+    removals: Removals,
     /// The XDP program's tables could not be written.
     rewrite: Option<Backoff>,
     debounce: Debounce,
@@ -148,6 +151,7 @@ impl Driver {
             arrived: Rc::new(Notify::new()),
             commands,
             retries: Retries::default(),
+            removals: Removals::default(),
             rewrite: None,
             debounce: Debounce::default(),
             watchdog,
@@ -246,6 +250,7 @@ impl Driver {
                     // What nobody was told of is counted on.
                     if answer.send(self.snapshot()).is_ok() {
                         self.engine.clear_statistics();
+                        self.effects.clear_statistics();
                     }
                 }
                 Wake::Command(Some(Command::Census(answer))) => {
@@ -294,6 +299,7 @@ impl Driver {
         self.engine.fire(now, heard_until);
         self.retry(now);
         self.apply(now);
+        self.put_back(now);
         self.mend_routing(now);
         if self.effects.next_statics().is_some_and(|at| at <= now) {
             self.mend_statics(now);
@@ -309,6 +315,7 @@ impl Driver {
         }
         let deadline = self.engine.next_deadline().map(|deadline| deadline.at);
         let retry = self.retries.next();
+        let removal = self.removals.next();
         let announcement = self.effects.next_announcement();
         let settled = self.debounce.next();
         let telling = self.effects.refusals.next_due();
@@ -316,8 +323,18 @@ impl Driver {
         let statics = self.effects.next_statics();
         let watchdog = self.watchdog.as_ref().map(Watchdog::next);
         let rewrite = self.rewrite.and_then(|backoff| backoff.next());
-        let next =
-            [deadline, retry, announcement, settled, telling, noticed, statics, watchdog, rewrite];
+        let next = [
+            deadline,
+            retry,
+            removal,
+            announcement,
+            settled,
+            telling,
+            noticed,
+            statics,
+            watchdog,
+            rewrite,
+        ];
         let next = next.into_iter().flatten().min();
         if let Err(error) = self.timer.set(next) {
             self.effects.report(now, Message::Trouble(format!("cannot set the timer: {error}")));
@@ -432,11 +449,7 @@ impl Driver {
                 }
             }
             self.engine.forget_actions();
-            for instance in failed {
-                self.retries.put_off(now, instance);
-                let input = Input::AddressesUsable { instance, usable: false };
-                self.engine.handle(now, input);
-            }
+            self.handle_failed(now, failed);
         }
     }
 

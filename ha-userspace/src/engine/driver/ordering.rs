@@ -14,6 +14,7 @@ impl Driver {
         if order == Order::Reset {
             for member in self.plan.members_with(instance) {
                 self.retries.hurry(now, member);
+                self.removals.hurry(now, member);
             }
         }
         self.engine.handle(now, Input::Order { instance, order });

@@ -47,6 +47,7 @@ impl Driver {
                 heard_ago: instance.heard().map(|heard| now.since(heard)),
                 sent_ago: self.effects.sent(id).map(|sent| now.since(sent)),
                 statistics: *instance.statistics(),
+                removed: self.effects.routing_removed(id),
             })
         });
         let interfaces = self.ports.iter_mut().map(|(name, port)| {

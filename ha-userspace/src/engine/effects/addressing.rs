@@ -5,12 +5,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::IpAddr,
+    time::Duration,
 };
 
 use ha_core::InstanceId;
 
 use super::{
     Effects, Outlet, Surroundings,
+    routing::{in_a_row, listed, when},
     wanted::{self, Wanted},
 };
 use crate::{
@@ -18,8 +20,6 @@ use crate::{
     io::{
         changes::Change,
         links::{Link, Links, News},
-        routes::NextHop,
-        routing_watch::Key,
     },
 };
 
@@ -81,9 +81,11 @@ impl Effects {
             for Wanted { change, .. } in after.iter().flatten() {
                 self.holders.add(instance, change);
             }
-            match after {
-                Some(after) => added.extend(after.into_iter().map(|one| (instance, one))),
-                None => self.pacer.forget(instance),
+            if let Some(after) = after {
+                added.extend(after.into_iter().map(|one| (instance, one)));
+            } else {
+                self.missed.remove(&instance);
+                self.pacer.forget(instance);
             }
         }
         self.keep_what_others_have(&mut gone, &added);
@@ -186,6 +188,7 @@ impl Effects {
     /// it was set, and is not there any more.
     pub(crate) fn find_missing(&mut self, links: &Links, news: &News) -> BTreeSet<InstanceId> {
         let mut missing = BTreeSet::new();
+        let missed = &mut self.missed;
         for (ifindex, holders) in self.holders.on_interfaces_in(news) {
             let of_link = links.by_index(ifindex).into_iter().flat_map(|link| &link.addresses);
             let present: BTreeSet<IpAddr> = of_link.map(|own| own.address).collect();
@@ -200,6 +203,7 @@ impl Effects {
                         seen.insert(key);
                     } else if seen.remove(key) {
                         missing.insert(instance);
+                        missed.entry(instance).or_default().insert(key);
                     }
                 }
             }
@@ -207,33 +211,25 @@ impl Effects {
         missing
     }
 
-    /// Instances of which a route or a rule is among those that are `lost`.
-    pub(crate) fn find_lost(&self, lost: &BTreeSet<Key>) -> Vec<InstanceId> {
-        let is_lost = |wanted: &Wanted| {
-            wanted.is_tracked && Key::of(&wanted.change).is_some_and(|key| lost.contains(&key))
-        };
-        let has_lost =
-            |set: &Option<Vec<Wanted>>| set.as_ref().is_some_and(|set| set.iter().any(is_lost));
-        let outlets = (0..).zip(&self.outlets).filter(|(_, outlet)| has_lost(&outlet.set));
-        outlets.map(|(number, _)| InstanceId(number)).collect()
-    }
-
-    /// Sets routes and rules again that went with an interface or an address, of which the kernel says
-    /// nothing; gives back the instances of which one cannot be set.
-    pub(crate) fn mend_routing(
+    /// Tells which addresses somebody removed.
+    pub(super) fn tell_missed(
         &mut self,
         around: Surroundings<'_>,
-        news: &News,
-    ) -> BTreeSet<InstanceId> {
-        let mut all = Vec::new();
-        for &instance in self.holders.of_routing() {
-            let outlet = usize::try_from(instance.0).ok().and_then(|at| self.outlets.get(at));
-            let set = outlet.and_then(|outlet| outlet.set.as_ref());
-            let tracked = set.into_iter().flatten().filter(|one| one.is_tracked);
-            let doubtful = tracked.filter(|one| may_be_lost(&one.change, news));
-            all.extend(doubtful.map(|one| (instance, one.clone())));
-        }
-        self.make(around, all)
+        instance: InstanceId,
+        (times, wait): (u32, Duration),
+    ) {
+        let describe = |(ifindex, address)| match around.links.by_index(ifindex) {
+            Some(link) => format!("{address} on {}", link.name),
+            None => format!("{address}"),
+        };
+        let missed = self.missed.remove(&instance).unwrap_or_default();
+        let what = listed(missed.into_iter().map(describe).collect());
+        let name = around.plan.instance(instance).map_or("?", |plan| plan.name.as_str());
+        let (times, when) = (in_a_row(times), when(wait));
+        let text = format!(
+            "{name}: somebody removed virtual address {what}{times}: set again and announced {when}"
+        );
+        self.report(around.now, Message::Trouble(text));
     }
 }
 
@@ -271,21 +267,6 @@ fn in_batches(added: Batch) -> Vec<Batch> {
     }
     batches.push(last);
     batches
-}
-
-/// Whether a route or a rule may have gone with what there is news of.
-fn may_be_lost(change: &Change, news: &News) -> bool {
-    match change {
-        Change::Address(_) => false,
-        Change::Route(route) => {
-            let is_concerned = |hop: &NextHop| hop.ifindex.is_none_or(|index| news.is_of(index));
-            news.is_of_all
-                || route.hops.iter().any(is_concerned)
-                || route.source.is_some_and(|source| news.addresses.contains(&source))
-        }
-        // The kernel tells of each that goes.
-        Change::Rule(_) => news.is_of_all,
-    }
 }
 
 /// Interface and address, of an address.

@@ -8,6 +8,7 @@ mod addressing;
 mod advertising;
 mod announcing;
 mod holders;
+mod routing;
 mod seen;
 mod statics;
 mod wanted;
@@ -19,11 +20,14 @@ use std::{
 };
 
 use ha_common::abi::Sender;
-use ha_core::{Action, InstanceId, Instant, State, Transition};
+use ha_core::{Action, InstanceId, Instant, Rejection, State, Transition};
 use tokio::sync::mpsc;
 
-pub(crate) use self::wanted::{routing, static_removals};
 use self::{advertising::Built, holders::Holders, seen::Seen, statics::Statics, wanted::Wanted};
+pub(crate) use self::{
+    routing::RoutingRemoved,
+    wanted::{routing, static_removals},
+};
 use crate::{
     clock,
     engine::{
@@ -56,6 +60,8 @@ pub(crate) struct Effects {
     pacer: Pacer,
     outlets: Vec<Outlet>,
     holders: Holders,
+    /// Addresses that somebody removed, until that is told; of a Master only.
+    missed: BTreeMap<InstanceId, BTreeSet<(u32, IpAddr)>>,
     statics: Statics,
     reports: mpsc::Sender<Report>,
     pub(crate) reports_lost: u64,
@@ -88,6 +94,7 @@ pub(crate) struct Outlet {
     set: Option<Vec<Wanted>>,
     /// The addresses among them that the kernel has confirmed, by interface.
     seen: Seen,
+    removed: RoutingRemoved,
     trouble_reported: Option<Instant>,
 }
 
@@ -121,6 +128,7 @@ impl Effects {
             pacer,
             outlets,
             holders: Holders::default(),
+            missed: BTreeMap::new(),
             statics: Statics::default(),
             reports,
             reports_lost: 0,
@@ -209,10 +217,7 @@ impl Effects {
             match *action {
                 Action::Advertise { .. } | Action::Addresses { .. } | Action::Announce { .. } => {}
                 Action::Rejected { instance, source, reason } => {
-                    // Whose virtual router it is about is said by the instance's name.
-                    let sender = Sender::at(source, 0);
-                    let refusal = Refusal::Advertisement { instance, reason };
-                    self.refusals.count(around.now, refusal, &sender);
+                    self.refuse(around.now, instance, source, reason);
                 }
                 Action::Transition(transition @ Transition { instance, .. }) => {
                     if is_return(transition) {
@@ -237,12 +242,21 @@ impl Effects {
                     let change = around.engine.explain(instance, from, to);
                     self.report(around.now, Message::Priority(change));
                 }
-                Action::Notify(_) | Action::Restoring { .. } | Action::Late { .. } => {
+                Action::Restoring { instance, times, wait } => {
+                    self.tell_missed(around, instance, (times, wait));
+                }
+                Action::Notify(_) | Action::Late { .. } => {
                     self.report(around.now, Message::Engine(*action));
                 }
             }
         }
         failed
+    }
+
+    fn refuse(&mut self, now: Instant, instance: InstanceId, source: IpAddr, reason: Rejection) {
+        // Whose virtual router it is about is said by the instance's name.
+        let sender = Sender::at(source, 0);
+        self.refusals.count(now, Refusal::Advertisement { instance, reason }, &sender);
     }
 
     /// Tells the main thread; counts what does not fit.

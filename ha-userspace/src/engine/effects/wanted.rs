@@ -14,6 +14,7 @@ use crate::{
         changes::Change,
         links::{self, Links},
         routes::{NextHop, RouteChange},
+        routing_watch::Key,
         rules::RuleChange,
     },
     plan::InstancePlan,
@@ -109,6 +110,18 @@ pub(crate) fn static_removals(links: &Links, earlier: &Statics, now: &Statics) -
 pub(crate) fn routing(links: &Links, plan: &InstancePlan) -> Vec<Change> {
     let (routes, _) = routes(links, plan);
     routes.into_iter().chain(rules(plan)).map(|one| one.change).collect()
+}
+
+/// A route or a rule of an instance, in the words of the configuration.
+pub(super) fn text_of(around: Surroundings<'_>, instance: InstanceId, key: Key) -> Option<String> {
+    let plan = around.plan.instance(instance)?;
+    let is_it = |change: &Change| Key::of(change) == Some(key);
+    let is_route =
+        |route: &&Route| route_change(around.links, route).is_ok_and(|change| is_it(&change));
+    let route = plan.routes.iter().find(is_route);
+    let rule = || plan.rules.iter().find(|rule| is_it(&rule_change(rule)));
+    let route = route.map(|route| format!("virtual route `{}`", ha_config::route_text(route)));
+    route.or_else(|| rule().map(|rule| format!("virtual rule `{}`", ha_config::rule_text(rule))))
 }
 
 /// An owner's address is the interface's own, set by the administrator: not ours to touch.
