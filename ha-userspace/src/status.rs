@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use tracing::warn;
 
 use self::{figures::Figures, instance::interface};
-use crate::{engine::Snapshot, plan::Plan};
+use crate::{engine::Snapshot, host, plan::Plan};
 
 /// Status that waits while another is being written; more is refused.
 const WAITING_MAX: usize = 1;
@@ -159,7 +159,7 @@ impl Status {
         let snapshot = &self.snapshot;
         let Identity { net_namespace, instance, .. } = &self.plan.identity;
         let daemon = json!({ "version": env!("CARGO_PKG_VERSION"), "pid": process::id(),
-            "net_namespace": net_namespace, "instance": instance });
+            "host": host::name(), "net_namespace": net_namespace, "instance": instance });
         writeln!(to, "{{\n  \"version\": 1,\n  \"at_nanos\": {},", snapshot.at.as_nanos())?;
         writeln!(to, "  \"unix_ms\": {},", self.since_epoch.as_millis())?;
         writeln!(to, "  \"daemon\": {},", indented(&daemon, "  "))?;

@@ -6,6 +6,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    process::{Command, Stdio},
 };
 
 use ha_tests::{
@@ -32,7 +33,12 @@ fn ask(router: &Alone, request: &str) -> String {
 }
 
 fn get(router: &Alone, path: &str) -> (String, String) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nConnection: close\r\n\r\n");
+    get_as(router, path, "*/*")
+}
+
+fn get_as(router: &Alone, path: &str, accept: &str) -> (String, String) {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: {ADDRESS}\r\nAccept: {accept}");
+    let request = format!("{head}\r\nConnection: close\r\n\r\n");
     let answer = ask(router, &request);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     (head.to_owned(), body.to_owned())
@@ -63,9 +69,16 @@ fn the_status_is_to_be_had_and_nothing_else() {
     let status = Status::parse(&body).unwrap();
     assert_eq!(status.state("VI_1"), "MASTER");
     let sent = status.statistic("VI_1", "adverts_sent");
-    let (head, metrics) = get(&router, "/metrics");
+    // As Prometheus 2.42 asks.
+    let accept = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;\
+                  version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (head, metrics) = get_as(&router, "/metrics", accept);
     assert!(head.contains("application/openmetrics-text; version=1.0.0"), "{head}");
     assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    let (head, metrics) = get_as(&router, "/metrics", "text/plain");
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    assert!(!metrics.contains("# EOF") && !metrics.contains("# UNIT"), "{metrics}");
+    promtool_takes(&metrics);
     let counted = sample(&metrics, "ha_adverts_sent_total{vrrp_instance=\"VI_1\"}");
     assert!(counted >= Some(f64::from(u32::try_from(sent).unwrap())), "{sent}: {metrics}");
 
@@ -98,6 +111,19 @@ fn the_status_is_to_be_had_and_nothing_else() {
         router.namespace().run(|| (0..IDLE_CONNECTIONS).map(|_| connect()).collect());
     assert_eq!(get(&router, "/healthz").1, "ok\n");
     drop(idle);
+}
+
+/// As `curl … | promtool check metrics`.
+fn promtool_takes(metrics: &str) {
+    if !require::require_tools(&[("promtool", "prometheus")]) {
+        return;
+    }
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut promtool = promtool.stdout(Stdio::piped()).spawn().unwrap();
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// As Prometheus's own tool has it; that the rules ask for what there is, a test beside the metrics says.

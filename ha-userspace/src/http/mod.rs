@@ -2,6 +2,7 @@
 //!
 //! On a thread of its own, which asks the main thread: what a scrape costs, nothing else waits for.
 
+mod classic;
 mod metrics;
 
 use std::{
@@ -18,8 +19,8 @@ use hyper::{
     Method, Request, Response, StatusCode,
     body::{Bytes, Incoming},
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-        X_CONTENT_TYPE_OPTIONS,
+        ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+        HeaderValue, VARY, X_CONTENT_TYPE_OPTIONS,
     },
     server::conn::http1,
     service::service_fn,
@@ -44,7 +45,8 @@ const AFTER_REFUSAL: Duration = Duration::from_millis(100);
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
                       connect-src 'self'; img-src data:";
 const JSON: &str = "application/json";
-const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC_METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PAGE: &str = include_str!("page.html");
 
 type Answer = Response<Full<Bytes>>;
@@ -129,7 +131,14 @@ async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
         Some(Told::History(history)) => answer(StatusCode::OK, JSON, history.text()),
         Some(Told::Status(status)) => match path {
             "/status" => answer(StatusCode::OK, JSON, status.text()),
-            "/metrics" => answer(StatusCode::OK, METRICS, metrics::render(status)),
+            "/metrics" => {
+                let text = metrics::render(status);
+                if takes_open_metrics(request.headers()) {
+                    answer(StatusCode::OK, OPEN_METRICS, text)
+                } else {
+                    answer(StatusCode::OK, CLASSIC_METRICS, classic::from_open_metrics(&text))
+                }
+            }
             _ => plain(StatusCode::OK, "ok\n"),
         },
         Some(Told::Done(_) | Told::Refused(_)) | None => {
@@ -137,6 +146,16 @@ async fn respond(request: &Request<Incoming>, questions: &Questions) -> Answer {
             plain(StatusCode::SERVICE_UNAVAILABLE, text)
         }
     }
+}
+
+/// Whether it is named: Prometheus names it first, and who takes just anything knows the older format.
+fn takes_open_metrics(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let is_it = parts.next() == Some("application/openmetrics-text");
+        is_it && !parts.any(|part| matches!(part, "q=0" | "q=0.0"))
+    })
 }
 
 fn plain(code: StatusCode, text: &'static str) -> Answer {
@@ -149,6 +168,7 @@ fn answer(code: StatusCode, form: &'static str, text: impl Into<Bytes>) -> Answe
     let headers = [
         (CONTENT_TYPE, form),
         (CACHE_CONTROL, "no-store"),
+        (VARY, "Accept"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (CONTENT_SECURITY_POLICY, POLICY),
     ];
