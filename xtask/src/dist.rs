@@ -21,6 +21,20 @@ const MMDEBSTRAP: Need = Need { program: "mmdebstrap", package: "mmdebstrap" };
 const COMPLETIONS: [(&str, &str); 3] =
     [("bash", "ha-userspace"), ("zsh", "_ha-userspace"), ("fish", "ha-userspace.fish")];
 const REFERENCE: &str = "etc/reference-pair/node-a.conf";
+/// What the packaged configuration has beside the reference deployment.
+const PROCESS: &str = "! Instead of a cron job that looks after a service: it is missed at once, and a Master whose service
+! was started more than five times in ten minutes gives the addresses away. Name your own.
+vrrp_track_process service {
+    process nginx
+    max_restarts 5
+    restart_window 600
+}
+
+";
+const TRACK_PROCESS: &str = "    track_process {
+        service
+    }
+";
 
 /// What is done in the scratch Debian, which sees the packages as /packages, before its systemd is
 /// started.
@@ -98,8 +112,17 @@ fn stage(workspace: &Workspace, daemon: &Path, stage: &Path) -> Outcome {
         workspace::write(&stage.join(file), script.as_bytes())?;
     }
     let reference = workspace::read(&workspace.root().join(REFERENCE))?;
-    let reference = String::from_utf8_lossy(&reference).into_owned();
+    let reference = with_process(&String::from_utf8_lossy(&reference))?;
     workspace::write(&stage.join("ha.conf"), commented(&reference).as_bytes())
+}
+
+/// The reference deployment with what replaces a cron job that looks after a service.
+fn with_process(configuration: &str) -> Outcome<String> {
+    let group = "vrrp_sync_group VG_1 {\n";
+    let Some((before, behind)) = configuration.split_once(group) else {
+        return Err(Failure::new(format!("{REFERENCE} has no VG_1 to track a process")));
+    };
+    Ok(format!("{before}{PROCESS}{group}{TRACK_PROCESS}{behind}"))
 }
 
 /// The reference deployment for whoever begins from it: nothing of it is run.
@@ -189,6 +212,17 @@ fn check(folder: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_configuration_looks_after_a_service() {
+        let reference = include_str!("../../etc/reference-pair/node-a.conf");
+        let text = with_process(reference).unwrap();
+        assert!(
+            text.contains(&format!("{PROCESS}vrrp_sync_group VG_1 {{\n{TRACK_PROCESS}")),
+            "{text}"
+        );
+        assert!(with_process("vrrp_instance VI_1 {\n}\n").is_err());
+    }
 
     #[test]
     fn every_line_of_the_default_configuration_is_a_comment() {
