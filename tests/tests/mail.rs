@@ -6,6 +6,7 @@ use core::time::Duration;
 use std::{
     collections::BTreeSet,
     fs,
+    io::{self, BufRead as _, Write as _},
     net::{SocketAddr, TcpListener},
 };
 
@@ -208,6 +209,48 @@ fn a_server_that_comes_late_gets_all_of_them() {
     let status = stage.scene.status(ROUTER);
     assert_eq!((status.mails("sent"), status.mails("failed"), status.mails("lost")), (6, 0, 0));
     assert_eq!(stage.scene.held(OTHER), 0);
+}
+
+/// Serves one client up to the middle of its mail, and is gone; says whether it came so far.
+fn die_in_data(server: &TcpListener) -> io::Result<bool> {
+    let (client, _) = server.accept()?;
+    client.set_read_timeout(Some(SOON))?;
+    let mut answers = client.try_clone()?;
+    answers.write_all(b"220 mail.example.net\r\n")?;
+    for line in io::BufReader::new(client).lines() {
+        let line = line?;
+        if line.starts_with("DATA") {
+            answers.write_all(b"354 go on\r\n")?;
+        } else if line.starts_with("Subject:") {
+            return Ok(true);
+        } else if ["EHLO", "HELO", "MAIL", "RCPT"].iter().any(|verb| line.starts_with(verb)) {
+            answers.write_all(b"250 OK\r\n")?;
+        }
+    }
+    Ok(false)
+}
+
+#[test]
+fn a_server_that_dies_in_the_middle_of_a_mail_gets_each_once_when_it_is_back() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    let server = stage.scene.namespace(ROUTER).run(|| TcpListener::bind(address()));
+    let server = server.expect("a port");
+    let dies = std::thread::spawn(move || die_in_data(&server));
+    let config = stage.config("smtp_alert");
+    stage.scene.launch(ROUTER, &config);
+    stage.scene.await_master(ROUTER);
+    let failed = || stage.scene.status(ROUTER).mails("tries_failed") > 0;
+    wait::eventually(SOON, "a try that was cut off", failed);
+    let came_so_far = dies.join().expect("no panic").expect("a client");
+    assert!(came_so_far, "no mail was begun: the test shows nothing");
+    stage.start_server();
+    let all = || stage.scene.status(ROUTER).mails("sent") == 6;
+    assert!(wait::holds_within(TRIED_AGAIN, all), "{}", stage.scene.logs());
+    let subjects = stage.subjects();
+    assert_eq!(subjects.len(), 6, "{subjects:#?}");
+    assert_eq!(subjects.iter().collect::<BTreeSet<_>>().len(), 6, "{subjects:#?}");
+    let status = stage.scene.status(ROUTER);
+    assert_eq!((status.mails("failed"), status.mails("lost")), (0, 0));
 }
 
 #[test]

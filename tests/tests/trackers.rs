@@ -256,6 +256,31 @@ fn scripts_that_do_not_behave_fail_and_disturb_nobody() {
     }
 }
 
+/// Its runs take longer than the interval, and it is run all the same more often than once a second.
+#[test]
+fn a_script_with_an_interval_below_a_second_never_runs_twice_at_once() {
+    let Some(mut watch) = Watch::new(Make::Ours) else { return };
+    let text = "cd $(dirname $0) && mkdir lock || echo >>twice\necho >>runs\nsleep 0.3\nrmdir lock\n\
+                test ! -e chk\n";
+    let path = watch.flags.write("quick", text);
+    let block = script("chk", &format!("/bin/sh {}", path.display()), "-20");
+    watch.start(&block.replace("interval 1\n", "interval 0.2\n"), &list("track_script", &["chk"]));
+    let begin = watch.await_priority(BASE);
+    let file = |name: &str| fs::read_to_string(watch.flags.path().join(name)).unwrap_or_default();
+    let runs = || file("runs").lines().count();
+    let before = runs();
+    watch.fail("chk");
+    watch.await_priority(BASE - 20);
+    watch.succeed("chk");
+    watch.await_priority(BASE);
+    let more = || runs() >= before + 10;
+    assert!(wait::holds_within(SOON, more), "{}{}", runs(), watch.scene.logs());
+    let runs = u32::try_from(runs() - before).unwrap_or(u32::MAX);
+    let passed = Stamp::now().since(begin);
+    assert!(passed < Duration::from_secs(1) * runs, "{runs} runs in {passed:?}");
+    assert_eq!(file("twice"), "", "two runs at once");
+}
+
 /// Before its first verdict a script is neither good nor bad news.
 #[test]
 fn nobody_is_told_of_a_fault_before_the_first_verdict() {
