@@ -184,7 +184,8 @@ fn a_track_group_is_a_fault_while_what_is_in_it_cannot_be_there() {
         pair.cut(Side::A, "eth2");
         let gives_up = wait::holds_within(SOON, || !is_master(namespace));
         assert!(gives_up, "{program:?}: {}", router.log());
-        assert!(router.log().contains("FAULT"), "{program:?}: {}", router.log());
+        let says_so = wait::holds_within(SOON, || router.log().contains("FAULT"));
+        assert!(says_so, "{program:?}: {}", router.log());
         pair.mend(Side::A, "eth2");
         let returns = wait::holds_within(SOON, || is_master(namespace));
         assert!(returns, "{program:?}: {}", router.log());

@@ -85,13 +85,13 @@ fn run_kernel_tests(workspace: &Workspace, options: &Options, threads: u16) -> O
     process::run(&mut command, purpose)
 }
 
-/// Two for each processor unless asked: each test has namespaces of its own and mostly waits for
+/// Three for each processor unless asked: each test has namespaces of its own and mostly waits for
 /// timers. More would be late for them.
 fn kernel_test_threads(given: Option<&str>) -> Outcome<u16> {
     match given {
         None | Some("") => {
             let processors = thread::available_parallelism().map_or(1, NonZero::get);
-            Ok(u16::try_from(processors.saturating_mul(2)).unwrap_or(THREADS_MAX).min(THREADS_MAX))
+            Ok(u16::try_from(processors.saturating_mul(3)).unwrap_or(THREADS_MAX).min(THREADS_MAX))
         }
         Some(text) => text.parse().ok().filter(|threads| *threads > 0).ok_or_else(|| {
             Failure::new(format!("{THREADS_VARIABLE} is `{text}`: give it a number from 1 on"))
@@ -116,8 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_threads_is_given_or_from_two_to_eight() {
-        assert!((2..=THREADS_MAX).contains(&kernel_test_threads(None).unwrap()));
+    fn the_number_of_threads_is_given_or_from_three_to_eight() {
+        assert!((3..=THREADS_MAX).contains(&kernel_test_threads(None).unwrap()));
         assert_eq!(kernel_test_threads(Some("4")).unwrap(), 4);
         assert!(kernel_test_threads(Some("0")).is_err());
         assert!(kernel_test_threads(Some("many")).is_err());
