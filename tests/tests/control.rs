@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 use std::{
-    env,
+    env, fs,
     io::{Read as _, Write as _},
     net::Shutdown,
     os::unix::{net::UnixStream, process::CommandExt as _},
@@ -247,4 +247,9 @@ fn a_demotion_outlives_the_run_directory() {
     assert!(pair.node_mut(Side::A).router().stop().success());
     start(&mut pair);
     assert!(!priority(&mut pair).contains("demoted"));
+
+    // What cannot be written down is carried out, and no more is promised.
+    fs::create_dir(state.path().join("demoted.list")).expect("the name is free");
+    let said = done(pair.node_mut(Side::A).router(), &["demote", "VI_1"]);
+    assert!(said.contains("demoted, BACKUP now; a restart will not know of it"), "{said}");
 }

@@ -115,7 +115,12 @@ fn read_order(word: &str, value: &Value) -> Result<Request, String> {
     let (Some(order), Some(name)) = (order, name) else {
         return Err(format!("`{word}` has a member `name`: of an instance or a sync group"));
     };
-    let until_restart = value.get("until_restart").and_then(Value::as_bool).unwrap_or(false);
+    // A mistake must not become another order.
+    let until_restart = match value.get("until_restart") {
+        None => false,
+        Some(Value::Bool(until_restart)) => *until_restart,
+        Some(_) => return Err("`until_restart` is true or false".to_owned()),
+    };
     Ok(Request::Order { order, name: name.to_owned(), until_restart })
 }
 
@@ -171,6 +176,8 @@ mod tests {
         assert!(refused(r#"{"version": 1}"#).contains("`request`"));
         assert!(refused(r#"{"version": 1, "request": "dance"}"#).contains("`dance`"));
         assert!(refused(r#"{"version": 1, "request": "demote"}"#).contains("`name`"));
+        let order = r#"{"version": 1, "request": "demote", "name": "x", "until_restart": 1}"#;
+        assert!(refused(order).contains("true or false"));
         let deep = "[".repeat(REQUEST_BYTES_MAX);
         assert!(refused(&deep).contains("recursion"));
     }

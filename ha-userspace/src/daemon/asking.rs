@@ -160,7 +160,7 @@ impl Run {
             }
             Err(refusal) => return Err(self.describe(refusal)),
         };
-        if order == Order::Demote {
+        if order == Order::Demote && noted.is_ok() {
             words = format!("{words}; {}", demotions.term(until_restart));
         }
         if !forgiven.is_empty() {

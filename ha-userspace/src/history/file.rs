@@ -103,13 +103,15 @@ struct Writer {
     path: PathBuf,
     file: File,
     bytes: u64,
+    /// The last line may not be whole: the disk was full.
+    is_cut: bool,
 }
 
 impl Writer {
     fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let bytes = file.metadata()?.len();
-        let mut writer = Self { path: path.to_owned(), file, bytes };
+        let mut writer = Self { path: path.to_owned(), file, bytes, is_cut: false };
         // A line that a power failure has cut must not spoil the next one.
         writer.put(b"\n")?;
         Ok(writer)
@@ -120,11 +122,15 @@ impl Writer {
             fs::rename(&self.path, old(&self.path))?;
             *self = Self::open(&self.path)?;
         }
-        self.put(format!("{line}\n").as_bytes())
+        // Else what follows a piece of a line would be lost with it.
+        let begin = if self.is_cut { "\n" } else { "" };
+        self.put(format!("{begin}{line}\n").as_bytes())
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.is_cut = true;
         self.file.write_all(bytes)?;
+        self.is_cut = false;
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(())
     }
@@ -137,7 +143,7 @@ fn read(path: &Path) -> io::Result<Vec<String>> {
     if others > 0 {
         warn!(
             "the history file {}: left out what is no entry, as the last one before a power \
-             failure: {others} of its lines",
+             failure or on a full disk: {others} of its lines",
             path.display()
         );
     }
@@ -188,6 +194,23 @@ mod tests {
         assert_eq!(all, ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"]);
         assert!(HistoryFile::open(&directory).is_err());
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn what_follows_a_full_disk_is_a_line_of_its_own() {
+        let path = std::env::temp_dir().join(format!("ha-history-full-{}", std::process::id()));
+        let mut writer = Writer::open(&path).unwrap();
+        let mut full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        std::mem::swap(&mut writer.file, &mut full);
+        writer.write("{\"lost\":1}").unwrap_err();
+        std::mem::swap(&mut writer.file, &mut full);
+        // As much as there was room for.
+        writer.file.write_all(b"{\"lo").unwrap();
+        writer.write("{\"a\":1}").unwrap();
+        writer.write("{\"b\":2}").unwrap();
+        let whole = ["{\"a\":1}", "{\"b\":2}"].map(str::to_owned);
+        assert_eq!(entries_in(&path).unwrap(), (whole.to_vec(), 1));
+        fs::remove_file(&path).unwrap();
     }
 
     #[test]
