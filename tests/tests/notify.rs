@@ -433,3 +433,28 @@ fn a_link_in_a_fifo_s_place_is_not_followed() {
     assert_eq!(fs::metadata(&victim).expect("our own file").uid(), 0);
     assert!(stage.path("vrrp").is_symlink(), "it is not ours to remove");
 }
+
+/// Beside the words that keepalived gives a script, which `keepalived_tells_scripts_and_fifos_the_same` shows.
+#[test]
+fn a_script_finds_what_happened_and_why_in_its_environment() {
+    let Some(mut stage) = Stage::new(Make::Ours) else { return };
+    let place = stage.directory.path().display().to_string();
+    let names = "^HA_(TYPE|NAME|STATE|PRIORITY|REASON)=";
+    let note = format!("env | grep -E '{names}' | sort | paste -sd ';' >>{place}/told");
+    script(&stage.directory, "env.sh", &note);
+    perform(
+        &mut stage,
+        "global_defs {\n    script_user root\n}\n",
+        "    notify_master \"PLACE/env.sh\"\n    notify_fault \"PLACE/env.sh\"\n",
+    );
+    stage.scene.namespace(ROUTER).ip(&format!("link set {INTERFACE} down"));
+    let told = |state: &str, reason: &str| {
+        format!("HA_NAME=VI_1;HA_PRIORITY=150;HA_REASON={reason};HA_STATE={state};HA_TYPE=INSTANCE")
+    };
+    let expected = [
+        told("MASTER", "no advertisement since it began to listen"),
+        told("FAULT", &format!("interface {INTERFACE} is down")),
+    ];
+    let is_told = wait::holds_within(SOON, || stage.told() == expected);
+    assert!(is_told, "{:?}, not {expected:?}{}", stage.told(), stage.scene.logs());
+}
