@@ -31,8 +31,8 @@ pub(crate) use self::{
 };
 use crate::{
     check::{self, Effective, Format, Source},
-    control::{Client, Form, protocol::Request},
-    daemon,
+    control::{Client, Form, print_history, protocol::Request},
+    daemon, history,
     host::ThisHost,
     io::schedule::Policy,
     logging::{self, Log, StandardError},
@@ -152,10 +152,13 @@ fn run(arguments: &Arguments, settings: &logging::Settings) -> ExitCode {
             let client = client(arguments, daemon);
             exit_code(client.and_then(|client| client.order(&Request::Reload)))
         }
-        (Some(Work::History { name, json, daemon }), _) => {
+        (Some(Work::History { name, json, file, daemon }), _) => {
             let form = if *json { Form::Json } else { Form::Table };
-            let client = client(arguments, daemon);
-            exit_code(client.and_then(|client| client.history(name.as_deref(), form)))
+            let history = match file {
+                Some(file) => history::of_file(file),
+                None => client(arguments, daemon).and_then(|client| client.history()),
+            };
+            exit_code(history.and_then(|history| print_history(history, name.as_deref(), form)))
         }
         (Some(Work::Replay { file, decisions }), _) => replay::run(file, *decisions),
         (Some(Work::Man { directory }), _) => exit_code(lookup::write_manual(directory)),

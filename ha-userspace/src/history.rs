@@ -64,6 +64,19 @@ impl Remembered {
     }
 }
 
+/// What a daemon has written to the file at `path`, in the form of the control socket's answer.
+///
+/// # Errors
+/// One sentence: it is not there, or cannot be read.
+pub(crate) fn of_file(path: &Path) -> Result<Value, String> {
+    let failed = |error: io::Error| format!("the history file {}: {error}", path.display());
+    // An empty history would say that nothing has happened.
+    path.metadata().map_err(failed)?;
+    let entries = file::read_both(path).map_err(failed)?;
+    let entries = entries.iter().filter_map(|entry| serde_json::from_str(entry).ok());
+    Ok(json!({ "forgotten": 0, "entries": entries.collect::<Vec<Value>>() }))
+}
+
 impl History {
     /// One that goes on with what is in the file at `path`, and is written to it.
     ///

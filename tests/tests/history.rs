@@ -68,6 +68,7 @@ fn a_restart_goes_on_with_it() {
     }
     let (mut pair, directory) = (Pair::new(), TempDir::new("history"));
     let file = directory.path().join("history");
+    let path = file.to_str().expect("a path in plain letters");
     start(&mut pair, &file);
     let before = await_masters(&mut pair, 1);
     assert!(pair.node_mut(NODE).router().stop().success());
@@ -95,6 +96,13 @@ fn a_restart_goes_on_with_it() {
     assert!(moments.is_sorted(), "{before:#?}");
     let log = pair.node(NODE).log();
     assert!(log.contains("left out what is no entry") && log.contains("1 of its lines"), "{log}");
+    // It is written beside everything else, and a kill does not wait for that.
+    let written = |count| {
+        wait::holds_within(SOON, || {
+            directory.read("history").matches("\"to\":\"MASTER\"").count() == count
+        })
+    };
+    assert!(written(2), "{}", directory.read("history"));
     pair.node_mut(NODE).router().process().kill();
     start(&mut pair, &file);
     let again = await_masters(&mut pair, 3);
@@ -102,7 +110,11 @@ fn a_restart_goes_on_with_it() {
     assert_eq!(runs(&again), expected);
     let told = pair.node_mut(NODE).router().order(&["history", "VI_1"]);
     assert!(told.contains(", after the last run was killed\n"), "{told}");
+    assert!(written(3), "{}", directory.read("history"));
     pair.node_mut(NODE).router().process().kill();
+    // Nobody is there to be asked.
+    let unasked = pair.node_mut(NODE).router().order(&["history", "VI_1", "--file", path]);
+    assert!(unasked.starts_with(&told), "{told} differs from {unasked}");
 
     // Full, it makes room, and what was in it is still remembered.
     let mut text = directory.read("history");

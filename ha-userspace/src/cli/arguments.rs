@@ -139,6 +139,9 @@ pub(super) enum Work {
         /// Print it as JSON in one line: docs/status.md has its fields
         #[arg(long)]
         json: bool,
+        /// Read what the daemon has written to its --history FILE, also where no daemon runs
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
         #[command(flatten)]
         daemon: DaemonArguments,
     },

@@ -9,6 +9,8 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
+
 use super::{
     history_table,
     protocol::{Request, parse_answer},
@@ -96,26 +98,20 @@ impl Client {
     ///
     /// # Errors
     /// One sentence.
-    pub(crate) fn ask_status(&self) -> Result<serde_json::Value, String> {
+    pub(crate) fn ask_status(&self) -> Result<Value, String> {
         self.ask(&Request::Status, "status")
     }
 
-    /// Prints what has happened, to one instance or sync group or to all.
+    /// What has happened.
     ///
     /// # Errors
     /// One sentence.
-    pub(crate) fn history(&self, name: Option<&str>, form: Form) -> Result<(), String> {
-        let mut history = self.ask(&Request::History, "history")?;
-        match form {
-            Form::Table => print(&history_table::history(&history, name)),
-            Form::Json => {
-                if let Some(entries) = history.get_mut("entries").and_then(|all| all.as_array_mut())
-                {
-                    entries.retain(|entry| history_table::is_about(entry, name));
-                }
-                print(&format!("{history}\n"))
-            }
-        }
+    pub(crate) fn history(&self) -> Result<Value, String> {
+        self.ask(&Request::History, "history").map_err(|error| {
+            format!(
+                "{error}; `history --file FILE` reads what a daemon wrote with `--history FILE`"
+            )
+        })
     }
 
     /// Has the daemon do something, and prints what came of it.
@@ -128,7 +124,7 @@ impl Client {
     }
 
     /// What is in the answer's member `name`.
-    fn ask(&self, request: &Request, name: &str) -> Result<serde_json::Value, String> {
+    fn ask(&self, request: &Request, name: &str) -> Result<Value, String> {
         let path = self.0.display();
         let failed = |error: io::Error| {
             if error.kind() == io::ErrorKind::PermissionDenied {
@@ -163,6 +159,26 @@ fn exchange(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
         sent?;
     }
     Ok(answer)
+}
+
+/// Prints what has happened to `name`, an instance or a sync group, or to all.
+///
+/// # Errors
+/// One sentence.
+pub(crate) fn print_history(
+    mut history: Value,
+    name: Option<&str>,
+    form: Form,
+) -> Result<(), String> {
+    match form {
+        Form::Table => print(&history_table::history(&history, name)),
+        Form::Json => {
+            if let Some(entries) = history.get_mut("entries").and_then(Value::as_array_mut) {
+                entries.retain(|entry| history_table::is_about(entry, name));
+            }
+            print(&format!("{history}\n"))
+        }
+    }
 }
 
 /// Sockets of daemons in `directory`, and in its directories.

@@ -69,7 +69,11 @@ fn one(entry: &Value, mover: Option<&Value>) -> String {
         let is_until_restart = entry.get("until_restart").and_then(Value::as_bool) == Some(true);
         let option = if is_until_restart { " --until-restart" } else { "" };
         let name = name.escape_debug();
-        return format!("{when}  {name}: {order}{option}, ordered by uid {uid}\n    {result}\n");
+        let is_refused = entry.get("is_done").and_then(Value::as_bool) == Some(false);
+        let refused = if is_refused { ", refused" } else { "" };
+        return format!(
+            "{when}  {name}: {order}{option}, ordered by uid {uid}{refused}\n    {result}\n"
+        );
     }
     let mut out = format!(
         "{when}  {name}: {} -> {}, priority {}\n    {}{}\n",
@@ -151,6 +155,8 @@ mod tests {
               "set_after_us": null },
             { "unix_ms": 1_700_050_001_000_u64, "instance": "VI_2", "order": "demote", "uid": 0,
               "result": "done" },
+            { "unix_ms": 1_700_050_001_000_u64, "instance": "VI_9", "order": "reset", "uid": 0,
+              "is_done": false, "result": "there is none" },
         ] });
         let all = history(&entries, None);
         assert!(all.starts_with("(2 older entries were forgotten)\n2023-11-15 "), "{all}");
@@ -161,6 +167,7 @@ mod tests {
             "    process web failed: none\n    script chk: exit code 1\n    addresses removed 0.070 ms after the decision\n",
             "    all is there\n2023",
             "VI_2: demote, ordered by uid 0\n    done\n",
+            "VI_9: reset, ordered by uid 0, refused\n    there is none\n",
         ] {
             assert!(all.contains(words), "no `{words}` in:\n{all}");
         }

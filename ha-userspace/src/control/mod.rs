@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use self::protocol::Request;
 pub(crate) use self::{
-    client::{Client, Form},
+    client::{Client, Form, print_history},
     server::{ControlServer, Opening},
     table::{GOOD, list},
 };

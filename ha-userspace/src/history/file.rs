@@ -52,8 +52,7 @@ impl HistoryFile {
             };
             io::Error::new(error.kind(), format!("the history file {}: {what}", path.display()))
         };
-        let mut before = read(&old(path)).map_err(failed)?;
-        before.extend(read(path).map_err(failed)?);
+        let before = read_both(path).map_err(failed)?;
         let mut writer = Writer::open(path).map_err(failed)?;
         let (lines, waiting) = mpsc::sync_channel::<Arc<str>>(WAITING_MAX);
         let (running, is_over) = mpsc::channel();
@@ -134,6 +133,13 @@ impl Writer {
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         Ok(())
     }
+}
+
+/// The entries in the file at `path`, behind those in the one before it.
+pub(super) fn read_both(path: &Path) -> io::Result<Vec<String>> {
+    let mut entries = read(&old(path))?;
+    entries.extend(read(path)?);
+    Ok(entries)
 }
 
 /// The entries in a file, if there is one. Of what is none, as a line that a power failure has cut, the
