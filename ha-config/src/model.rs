@@ -294,7 +294,7 @@ pub struct Script {
     pub rise: u32,
     /// `fall`: failures in a row that make it down; at least 1, default 1.
     pub fall: u32,
-    /// `init_fail`: down until the first success, instead of unknown.
+    /// `init_fail`: down before the first run, instead of unknown.
     pub init_fail: bool,
     /// The line of the block's head.
     pub place: Place,

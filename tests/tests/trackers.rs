@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
 use ha_tests::{
     clock::Stamp,
     config::{self, Dialect},
-    scene::{Make, SOON, Scene},
+    scene::{INTERFACE, Make, SOON, Scene},
     tempdir::TempDir,
     wait,
 };
@@ -61,6 +61,17 @@ impl Watch {
 
     /// Starts the router with `blocks`, and `more` lines in its instance.
     fn start(&mut self, blocks: &str, more: &str) {
+        let config = self.config(blocks, more);
+        self.scene.start_with(ONLY, &config);
+    }
+
+    /// Has it read `blocks` and `more` instead.
+    fn reload(&mut self, blocks: &str, more: &str) {
+        let config = self.config(blocks, more);
+        self.scene.reload(ONLY, &config);
+    }
+
+    fn config(&self, blocks: &str, more: &str) -> String {
         let globals = match self.scene.make(ONLY) {
             Make::Keepalived => {
                 "global_defs {\n    vrrp_rt_priority 50\n    dynamic_interfaces\n}\n"
@@ -68,7 +79,7 @@ impl Watch {
             Make::Ours | Make::Frr => "",
         };
         let instance = config::instance_of(DIALECT, 10, &[], BASE, more);
-        self.scene.start_with(ONLY, &[globals, blocks, &instance].concat());
+        [globals, blocks, &instance].concat()
     }
 
     /// Waits until the router says `priority`.
@@ -304,6 +315,40 @@ fn nobody_is_told_of_a_fault_before_the_first_verdict() {
     watch.await_priority(BASE);
     let words = fs::read_to_string(&told).unwrap_or_default();
     assert!(!words.contains("FAULT"), "{words}{}", watch.scene.logs());
+}
+
+/// `rise`, `fall`: the first run decides by itself, with `init_fail` too, which says what is thought
+/// before it; with both.
+fn the_first_run_decides(make: Make) {
+    let Some(mut watch) = Watch::new(make) else { return };
+    let often = "rise 1000\n    fall 1000";
+    let block = |name: &str, more: &str| {
+        watch.script(name, "0").replace("rise 1\n    fall 1", &format!("{often}{more}"))
+    };
+    let (well, ill) = (block("well", "\n    init_fail"), block("ill", ""));
+    watch.fail("ill");
+    watch.start(&well, &list("track_script", &["well"]));
+    watch.await_priority(BASE);
+    let is_master = |watch: &Watch| {
+        let namespace = watch.scene.namespace(ONLY);
+        DIALECT.addresses().iter().any(|address| namespace.has_address(INTERFACE, address))
+    };
+    assert!(wait::holds_within(SOON, || is_master(&watch)), "{}", watch.scene.logs());
+    // One that a reload adds, too. At a reload keepalived is killed by its own rlimit_rttime now and
+    // then, so its last advertisement may be missing.
+    watch.reload(&[well, ill].concat(), &list("track_script", &["well", "ill"]));
+    let gives_up = || !is_master(&watch) && watch.scene.logs().contains("ill");
+    assert!(wait::holds_within(SOON, gives_up), "{}", watch.scene.logs());
+}
+
+#[test]
+fn the_first_run_of_a_script_decides() {
+    the_first_run_decides(Make::Ours);
+}
+
+#[test]
+fn the_first_run_of_a_script_decides_with_keepalived() {
+    the_first_run_decides(Make::Keepalived);
 }
 
 /// `interface_up_down_delays`: what comes back before its delay was never gone.

@@ -55,9 +55,9 @@ pub(super) async fn watch(
     commands: mpsc::Sender<Command>,
     standing: watch::Sender<Standing>,
 ) {
-    let up = script.init_fail.then_some(false);
-    let mut opinion = Opinion::new(script.rise, script.fall, up);
-    standing.send_modify(|standing| standing.is_up = opinion.up);
+    // keepalived: the first run decides by itself, also against what `init_fail` says before it.
+    let mut opinion = Opinion::new(script.rise, script.fall, None);
+    standing.send_modify(|standing| standing.is_up = script.init_fail.then_some(false));
     if script.init_fail {
         let words = Words::new("init_fail, and it has not run yet");
         let command = Command::Tracker { tracker, verdict: Verdict::Down, words };
@@ -162,7 +162,8 @@ mod tests {
 
     #[tokio::test]
     async fn init_fail_is_down_before_the_first_run() {
-        assert_eq!(verdicts(script("exit 0", true)).await, [false, true]);
+        let slow = Script { rise: 1_000, ..script("exit 0", true) };
+        assert_eq!(verdicts(slow).await, [false, true]);
     }
 
     #[tokio::test]
