@@ -214,6 +214,56 @@ fn a_quorum_counts_copies_and_parameters_tell_processes_apart() {
     other.end();
 }
 
+/// The priority that `program` has by what it finds of `service`, run with `words`: each way to match adds
+/// another weight.
+fn matched(program: Program, service: &Service, words: &[&str]) -> u8 {
+    let path = service.path();
+    let (name, path) = (service.name(), path.display());
+    let ways = [
+        format!("process {path} 600"),
+        format!("process {path} 60\n    param_match initial"),
+        format!("process {path} 600\n    param_match partial"),
+        format!("process {path}\n    param_match initial"),
+        format!("process {name} 600"),
+        format!("process {path}\n    full_command"),
+        format!("process {name}"),
+    ];
+    let weights = (0..).map(|shift| 1_u8 << shift);
+    let (mut blocks, mut tracks) = (String::new(), String::new());
+    for (number, (way, weight)) in ways.iter().zip(weights).enumerate() {
+        blocks += &format!("vrrp_track_process w{number} {{\n    {way}\n    weight {weight}\n}}\n");
+        tracks += &format!("        w{number}\n");
+    }
+    let tracks = format!("    track_process {{\n{tracks}    }}\n");
+    let config = blocks + &config::instance(Dialect::V3Multicast, Side::A, BASE, &tracks);
+    let running = service.start(words);
+    let pair = Pair::new();
+    let since = Stamp::now();
+    let namespace = pair.node(Side::A).namespace();
+    let router = Router::start_told_of_processes(program, namespace, &config, &Start::default());
+    let said = || pair.heard("bond0", since).last().map(|heard| heard.advert.priority);
+    let priority = wait::some_within(SOON, said);
+    drop(running);
+    priority.unwrap_or_else(|| panic!("{program:?} does not advertise: {}", router.log()))
+}
+
+/// `process NAME PARAMETERS`, `param_match`, `full_command`.
+#[test]
+fn processes_are_told_apart_as_by_keepalived() {
+    if !require::require_daemon() || !require::require_keepalived() {
+        return;
+    }
+    let service = service('m');
+    let mut all = Vec::new();
+    for words in [&["600"] as &[&str], &["600", "1"], &["6000"]] {
+        let ours = matched(Program::Daemon, &service, words);
+        assert_eq!(ours, matched(Program::Keepalived, &service, words), "{words:?}");
+        assert!(ours > BASE, "{words:?}: nothing matches");
+        all.push(ours);
+    }
+    assert!(all.is_sorted_by(|one, other| one != other), "{all:?}");
+}
+
 /// What one router told of processes that end and come back, and by which means.
 #[derive(Debug, Eq, PartialEq)]
 struct Told {
