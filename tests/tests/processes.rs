@@ -229,12 +229,13 @@ fn matched(program: Program, service: &Service, words: &[&str]) -> u8 {
         format!("process {name}"),
     ];
     let weights = (0..).map(|shift| 1_u8 << shift);
-    let (mut blocks, mut tracks) = (String::new(), String::new());
-    for (number, (way, weight)) in ways.iter().zip(weights).enumerate() {
-        blocks += &format!("vrrp_track_process w{number} {{\n    {way}\n    weight {weight}\n}}\n");
-        tracks += &format!("        w{number}\n");
-    }
-    let tracks = format!("    track_process {{\n{tracks}    }}\n");
+    let block = |(number, (way, weight)): (usize, (&String, u8))| {
+        format!("vrrp_track_process w{number} {{\n    {way}\n    weight {weight}\n}}\n")
+    };
+    let blocks: String = ways.iter().zip(weights).enumerate().map(block).collect();
+    let tracks: Vec<String> =
+        (0..ways.len()).map(|number| format!("        w{number}\n")).collect();
+    let tracks = format!("    track_process {{\n{}    }}\n", tracks.concat());
     let config = blocks + &config::instance(Dialect::V3Multicast, Side::A, BASE, &tracks);
     let running = service.start(words);
     let pair = Pair::new();
@@ -244,7 +245,8 @@ fn matched(program: Program, service: &Service, words: &[&str]) -> u8 {
     let said = || pair.heard("bond0", since).last().map(|heard| heard.advert.priority);
     let priority = wait::some_within(SOON, said);
     drop(running);
-    priority.unwrap_or_else(|| panic!("{program:?} does not advertise: {}", router.log()))
+    assert!(priority.is_some(), "{program:?} does not advertise: {}", router.log());
+    priority.unwrap_or_default()
 }
 
 /// `process NAME PARAMETERS`, `param_match`, `full_command`.
@@ -255,7 +257,9 @@ fn processes_are_told_apart_as_by_keepalived() {
     }
     let service = service('m');
     let mut all = Vec::new();
-    for words in [&["600"] as &[&str], &["600", "1"], &["6000"]] {
+    for words in ["600", "600 1", "6000"] {
+        let words: Vec<&str> = words.split(' ').collect();
+        let words = words.as_slice();
         let ours = matched(Program::Daemon, &service, words);
         assert_eq!(ours, matched(Program::Keepalived, &service, words), "{words:?}");
         assert!(ours > BASE, "{words:?}: nothing matches");
