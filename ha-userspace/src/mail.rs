@@ -7,7 +7,7 @@ mod post;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -62,7 +62,12 @@ struct Counts {
     /// Left out of a full queue.
     lost: AtomicU64,
     last_error: Mutex<Option<String>>,
+    /// The last try has failed.
+    is_failing: AtomicBool,
 }
+
+/// At the stop, for a server that has failed at the last try.
+const LAST_HOPE: Duration = Duration::from_secs(1);
 
 impl Counts {
     fn add(counter: &AtomicU64, count: u64) {
@@ -106,7 +111,7 @@ impl Mailer {
 
     /// For `status.json`.
     pub(crate) fn status(&self) -> Value {
-        let Counts { sent, tries_failed, failed, lost, last_error } = &*self.counts;
+        let Counts { sent, tries_failed, failed, lost, last_error, .. } = &*self.counts;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let waiting = self.letterbox.as_ref().map_or(0, |letterbox| letterbox.letters.len());
         json!({
@@ -121,14 +126,17 @@ impl Mailer {
 
     /// For the metrics.
     pub(crate) fn count(&self) -> Mails {
-        let Counts { sent, tries_failed: _, failed, lost, last_error: _ } = &*self.counts;
+        let Counts { sent, failed, lost, .. } = &*self.counts;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Mails { sent: count(sent), failed: count(failed), lost: count(lost) }
     }
 
-    /// Lets what is queued be sent, for at most `limit`. Each gets one more try.
+    /// Lets what is queued be sent, for at most `limit`; of a server that has failed not much is hoped.
+    /// Each gets one more try.
     pub(crate) async fn drain(self, limit: Duration) {
         let Some(Letterbox { letters, hurry, is_empty }) = self.letterbox else { return };
+        let is_failing = self.counts.is_failing.load(Ordering::Relaxed);
+        let limit = if is_failing { limit.min(LAST_HOPE) } else { limit };
         let waiting = letters.len();
         drop((letters, hurry));
         // Its end is an error too: the sender is dropped with the thread.
@@ -180,7 +188,7 @@ mod tests {
             )
         };
         let text = format!(
-            "global_defs {{\n smtp_server 127.0.0.1 {port}\n smtp_alert\n notification_email {{\n \
+            "global_defs {{\n smtp_server 127.0.0.1 {port}\n smtp_connect_timeout 600\n smtp_alert\n notification_email {{\n \
              ops@example.net\n }}\n}}\n{}",
             (0..instances).map(instance).collect::<String>()
         );
@@ -259,5 +267,18 @@ mod tests {
         assert_eq!((&status["sent"], &status["tries_failed"]), (&json!(0), &json!(1)));
         assert!(status["last_error"].as_str().unwrap().contains("550"), "{status}");
         mailer.drain(LONG).await;
+    }
+    /// It takes the connection and says nothing, for longer than the test waits.
+    #[tokio::test]
+    async fn a_server_that_has_failed_is_not_waited_for_at_the_stop() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let plan = plan(1, server.local_addr().unwrap().port());
+        let mut mailer = Mailer::default();
+        tell(&mut mailer, &plan, 0);
+        drop(server.accept().unwrap());
+        while mailer.status()["tries_failed"] != 1 {
+            tokio::task::yield_now().await;
+        }
+        timeout(LONG, mailer.drain(LONG * 10)).await.expect("it ends soon");
     }
 }

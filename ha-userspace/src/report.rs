@@ -46,8 +46,8 @@ pub(crate) struct Reporter {
     fifos: Fifos,
     /// Since when and why each instance is in its state.
     standings: BTreeMap<InstanceId, Standing>,
-    /// Who moved last of itself, not with its group.
-    lead: Option<InstanceId>,
+    /// Of each sync group: who moved last of itself, not with it.
+    leads: BTreeMap<String, InstanceId>,
     masters: BTreeSet<InstanceId>,
     mailer: Mailer,
     moves: Moves,
@@ -66,7 +66,7 @@ impl Reporter {
             generation: 0,
             notifier: Notifier::default(),
             fifos,
-            lead: None,
+            leads: BTreeMap::new(),
             masters: BTreeSet::new(),
             mailer: Mailer::default(),
             moves: Moves::default(),
@@ -206,8 +206,10 @@ impl Reporter {
         entry.set("priority_reason", json!(format!("{}{weighing}", moved.priority)));
         self.history.add(at, entry);
         self.standings.insert(instance, Standing { since: at, why });
-        if !matches!(cause, Cause::Group(_)) {
-            self.lead = Some(instance);
+        if !matches!(cause, Cause::Group(_))
+            && let Some(group) = self.plan.group_of(instance)
+        {
+            self.leads.insert(group.name.clone(), instance);
         }
         if to == State::Master {
             self.masters.insert(instance);
@@ -218,6 +220,8 @@ impl Reporter {
 
     fn go_on_with(&mut self, plan: Arc<Plan>) {
         self.notifier.retain(&plan);
+        // Who begins anew is told so.
+        self.leads.clear();
         self.fifos.run(&plan);
         if plan.fifo_states_on_reload {
             self.fifos.tell_states();
@@ -242,7 +246,7 @@ impl Reporter {
             }
             Subject::Group(id) => {
                 let Some(of) = self.plan.group(id) else { return };
-                (Kind::Group, &of.name, &of.notify, self.why_group(id))
+                (Kind::Group, &of.name, &of.notify, self.why_group(&of.name))
             }
         };
         let is_left_out = event == Event::Deleted && !scripts.tells_deleted;
@@ -263,12 +267,8 @@ impl Reporter {
     }
 
     /// That of its member which moved first; when it starts it is told before its members.
-    fn why_group(&self, id: GroupId) -> &str {
-        let members = self.plan.engine.groups.get(usize::try_from(id.0).unwrap_or(usize::MAX));
-        let lead = self
-            .lead
-            .filter(|lead| members.is_some_and(|group| group.members.binary_search(lead).is_ok()));
-        let standing = lead.and_then(|lead| self.standings.get(&lead));
+    fn why_group(&self, name: &str) -> &str {
+        let standing = self.leads.get(name).and_then(|lead| self.standings.get(lead));
         standing.map_or("its members start", |standing| standing.why.as_str())
     }
 

@@ -17,11 +17,12 @@ const SOON: Duration = Duration::from_mins(1);
 /// With one instance.
 const RESIDENT_KIB_MAX: u32 = 12 << 10;
 const FURTHER_INSTANCE_KIB_MAX: u32 = 4;
-/// What all of them fill together, which does not grow with their number.
-const HISTORY_KIB_MAX: u32 = 256;
+/// What all of them fill together, which does not grow with their number: the history (256 KiB with what
+/// the allocator adds), and what was on its way when all of them moved at once.
+const HISTORY_KIB_MAX: u32 = 768;
 const FURTHER_INSTANCES: u32 = 500;
 /// For an instance that tells a script, which has a queue and is remembered.
-const FURTHER_SCRIPT_KIB_MAX: u32 = 12;
+const FURTHER_SCRIPT_KIB_MAX: u32 = 16;
 const FURTHER_SCRIPTS: u32 = 200;
 const SCRIPT: &str = "notify_master /bin/true\n";
 /// Frames of each kind.

@@ -11,11 +11,13 @@ use std::{
 
 use ha_tests::{
     clock::Stamp,
-    config::Dialect,
+    config::{self, Dialect},
     decode,
     forge::{self, Cover},
     inject::Injector,
-    process::Process,
+    pair::{Pair, Side},
+    process::{Process, Program, Router},
+    require,
     scene::{INTERFACE, Make, SOON, Scene},
     tempdir::TempDir,
     wait,
@@ -457,4 +459,35 @@ fn a_script_finds_what_happened_and_why_in_its_environment() {
     ];
     let is_told = wait::holds_within(SOON, || stage.told() == expected);
     assert!(is_told, "{:?}, not {expected:?}{}", stage.told(), stage.scene.logs());
+}
+
+/// Whatever moves beside it.
+#[test]
+fn a_sync_group_stops_because_the_daemon_does() {
+    if !require::require_daemon() {
+        return;
+    }
+    let (pair, directory) = (Pair::new(), TempDir::new("group"));
+    let told = directory.path().join("told");
+    let note = format!("echo \"$HA_STATE: $HA_REASON\" >>{}", told.display());
+    script(&directory, "env.sh", &note);
+    let member = config::instance(Dialect::V3Multicast, Side::A, 150, "");
+    let other = member.replace("VI_1", "VI_2").replace("bond0", "eth2");
+    let other = other.replace("198.51.100", "192.0.2");
+    let config = format!(
+        "global_defs {{\n    script_user root\n}}\nvrrp_sync_group G {{\n    group {{\n        VI_1\n    \
+         }}\n    notify {}/env.sh\n}}\n{member}{other}",
+        directory.path().display()
+    );
+    let namespace = pair.node(Side::A).namespace();
+    let mut router = Router::start(Program::Daemon, namespace, &config);
+    let both_are = || {
+        let log = router.log();
+        log.contains("VI_2: BACKUP -> MASTER") && log.contains("G: MASTER: notify script")
+    };
+    assert!(wait::holds_within(SOON, both_are), "{}", router.log());
+    assert!(router.stop().success(), "{}", router.log());
+    let expected = "BACKUP: its members start\nMASTER: no advertisement since it began to listen\n\
+                    STOP: the daemon stops\n";
+    assert_eq!(directory.read("told"), expected, "{}", router.log());
 }

@@ -3,6 +3,7 @@
 use std::{
     sync::{
         Arc,
+        atomic::Ordering,
         mpsc::{self, RecvTimeoutError},
     },
     time::Duration,
@@ -69,13 +70,20 @@ impl Post {
         loop {
             let Err(error) = send(letter) else {
                 Counts::add(&self.counts.sent, 1);
+                self.counts.is_failing.store(false, Ordering::Relaxed);
                 debug!("mail sent: {}", letter.subject);
                 return;
             };
             Counts::add(&self.counts.tries_failed, 1);
             self.counts.set_last_error(error.text.clone());
+            let was_failing = self.counts.is_failing.swap(true, Ordering::Relaxed);
             let (subject, text) = (&letter.subject, &error.text);
             let pause = pauses.next().filter(|_| !error.is_final);
+            if pause.is_some() && !was_failing {
+                warn!(
+                    "mail not sent yet: {subject}: {text}: it is tried for two minutes, and the next ones wait"
+                );
+            }
             if let Some(pause) = pause
                 && self.patience.pause(*pause)
             {
