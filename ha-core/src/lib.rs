@@ -46,5 +46,6 @@ pub use self::{
     },
     order::{Awaited, Order, Refusal},
     reload::Reload,
+    restore::{REMOVAL_QUIET, removal_wait},
     types::{AdvertInterval, Instant, Priority, Version, Vrid},
 };

@@ -13,8 +13,18 @@ use crate::{Action, Actions, Cause, Engine, InstanceId, Instant, State, timers::
 const TIMES_MAX: u32 = 10;
 /// How long the second one in a row waits; each further one twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(10);
-/// Addresses that stayed for so long were not removed in a row.
-const QUIET: Duration = Duration::from_mins(1);
+/// What stayed for so long before it was removed again was not removed in a row.
+pub const REMOVAL_QUIET: Duration = Duration::from_mins(1);
+
+/// How long what somebody else removed so many `times` in a row waits until it is set again: not at all
+/// the first time, then 10 ms, and twice as long each further time.
+#[must_use]
+pub fn removal_wait(times: u32) -> Duration {
+    let doublings = times.checked_sub(2);
+    doublings.map_or(Duration::ZERO, |doublings| {
+        FIRST_WAIT.saturating_mul(2_u32.saturating_pow(doublings))
+    })
+}
 
 /// What an instance remembers of removals.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,7 +51,7 @@ impl Engine {
         if !is_due || removals.is_waiting {
             return;
         }
-        if removals.last.is_none_or(|last| now.since(last) >= QUIET) {
+        if removals.last.is_none_or(|last| now.since(last) >= REMOVAL_QUIET) {
             removals.times = 0;
         }
         removals.last = Some(now);
@@ -53,9 +63,7 @@ impl Engine {
             self.become_fault(id, Cause::AddressesRemoved, actions);
             return;
         }
-        let wait = times
-            .checked_sub(2)
-            .map_or(Duration::ZERO, |doublings| FIRST_WAIT.saturating_mul(1 << doublings));
+        let wait = removal_wait(times);
         actions.push(Action::Restoring { instance: id, times, wait });
         if wait.is_zero() {
             self.restore(id, actions);

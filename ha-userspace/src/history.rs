@@ -84,15 +84,12 @@ impl History {
     /// One sentence: the file cannot be read or written to.
     pub(crate) fn with_file(path: &Path) -> io::Result<Self> {
         let (file, lines) = HistoryFile::open(path)?;
-        let mut history = Self::default();
+        let last_run = lines.iter().rev().find_map(|line| run_in(line));
+        let is_after_kill = last_run.is_some_and(|run| run == STARTED);
+        let mut history = Self { file: Some(file), is_after_kill, ..Self::default() };
         for line in lines {
-            // Whatever else is in it: only the last one counts.
-            if let Some(run) = run_in(&line) {
-                history.is_after_kill = run == STARTED;
-            }
             history.keep(line.into());
         }
-        history.file = Some(file);
         Ok(history)
     }
 

@@ -5,7 +5,7 @@
 //! the test. Both segments are captured at their switch from the start.
 
 use core::{net::Ipv4Addr, time::Duration};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::ExitStatus};
 
 use crate::{
     capture::{Capture, Frame},
@@ -177,6 +177,11 @@ impl Node {
         self.router.as_mut().expect("a router was started")
     }
 
+    /// See [`Router::release`].
+    pub fn release(&self) -> (ExitStatus, String) {
+        self.router.as_ref().expect("a router was started").release(&self.namespace)
+    }
+
     /// What the router has logged; empty without one.
     pub fn log(&self) -> String {
         self.router.as_ref().map(Router::log).unwrap_or_default()
@@ -342,6 +347,12 @@ impl Pair {
             let arp = decode::arp(frame).filter(|_| sent_by(frame) == Some(from))?;
             (arp.is_gratuitous() && arp.sender == address).then_some(frame.at)
         })
+    }
+
+    /// Whether `side` is the one Master of the first segment's instance, where the second has none.
+    pub fn is_first_master(&self, side: Side) -> bool {
+        let held = [side, side.other()].map(|side| self.node(side).addresses_held());
+        held == [[2, 0], [0, 0]]
     }
 
     /// Who is Master of both reference instances now: the one node that holds all four addresses,

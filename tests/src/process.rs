@@ -25,6 +25,7 @@ use crate::{netns::Namespace, status::Status, tempdir::TempDir, wait};
 const LOG_BYTES_MAX: u64 = 4 << 20;
 /// How long a program may take to stop when asked to.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
+const RELEASE_WITHIN: Duration = Duration::from_secs(20);
 /// How long the last of a program's output may be on its way when the program has ended.
 const LOG_WITHIN: Duration = Duration::from_secs(1);
 /// How long the daemon may take to tell how it is.
@@ -268,6 +269,22 @@ impl Router {
         let output = command.output().expect("the binary under test");
         String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    /// Runs what a unit's `ExecStopPost` runs, with the options of its `ExecStart`; how it ended, and
+    /// what it said. After a kill it may be refused for the moment that the kernel takes for the end of
+    /// the process, with which its lock goes.
+    ///
+    /// # Panics
+    /// It does not end.
+    pub fn release(&self, namespace: &Namespace) -> (ExitStatus, String) {
+        let directory = self.directory.path();
+        let mut command = Command::new(env::var_os("HA_BINARY").expect("HA_BINARY"));
+        command.arg("--run-dir").arg(directory).arg("-f").arg(directory.join("keepalived.conf"));
+        command.arg("release");
+        let log = directory.join("release");
+        let mut process = Process::start(namespace, command, &log, None);
+        (process.wait(RELEASE_WITHIN), process.log())
     }
 
     /// Asks it to stop, which makes a Master send priority 0, and waits until it has.

@@ -233,29 +233,16 @@ fn the_filter_goes_with_the_daemon_and_a_killed_one_s_is_replaced() {
     assert!(is_accepted(&pair, V4), "{}", pair.logs());
 }
 
-/// What a unit's `ExecStopPost` runs on A, beside what is left of its configuration.
-fn release(pair: &mut Pair) {
-    let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
-    let released = wait::holds_within(SOON, || {
-        let mut command = Command::new(env::var_os("HA_BINARY").expect("required"));
-        command.arg("--run-dir").arg(&directory).arg("-f").arg(directory.join("keepalived.conf"));
-        command.arg("release");
-        let log = directory.join("release");
-        // The kernel takes a moment for the end of a process, with which its lock goes.
-        Process::start(pair.node(Side::A).namespace(), command, &log, None).wait(SOON).success()
-    });
-    assert!(released, "{}", pair.logs());
-}
-
 #[test]
 fn a_killed_daemon_s_filter_is_released_with_the_addresses() {
     if !can_run() {
         return;
     }
-    let mut pair = master(&multicast(Side::A, 150, "    no_accept\n"));
+    let pair = master(&multicast(Side::A, 150, "    no_accept\n"));
     pair.node(Side::A).namespace().kill_all();
     assert_eq!(tables(pair.node(Side::A).namespace()), ["table inet ha_bond0"]);
-    release(&mut pair);
+    let is_released = || pair.node(Side::A).release().0.success();
+    assert!(wait::holds_within(SOON, is_released), "{}", pair.logs());
     assert_eq!(tables(pair.node(Side::A).namespace()), [""; 0], "{}", pair.logs());
     assert!(!pair.node(Side::A).namespace().has_address(INTERFACE, V4), "{}", pair.logs());
 }

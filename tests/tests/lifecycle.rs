@@ -46,12 +46,8 @@ fn start(words: &[&str]) -> Pair {
     pair
 }
 
-fn is_master(pair: &Pair, side: Side) -> bool {
-    pair.node(side).addresses_held() == [2, 0] && pair.node(side.other()).addresses_held() == [0, 0]
-}
-
 fn await_master(pair: &Pair, side: Side) {
-    let comes = wait::holds_within(SOON, || is_master(pair, side));
+    let comes = wait::holds_within(SOON, || pair.is_first_master(side));
     assert!(comes, "{side:?} is not the one Master{}", pair.logs());
 }
 
@@ -145,7 +141,7 @@ fn a_second_daemon_is_refused() {
     let pid = pair.node_mut(Side::A).router().process().pid();
     assert!(log.contains(&pid.to_string()), "no word on the first daemon {pid}: {log}");
     // The first has noticed nothing.
-    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || pair.is_first_master(Side::A)), "{}", pair.logs());
     assert!(attached(&pair, Side::A).is_some());
 }
 
@@ -167,7 +163,7 @@ fn left_overs_are_removed_and_nothing_else() {
     let text = config(Side::A).replace("priority 150", "priority 50");
     pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
     await_master(&pair, Side::B);
-    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::B)), "{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || pair.is_first_master(Side::B)), "{}", pair.logs());
     let status = pair.node_mut(Side::A).router().stop();
     assert!(status.success(), "{}", describe(status));
     let namespace = pair.node(Side::A).namespace();
@@ -188,7 +184,7 @@ fn a_network_that_falls_apart_has_one_master_when_it_is_whole_again() {
     let whole = Stamp::now();
     pair.rejoin(Side::B, INTERFACE);
     await_master(&pair, Side::A);
-    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || pair.is_first_master(Side::A)), "{}", pair.logs());
     let [segment, _] = SEGMENTS;
     for address in segment.virtual_addresses {
         let announced =
@@ -217,7 +213,7 @@ fn a_configuration_with_an_error_does_not_replace_a_good_one() {
     pair.node_mut(Side::A).router().process().signal(Signal::SIGHUP);
     let is_said = || pair.node(Side::A).log().contains("300");
     assert!(wait::holds_within(SOON, is_said), "no word on the error{}", pair.logs());
-    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || pair.is_first_master(Side::A)), "{}", pair.logs());
     let after = pair.node_mut(Side::A).router().status();
     assert_eq!(released_master(&after), released_master(&before));
 }
@@ -419,7 +415,7 @@ fn keepalived_s_signals_do_not_end_a_master() {
     }
     let notes = || pair.node(Side::A).log().matches("means nothing").count() == ignored.len();
     assert!(wait::holds_within(SOON, notes), "a signal is not noted{}", pair.logs());
-    assert!(wait::holds_throughout(QUIET, || is_master(&pair, Side::A)), "{}", pair.logs());
+    assert!(wait::holds_throughout(QUIET, || pair.is_first_master(Side::A)), "{}", pair.logs());
     let after = pair.node_mut(Side::A).router().status();
     assert_eq!(after.state(INSTANCE), "MASTER");
     assert_eq!(released_master(&after), released_master(&before));

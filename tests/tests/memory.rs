@@ -17,8 +17,8 @@ const SOON: Duration = Duration::from_mins(1);
 /// With one instance.
 const RESIDENT_KIB_MAX: u32 = 12 << 10;
 const FURTHER_INSTANCE_KIB_MAX: u32 = 4;
-/// What all of them fill together, which does not grow with their number: the history (256 KiB with what
-/// the allocator adds), and what was on its way when all of them moved at once.
+/// What does not grow with their number: the history, which they fill together, and pages of the program
+/// itself, more or fewer of which are there by what has run (some 300 KiB, in `RssFile`).
 const HISTORY_KIB_MAX: u32 = 768;
 const FURTHER_INSTANCES: u32 = 500;
 /// For an instance that tells a script, which has a queue and is remembered.

@@ -17,7 +17,7 @@ use ha_tests::{
     clock,
     config::{self, Dialect},
     pair::{Pair, Side},
-    process::{Process, Program, Router, Start, describe},
+    process::{Program, Router, Start, describe},
     require,
     tempdir::TempDir,
     wait,
@@ -242,7 +242,6 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     let text = format!("global_defs {{\n    vrrp_skip_check_adv_addr off\n}}\n{instance}");
     pair.node_mut(Side::A).start(Program::Daemon, &text, &[]);
     let pid = pair.node_mut(Side::A).router().process().pid();
-    let directory = pair.node_mut(Side::A).router().directory().path().to_owned();
     let namespace = pair.node(Side::A).namespace();
     namespace.ip(&format!("addr add {FOREIGN}/32 dev bond0"));
     let has_route = || !namespace.ip(&format!("route show {ROUTE}")).is_empty();
@@ -255,21 +254,13 @@ fn what_a_killed_daemon_left_is_released_and_nothing_else() {
     let threads = capabilities(pid);
     assert!(threads.len() > 2 && threads.iter().all(|set| set & !may_have == 0), "{threads:x?}");
 
-    // What a unit's ExecStopPost runs, with the options of its ExecStart.
-    let release = || {
-        let mut command = Command::new(env::var_os("HA_BINARY").expect("required above"));
-        command.arg("--run-dir").arg(&directory).arg("-f").arg(directory.join("keepalived.conf"));
-        command.arg("release");
-        let mut process = Process::start(namespace, command, &directory.join("release"), None);
-        (process.wait(SOON), process.log())
-    };
+    let release = || pair.node(Side::A).release();
     let (status, log) = release();
     assert!(!status.success() && log.contains("already runs on bond0"), "{log}");
     assert!(is_master(), "it has released what a living daemon holds{}", pair.logs());
 
     namespace.kill_all();
     assert!(is_master(), "a kill removes nothing");
-    // The kernel takes a moment for the end of a process, with which its lock goes.
     let released = || Some(release()).filter(|(status, _)| status.success());
     let (_, log) = wait::some_within(SOON, released).expect("it is released");
     assert_eq!(log.matches("left over").count(), 3, "{log}");

@@ -146,9 +146,9 @@ pub(super) enum Work {
         daemon: DaemonArguments,
     },
     /// Have a Master and its sync group give mastership away, and until promote take it only if nobody
-    /// else is there: their priority is 1. It lasts over a stop and a restart of the host if the daemon has a state
-    /// directory (--state-dir; the unit of the package has), else only as long as the run directory; the
-    /// answer says which
+    /// else is there: their priority is 1. It lasts over a stop and a restart of the host if the daemon
+    /// has a state directory (--state-dir; the unit of the package has), else only as long as the run
+    /// directory; the answer says which
     Demote {
         #[command(flatten)]
         subject: Subject,

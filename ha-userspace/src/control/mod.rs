@@ -11,7 +11,7 @@ pub(crate) mod protocol;
 mod server;
 mod table;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -31,6 +31,13 @@ const QUESTIONS_MAX: usize = server::CONNECTIONS_MAX;
 pub(crate) struct Asker {
     pub(crate) uid: u32,
     pub(crate) pid: i32,
+}
+
+/// As the log names who has ordered something.
+impl fmt::Display for Asker {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ordered by uid {}, process {}", self.uid, self.pid)
+    }
 }
 
 /// A request on its way to the main thread.

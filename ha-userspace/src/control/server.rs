@@ -267,11 +267,7 @@ fn answer(
     questions: &Questions,
 ) -> io::Result<()> {
     if request.is_change() && asker.uid != 0 {
-        let Asker { uid, pid } = asker;
-        let words = request.words();
-        warn!(
-            "control: {words}, ordered by uid {uid}, process {pid}: refused: only root may do that"
-        );
+        warn!("control: {}, {asker}: refused: only root may do that", request.words());
         // One line of the log each second from each connection is the most there is.
         thread::park_timeout(REFUSAL_PAUSE);
         return stream.write_all(refusal("only root may do that").as_bytes());

@@ -107,11 +107,11 @@ impl Run {
         request: &Request,
         result: &Result<String, String>,
     ) {
-        let Asker { uid, pid } = asker.unwrap_or(Asker { uid: u32::MAX, pid: 0 });
-        let (order, by) = (request.words(), format!("ordered by uid {uid}, process {pid}"));
+        let asker = asker.unwrap_or(Asker { uid: u32::MAX, pid: 0 });
+        let order = request.words();
         match result {
-            Ok(words) => info!("control: {order}, {by}: {words}"),
-            Err(words) => warn!("control: {order}, {by}: refused: {words}"),
+            Ok(words) => info!("control: {order}, {asker}: {words}"),
+            Err(words) => warn!("control: {order}, {asker}: refused: {words}"),
         }
         let (Ok(words) | Err(words)) = result;
         let (name, until_restart) = match request {
@@ -120,8 +120,8 @@ impl Run {
         };
         let entry = [("instance", name), ("order", request.name()), ("result", words)];
         let mut entry = Entry::from(entry.map(|(member, words)| (member, json!(words))));
-        entry.set("uid", json!(uid));
-        entry.set("pid", json!(pid));
+        entry.set("uid", json!(asker.uid));
+        entry.set("pid", json!(asker.pid));
         entry.set("is_done", json!(result.is_ok()));
         entry.set("until_restart", json!(until_restart));
         self.reporter.history.add(at, entry);

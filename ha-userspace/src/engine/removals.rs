@@ -6,15 +6,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ha_core::{InstanceId, Instant};
+use ha_core::{InstanceId, Instant, REMOVAL_QUIET, removal_wait};
 
 use crate::io::routing_watch::Key;
 
-/// How long the second removal in a row waits; each further one twice as long, up to the last.
-const WAIT_FIRST: Duration = Duration::from_millis(10);
+/// The longest wait for the next time: of addresses there is none so long, since they end in Fault.
 const WAIT_LAST: Duration = Duration::from_mins(1);
-/// What stayed for so long was not removed in a row.
-const QUIET: Duration = Duration::from_mins(1);
 
 /// What was removed, each by itself: at most what instances have, since nothing else is asked for.
 #[derive(Debug, Default)]
@@ -35,16 +32,13 @@ pub(crate) struct Removal {
 impl Removals {
     /// Somebody has removed it; `None` if that is known.
     pub(crate) fn add(&mut self, now: Instant, instance: InstanceId, key: Key) -> Option<Removal> {
-        self.0.retain(|_, one| one.is_waiting || now.since(one.at) < QUIET);
+        self.0.retain(|_, one| one.is_waiting || now.since(one.at) < REMOVAL_QUIET);
         let before = self.0.get(&(instance, key));
         if before.is_some_and(|before| before.is_waiting) {
             return None;
         }
         let times = before.map_or(1, |before| before.times.saturating_add(1));
-        let wait = times.checked_sub(2).map_or(Duration::ZERO, |doublings| {
-            let factor = 2_u32.checked_pow(doublings).unwrap_or(u32::MAX);
-            WAIT_FIRST.saturating_mul(factor).min(WAIT_LAST)
-        });
+        let wait = removal_wait(times).min(WAIT_LAST);
         let removal = Removal { times, wait, at: now + wait, is_waiting: true };
         self.0.insert((instance, key), removal);
         Some(removal)

@@ -81,7 +81,8 @@ impl Post {
             let pause = pauses.next().filter(|_| !error.is_final);
             if pause.is_some() && !was_failing {
                 warn!(
-                    "mail not sent yet: {subject}: {text}: it is tried for two minutes, and the next ones wait"
+                    "mail not sent yet: {subject}: {text}: it is tried for two minutes, and the \
+                     next ones wait"
                 );
             }
             if let Some(pause) = pause

@@ -159,6 +159,7 @@ async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, end: watch::Recei
     let path = &config.path;
     let (over, is_over) = watch::channel(false);
     let mut script = JoinSet::new();
+    let has_script = config.script.is_some();
     let mut pause = PAUSE_MIN;
     while let Some(mut opened) = open(&config, &backlog).await {
         if script.is_empty()
@@ -168,13 +169,12 @@ async fn serve(config: ha_config::Fifo, backlog: Arc<Backlog>, end: watch::Recei
             script.spawn(keep_running(command, path.clone(), end, over));
         }
         let since = clock::now();
-        let has_script = config.script.is_some();
         // A script may not have opened it yet.
         let nears = until(&end, |end| !has_script && *end != End::NotYet);
         let left = write(&mut opened, &backlog, nears).await;
         if left == Left::Nothing {
             over.send_replace(true);
-            if config.script.is_none() {
+            if !has_script {
                 opened.stop_reading();
             }
             tokio::select! {

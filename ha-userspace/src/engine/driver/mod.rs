@@ -34,7 +34,7 @@ use crate::{
     cli::XdpChoice,
     clock,
     engine::{
-        Command, Message, Report, Setup,
+        Command, Handover, Message, Report, Setup,
         associations::Associations,
         debounce::Debounce,
         decide::Decider,
@@ -231,12 +231,9 @@ impl Driver {
                     self.engine.handle(clock::now(), input);
                 }
                 Wake::Command(Some(Command::Reload(handover))) => {
+                    let Handover { plan, reload, words, answer } = *handover;
                     // Whoever asked may have gone away.
-                    drop(handover.answer.send(self.reload(
-                        handover.plan,
-                        handover.reload,
-                        handover.words,
-                    )));
+                    drop(answer.send(self.reload(plan, reload, words)));
                 }
                 Wake::Command(Some(Command::Order { instance, order, answer })) => {
                     // Whoever asked may have gone away.
